@@ -1,0 +1,140 @@
+//! The client's machine: sends submissions within the controller's window, and delivers every result once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::id::{FunctionHash, TaskId};
+use crate::task::{Function, TaskOptions};
+use crate::time::Timestamp;
+use crate::wire::{Batch, ClusterStatus, Message, Outcomes, Runs};
+
+/// What the machine is told at its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// How often the controller wants to hear something, as its `Welcome` said.
+    pub heartbeat: Duration,
+    /// A controller that has been silent for this long is lost.
+    pub lost_after: Duration,
+    /// How many bytes of batches may be sent at first, as `Welcome` said.
+    pub submit_window_bytes: u64,
+    /// How many bytes of results may be on their way here: more is granted as they are taken.
+    pub result_window_bytes: u64,
+}
+
+/// Something that has happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message came.
+    Received(Message),
+    /// The link is gone.
+    LinkDown {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The user's program submits tasks; ids are consecutive over all submissions. Long arguments are announced in
+    /// `batch` and stand in `bulk`, in order.
+    Submit {
+        /// The first task's id.
+        base: TaskId,
+        /// What to run.
+        function: Function,
+        /// Its hash, which the shell computes once for each function.
+        hash: FunctionHash,
+        /// How to run it.
+        options: TaskOptions,
+        /// The arguments.
+        batch: Batch,
+        /// The long arguments.
+        bulk: Vec<Bytes>,
+    },
+    /// The user's program does not want these any more.
+    Cancel(Runs),
+    /// The user's program asks for the status.
+    Ask {
+        /// Comes back with the answer.
+        question: u32,
+        /// Only once it is newer than this version.
+        after: Option<u64>,
+    },
+    /// The user's program has taken delivered results of this many bytes.
+    Taken {
+        /// Since the last time.
+        bytes: u64,
+    },
+    /// The user's program wants the cluster to end.
+    Stop,
+    /// Time has passed; nothing else.
+    Tick,
+}
+
+/// Something to be done by the shell, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a message to the controller.
+    Send(Message),
+    /// Hand results to the user's program. Each task is delivered once. Long results are announced in `outcomes.batch`
+    /// and stand in `bulk`, in order.
+    Deliver {
+        /// How the tasks ended.
+        outcomes: Outcomes,
+        /// The long results.
+        bulk: Vec<Bytes>,
+    },
+    /// Hand over what a running task wrote.
+    Output {
+        /// Which task.
+        task: TaskId,
+        /// 1 is stdout, 2 is stderr.
+        stream: u8,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Answer a question.
+    Answer {
+        /// Which.
+        question: u32,
+        /// The answer.
+        status: Box<ClusterStatus>,
+    },
+    /// Tell the user.
+    Notice {
+        /// For people.
+        text: String,
+    },
+    /// Bytes of submissions that have left: the program may prepare as many more.
+    Sent {
+        /// Since the last time.
+        bytes: u64,
+    },
+    /// The link is gone for good; nothing undelivered will come.
+    Lost {
+        /// Why, for people.
+        reason: String,
+        /// Whether the controller said goodbye, as it does when the cluster is stopped.
+        orderly: bool,
+    },
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+}
+
+impl Client {
+    /// A client whose link was just welcomed.
+    pub fn new(config: ClientConfig) -> Self {
+        Client { config }
+    }
+
+    /// Takes one input at `now` and appends what is to be done to `effects`, in order.
+    pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
+        let _ = (now, input, effects, &self.config);
+    }
+
+    /// When the machine wants an [`Input::Tick`], if at all.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+}

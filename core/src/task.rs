@@ -1,0 +1,239 @@
+//! The user's work: functions, the options of a task, how it ended, and what a command's payloads look like.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::id::{EngineId, FunctionHash};
+
+/// What runs a function on an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FunctionKind {
+    /// A shell command; the body is a [`CommandSpec`] in CBOR, arguments are [`Arguments`], results [`CommandOutcome`].
+    Command,
+    /// A Rust function compiled into the engine's program; the body is its name, payloads are the function's own.
+    Native,
+    /// A Python callable; the body and all payloads are the Python client's pickles.
+    Python,
+}
+
+/// A function as it is sent: once to each engine host, known by its hash from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// What runs it.
+    pub kind: FunctionKind,
+    /// What to run, in the form of its kind.
+    pub body: Bytes,
+}
+
+impl Function {
+    /// The function's identity.
+    pub fn hash(&self) -> FunctionHash {
+        let mut hasher = Sha256::new();
+        hasher.update([self.kind as u8]);
+        hasher.update(&self.body);
+        FunctionHash(hasher.finalize().into())
+    }
+}
+
+/// How a task is to be run. The same for all tasks of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOptions {
+    /// How often a task whose own code failed, or that timed out, runs again.
+    pub retries: u16,
+    /// Whether a task whose engine was lost runs again.
+    pub rerun: bool,
+    /// After how many milliseconds of running a task is ended.
+    pub timeout_ms: Option<u64>,
+    /// The engines that may run it; `None` is any.
+    pub targets: Option<Vec<EngineId>>,
+}
+
+impl Default for TaskOptions {
+    fn default() -> Self {
+        TaskOptions { retries: 0, rerun: true, timeout_ms: None, targets: None }
+    }
+}
+
+/// How a task ended. The payload of everything but `Ok`, and a command's `Failed`, is a [`Failure`] in CBOR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum TaskStatus {
+    /// It ran to its end; the payload is its result.
+    Ok = 0,
+    /// Its own code failed: non-zero exit, exception, panic.
+    Failed = 1,
+    /// It ran longer than its time-out and was ended.
+    TimedOut = 2,
+    /// It was cancelled, before or while it ran.
+    Cancelled = 3,
+    /// What ran it died: its interpreter was killed by a signal or ended itself.
+    Crashed = 4,
+    /// Its engine was lost and it may not run again, or was lost too often.
+    Lost = 5,
+    /// No engine can run it and none is coming.
+    Unplaced = 6,
+}
+
+impl TaskStatus {
+    /// The status with this number on the wire.
+    pub fn from_code(code: u8) -> Option<Self> {
+        use TaskStatus::*;
+        [Ok, Failed, TimedOut, Cancelled, Crashed, Lost, Unplaced].into_iter().find(|s| *s as u8 == code)
+    }
+}
+
+/// Why a task did not end well, in the form that people and clients read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened, in one line.
+    pub message: String,
+    /// The remote traceback, or the last lines of what the task wrote to stderr.
+    #[serde(default)]
+    pub detail: String,
+    /// Exit status of the process that died, if one did.
+    #[serde(default)]
+    pub exit: Option<i32>,
+    /// Signal that killed it, if one did.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// The exception itself, in the form of the function's kind (for Python, a pickle); empty if there is none.
+    #[serde(default, with = "serde_bytes")]
+    pub exception: Vec<u8>,
+}
+
+/// A command: what every one of its tasks shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandSpec {
+    /// Text for `sh -c`. Arguments reach it as positional parameters (`"${1}"`), never as text.
+    pub script: String,
+    /// Where it runs; a task fails with directory and host named when it is not there.
+    pub workdir: String,
+    /// Environment variables to set, above the engine's own.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// One task's positional parameters: any bytes but NUL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arguments(pub Vec<Bytes>);
+
+/// A payload is not in the form that its kind prescribes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("malformed payload: {what}")]
+pub struct PayloadError {
+    /// Which part of it.
+    pub what: &'static str,
+}
+
+impl Arguments {
+    /// Layout: for each argument its length (u32, little-endian) and its bytes.
+    pub fn encode(&self, out: &mut BytesMut) {
+        for argument in &self.0 {
+            out.put_u32_le(argument.len() as u32);
+            out.put_slice(argument);
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, without copying.
+    ///
+    /// # Errors
+    /// When a length runs past the end.
+    pub fn decode(mut payload: Bytes) -> Result<Self, PayloadError> {
+        let mut arguments = Vec::new();
+        while !payload.is_empty() {
+            let length = take_u32(&mut payload, "argument length")?;
+            arguments.push(take(&mut payload, length as usize, "argument")?);
+        }
+        Ok(Arguments(arguments))
+    }
+}
+
+/// How a command ended, with all it wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// Exit status; `None` if a signal killed it.
+    pub exit: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: Bytes,
+    /// What it wrote to stderr.
+    pub stderr: Bytes,
+}
+
+impl CommandOutcome {
+    /// Layout: 0 and the exit status, or 1 and the signal (u8 and i32), length of stdout (u32), stdout, stderr;
+    /// numbers little-endian.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.reserve(9 + self.stdout.len() + self.stderr.len());
+        out.put_u8(self.signal.is_some() as u8);
+        out.put_i32_le(self.signal.or(self.exit).unwrap_or(0));
+        out.put_u32_le(self.stdout.len() as u32);
+        out.put_slice(&self.stdout);
+        out.put_slice(&self.stderr);
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, without copying.
+    ///
+    /// # Errors
+    /// When it is too short.
+    pub fn decode(mut payload: Bytes) -> Result<Self, PayloadError> {
+        let signalled = take(&mut payload, 1, "outcome tag")?[0] == 1;
+        let number = take_u32(&mut payload, "exit status")? as i32;
+        let length = take_u32(&mut payload, "stdout length")?;
+        let stdout = take(&mut payload, length as usize, "stdout")?;
+        let (exit, signal) = if signalled { (None, Some(number)) } else { (Some(number), None) };
+        Ok(CommandOutcome { exit, signal, stdout, stderr: payload })
+    }
+}
+
+fn take(from: &mut Bytes, length: usize, what: &'static str) -> Result<Bytes, PayloadError> {
+    if from.len() < length { Err(PayloadError { what }) } else { Ok(from.split_to(length)) }
+}
+
+fn take_u32(from: &mut Bytes, what: &'static str) -> Result<u32, PayloadError> {
+    let bytes = take(from, 4, what)?;
+    Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn arguments_survive(list in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..5)) {
+            let arguments = Arguments(list.into_iter().map(Bytes::from).collect());
+            let mut out = BytesMut::new();
+            arguments.encode(&mut out);
+            prop_assert_eq!(Arguments::decode(out.freeze()).unwrap(), arguments);
+        }
+
+        #[test]
+        fn outcomes_survive(exit in any::<i32>(), signalled in any::<bool>(), stdout in ".*", stderr in ".*") {
+            let (exit, signal) = if signalled { (None, Some(exit)) } else { (Some(exit), None) };
+            let outcome = CommandOutcome { exit, signal, stdout: stdout.into(), stderr: stderr.into() };
+            let mut out = BytesMut::new();
+            outcome.encode(&mut out);
+            prop_assert_eq!(CommandOutcome::decode(out.freeze()).unwrap(), outcome);
+        }
+
+        #[test]
+        fn random_payloads_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Arguments::decode(bytes.clone().into());
+            let _ = CommandOutcome::decode(bytes.into());
+        }
+    }
+
+    #[test]
+    fn a_hash_tells_kinds_apart() {
+        let body = Bytes::from_static(b"count");
+        let native = Function { kind: FunctionKind::Native, body: body.clone() };
+        let python = Function { kind: FunctionKind::Python, body };
+        assert_ne!(native.hash(), python.hash());
+    }
+}

@@ -1,0 +1,92 @@
+//! Frames: kind (u8), number of segments (u8), header length (u16), segment lengths (u32 each), header, segments.
+//! Numbers are little-endian. Every length is checked against its limit before anything is kept for it.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{FRAME_LIMIT_BYTES, HEADER_LIMIT_BYTES};
+
+/// The most segments that a message has.
+const SEGMENT_LIMIT: usize = 8;
+
+/// The fixed first part of a frame.
+const PREFIX_BYTES: usize = 4;
+
+/// One message on a link, before its header is understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    pub(super) header: Bytes,
+    pub(super) segments: Vec<Bytes>,
+}
+
+/// What came cannot be a frame. The link cannot be used any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// Longer than allowed.
+    #[error("a frame of {bytes} bytes is over the limit of {limit}")]
+    TooLong {
+        /// What the frame claims.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// More segments than any message has.
+    #[error("a frame with {count} segments is over the limit of {SEGMENT_LIMIT}")]
+    TooManySegments {
+        /// What the frame claims.
+        count: usize,
+    },
+}
+
+impl Frame {
+    /// Appends the frame to `out`.
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        debug_assert!(self.header.len() <= HEADER_LIMIT_BYTES && self.segments.len() <= SEGMENT_LIMIT);
+        let body: usize = self.segments.iter().map(Bytes::len).sum();
+        let bytes = PREFIX_BYTES + 4 * self.segments.len() + self.header.len() + body;
+        debug_assert!(bytes <= FRAME_LIMIT_BYTES);
+        out.reserve(bytes);
+        out.put_u8(self.kind);
+        out.put_u8(self.segments.len() as u8);
+        out.put_u16_le(self.header.len() as u16);
+        self.segments.iter().for_each(|segment| out.put_u32_le(segment.len() as u32));
+        out.put_slice(&self.header);
+        self.segments.iter().for_each(|segment| out.put_slice(segment));
+    }
+}
+
+/// Takes one frame off the front of `buffer`, whose segments then share its memory; `None` while it is incomplete.
+///
+/// # Errors
+/// When the frame claims more than `limit` bytes: the buffer then has not grown for it.
+pub(super) fn take(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, FrameError> {
+    if buffer.len() < PREFIX_BYTES {
+        return Ok(None);
+    }
+    let (kind, count) = (buffer[0], buffer[1] as usize);
+    let header = u16::from_le_bytes([buffer[2], buffer[3]]) as usize;
+    if count > SEGMENT_LIMIT {
+        return Err(FrameError::TooManySegments { count });
+    }
+    let start = PREFIX_BYTES + 4 * count;
+    if buffer.len() < start {
+        return Ok(None);
+    }
+    let mut lengths = [0; SEGMENT_LIMIT];
+    for (length, bytes) in lengths.iter_mut().zip(buffer[PREFIX_BYTES..start].chunks_exact(4)) {
+        *length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    }
+    let bytes = start + header + lengths.iter().sum::<usize>();
+    if bytes > limit {
+        return Err(FrameError::TooLong { bytes, limit });
+    }
+    if buffer.len() < bytes {
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(bytes).freeze();
+    frame.advance(start);
+    let header = frame.split_to(header);
+    let segments = lengths[..count].iter().map(|length| frame.split_to(*length)).collect();
+    Ok(Some(Frame { kind, header, segments }))
+}

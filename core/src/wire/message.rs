@@ -1,0 +1,558 @@
+//! The messages, and how each becomes a frame.
+//!
+//! ```text
+//! dialler                      controller
+//!   Hello            ->
+//!                    <-         Welcome | Refused
+//! client                       controller                   engine host
+//!   Define, Submit   ->                          <-           Register
+//!                               Registered, Define, Run ->
+//!                                                 <-           Done
+//!                    <-         Results, Window
+//!   Cancel           ->         Cancel           ->
+//!   Ask              ->
+//!                    <-         Status
+//!   Stop             ->         Stop             ->           (ends)
+//! ```
+//! A payload longer than [`INLINE_LIMIT_BYTES`](super::INLINE_LIMIT_BYTES) is announced in its batch and then pulled by
+//! whoever needs it: `Grant` asks for it up to an offset, `Chunk` brings it.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use super::frame::{self, Frame, FrameError};
+use super::{Column, Runs};
+use crate::connection::Role;
+use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use crate::task::{Function, FunctionKind, TaskOptions};
+use crate::wire::ClusterStatus;
+
+/// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
+pub const BULK: u32 = u32::MAX;
+
+/// All that is said on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The first word of whoever dials.
+    Hello(Hello),
+    /// The proof was right; the link is open.
+    Welcome(Welcome),
+    /// The link will not be opened.
+    Refused {
+        /// Why, for people.
+        reason: String,
+        /// The versions that the controller speaks.
+        supported: Vec<u16>,
+        /// The controller's build.
+        build: String,
+    },
+    /// Sent when nothing else was for a while.
+    Heartbeat,
+    /// The last word: the sender closes the link on purpose.
+    Goodbye {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Makes a function known.
+    Define(Function),
+    /// New tasks, ids from `base` on.
+    Submit {
+        /// The first task's id.
+        base: TaskId,
+        /// What to run.
+        function: FunctionHash,
+        /// How to run it.
+        options: TaskOptions,
+        /// The arguments.
+        batch: Batch,
+    },
+    /// These tasks are not wanted any more.
+    Cancel(Runs),
+    /// The other side may have sent this many bytes of batches since the link opened.
+    Window {
+        /// Counted from the link's opening; only grows.
+        bytes: u64,
+    },
+    /// Asks for the cluster's status.
+    Ask {
+        /// Comes back with the answer.
+        question: u32,
+        /// Answer only once the status is newer than this version.
+        after: Option<u64>,
+    },
+    /// The cluster's status.
+    Status {
+        /// The question it answers.
+        question: u32,
+        /// The answer.
+        status: Box<ClusterStatus>,
+    },
+    /// The cluster is to end.
+    Stop,
+    /// Something that the user should know now.
+    Notice {
+        /// For people.
+        text: String,
+    },
+    /// An engine host presents its engines.
+    Register(Registration),
+    /// The engines' ids: `count` from `first` on.
+    Registered {
+        /// The first engine's id.
+        first: EngineId,
+    },
+    /// Tasks for one engine.
+    Run {
+        /// Which engine.
+        engine: EngineId,
+        /// What to run; defined before on this link.
+        function: FunctionHash,
+        /// Which try at these tasks this is, from 1.
+        attempt: u16,
+        /// Time limit of each task.
+        timeout_ms: Option<u64>,
+        /// Which tasks.
+        runs: Runs,
+        /// Their arguments.
+        batch: Batch,
+    },
+    /// Tasks that have ended on an engine.
+    Done(Outcomes),
+    /// Tasks that have ended, for the client.
+    Results(Outcomes),
+    /// Asks for a long payload up to (not including) an offset.
+    Grant {
+        /// Which payload.
+        transfer: Transfer,
+        /// Up to where; only grows.
+        upto: u64,
+    },
+    /// Part of a long payload.
+    Chunk {
+        /// Which payload.
+        transfer: Transfer,
+        /// Where this part begins.
+        offset: u64,
+        /// The part.
+        data: Bytes,
+    },
+    /// What a running task wrote.
+    Output {
+        /// Which task.
+        task: TaskId,
+        /// 1 is stdout, 2 is stderr.
+        stream: u8,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// A pilot presents itself.
+    Pilot(PilotInfo),
+    /// A pilot tells that an engine host ended.
+    Report {
+        /// On which node.
+        node: String,
+        /// What is known: exit status or signal, last lines of its log.
+        text: String,
+        /// Whether the pilot starts another one.
+        restarting: bool,
+    },
+}
+
+/// The first word of whoever dials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The versions that the dialler speaks.
+    pub versions: Vec<u16>,
+    /// The dialler's build.
+    pub build: String,
+    /// The role it wants.
+    pub role: Role,
+    /// The cluster it means, as `PROFILE/CLUSTER_ID`.
+    pub cluster: String,
+    /// The controller's life that it means.
+    pub incarnation: Incarnation,
+    /// Proof of the role, see [`Claim`](crate::connection::Claim).
+    #[serde(with = "serde_bytes")]
+    pub proof: Vec<u8>,
+}
+
+/// The controller's answer to a right proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version that is spoken from here on.
+    pub version: u16,
+    /// The controller's build.
+    pub build: String,
+    /// How often the dialler says something at least, in milliseconds.
+    pub heartbeat_ms: u32,
+    /// How many bytes of batches the dialler may send at first, see [`Message::Window`].
+    pub window_bytes: u64,
+}
+
+/// Arguments of many tasks, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The length of each task's argument, or [`BULK`].
+    pub lengths: Column,
+    /// The arguments, one after the other, without the bulk ones.
+    pub payload: Bytes,
+    /// The bulk ones, in order.
+    pub bulk: Vec<BulkLength>,
+}
+
+/// Announces one long payload of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkLength {
+    /// The task's place in the batch.
+    pub index: u32,
+    /// The payload's length.
+    pub bytes: u64,
+}
+
+/// How many tasks ended, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// The engine that ran them; `None` for tasks that ended without one.
+    pub engine: Option<EngineId>,
+    /// Which tasks.
+    pub runs: Runs,
+    /// Each task's [`TaskStatus`](crate::task::TaskStatus) as a byte; empty when all are `Ok`.
+    pub codes: Bytes,
+    /// How long each ran, in microseconds.
+    pub micros: Column,
+    /// The results.
+    pub batch: Batch,
+}
+
+/// An engine host's introduction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The node's name, as the site calls it.
+    pub node: String,
+    /// How many engines.
+    pub engines: u32,
+    /// The engine host's process id on its node.
+    pub pid: u32,
+    /// The allocation it runs in, if any.
+    pub allocation: Option<AllocationId>,
+}
+
+/// A pilot's introduction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PilotInfo {
+    /// The node it runs on.
+    pub node: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// The allocation it serves, if the site gave an id.
+    pub allocation: Option<AllocationId>,
+    /// The nodes on which it starts engine hosts.
+    pub nodes: Vec<String>,
+}
+
+/// Names a long payload on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Transfer {
+    /// A task's argument, on its way to the engine.
+    Argument(TaskId),
+    /// A task's result, on its way to the client.
+    Result(TaskId),
+}
+
+/// What came is a frame, but no message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// The frame itself is unusable.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// No message has this kind.
+    #[error("unknown message kind {kind}")]
+    Kind {
+        /// The kind.
+        kind: u8,
+    },
+    /// The header or the segments do not fit the kind.
+    #[error("malformed message of kind {kind}: {reason}")]
+    Malformed {
+        /// The kind.
+        kind: u8,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct SubmitHeader {
+    base: TaskId,
+    function: FunctionHash,
+    options: TaskOptions,
+    bulk: Vec<BulkLength>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunHeader {
+    engine: EngineId,
+    function: FunctionHash,
+    attempt: u16,
+    timeout_ms: Option<u64>,
+    bulk: Vec<BulkLength>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutcomesHeader {
+    engine: Option<EngineId>,
+    bulk: Vec<BulkLength>,
+}
+
+/// Numbers of the kinds; part of the protocol, never reused.
+mod kind {
+    pub(super) const HELLO: u8 = 1;
+    pub(super) const WELCOME: u8 = 2;
+    pub(super) const REFUSED: u8 = 3;
+    pub(super) const HEARTBEAT: u8 = 4;
+    pub(super) const GOODBYE: u8 = 5;
+    pub(super) const DEFINE: u8 = 10;
+    pub(super) const SUBMIT: u8 = 11;
+    pub(super) const CANCEL: u8 = 12;
+    pub(super) const WINDOW: u8 = 13;
+    pub(super) const RESULTS: u8 = 14;
+    pub(super) const ASK: u8 = 15;
+    pub(super) const STATUS: u8 = 16;
+    pub(super) const STOP: u8 = 17;
+    pub(super) const NOTICE: u8 = 18;
+    pub(super) const REGISTER: u8 = 20;
+    pub(super) const REGISTERED: u8 = 21;
+    pub(super) const RUN: u8 = 22;
+    pub(super) const DONE: u8 = 23;
+    pub(super) const OUTPUT: u8 = 24;
+    pub(super) const GRANT: u8 = 30;
+    pub(super) const CHUNK: u8 = 31;
+    pub(super) const PILOT: u8 = 40;
+    pub(super) const REPORT: u8 = 41;
+}
+
+/// Appends a message's frame to `out`.
+pub fn encode(message: &Message, out: &mut BytesMut) {
+    frame_of(message).put(out);
+}
+
+/// Takes one message off the front of `buffer`; `None` while it is incomplete. Long segments share the buffer's memory.
+///
+/// # Errors
+/// When what came is no message, or longer than `limit` bytes. The link cannot be used any further.
+pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Message>, WireError> {
+    match frame::take(buffer, limit)? {
+        Some(frame) => Reader { frame, next: 0 }.message().map(Some),
+        None => Ok(None),
+    }
+}
+
+fn frame_of(message: &Message) -> Frame {
+    match message {
+        Message::Hello(hello) => plain(kind::HELLO, hello),
+        Message::Welcome(welcome) => plain(kind::WELCOME, welcome),
+        Message::Refused { reason, supported, build } => plain(kind::REFUSED, &(reason, supported, build)),
+        Message::Heartbeat => frame(kind::HEARTBEAT, Bytes::new(), vec![]),
+        Message::Goodbye { reason } => plain(kind::GOODBYE, reason),
+        Message::Define(function) => frame(kind::DEFINE, cbor(&function.kind), vec![function.body.clone()]),
+        Message::Submit { base, function, options, batch } => {
+            let header = SubmitHeader {
+                base: *base,
+                function: *function,
+                options: options.clone(),
+                bulk: batch.bulk.clone(),
+            };
+            frame(kind::SUBMIT, cbor(&header), vec![batch.lengths.as_bytes().clone(), batch.payload.clone()])
+        }
+        Message::Cancel(runs) => frame(kind::CANCEL, Bytes::new(), vec![runs.as_bytes().clone()]),
+        Message::Window { bytes } => plain(kind::WINDOW, bytes),
+        Message::Ask { question, after } => plain(kind::ASK, &(question, after)),
+        Message::Status { question, status } => frame(kind::STATUS, cbor(question), vec![cbor(status)]),
+        Message::Stop => frame(kind::STOP, Bytes::new(), vec![]),
+        Message::Notice { text } => plain(kind::NOTICE, text),
+        Message::Register(registration) => plain(kind::REGISTER, registration),
+        Message::Registered { first } => plain(kind::REGISTERED, first),
+        Message::Run { engine, function, attempt, timeout_ms, runs, batch } => {
+            let header = RunHeader {
+                engine: *engine,
+                function: *function,
+                attempt: *attempt,
+                timeout_ms: *timeout_ms,
+                bulk: batch.bulk.clone(),
+            };
+            let segments =
+                vec![runs.as_bytes().clone(), batch.lengths.as_bytes().clone(), batch.payload.clone()];
+            frame(kind::RUN, cbor(&header), segments)
+        }
+        Message::Done(outcomes) => outcomes_frame(kind::DONE, outcomes),
+        Message::Results(outcomes) => outcomes_frame(kind::RESULTS, outcomes),
+        Message::Grant { transfer, upto } => plain(kind::GRANT, &(transfer, upto)),
+        Message::Chunk { transfer, offset, data } => {
+            frame(kind::CHUNK, cbor(&(transfer, offset)), vec![data.clone()])
+        }
+        Message::Output { task, stream, data } => frame(kind::OUTPUT, cbor(&(task, stream)), vec![data.clone()]),
+        Message::Pilot(info) => plain(kind::PILOT, info),
+        Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
+    }
+}
+
+fn outcomes_frame(kind: u8, outcomes: &Outcomes) -> Frame {
+    let header = OutcomesHeader { engine: outcomes.engine, bulk: outcomes.batch.bulk.clone() };
+    let segments = vec![
+        outcomes.runs.as_bytes().clone(),
+        outcomes.codes.clone(),
+        outcomes.micros.as_bytes().clone(),
+        outcomes.batch.lengths.as_bytes().clone(),
+        outcomes.batch.payload.clone(),
+    ];
+    frame(kind, cbor(&header), segments)
+}
+
+fn frame(kind: u8, header: Bytes, segments: Vec<Bytes>) -> Frame {
+    Frame { kind, header, segments }
+}
+
+fn plain<T: Serialize>(kind: u8, header: &T) -> Frame {
+    frame(kind, cbor(header), vec![])
+}
+
+fn cbor<T: Serialize>(value: &T) -> Bytes {
+    let mut out = Vec::with_capacity(64);
+    // writing plain data to memory has no way to fail
+    let _ = ciborium::into_writer(value, &mut out);
+    out.into()
+}
+
+/// Takes a frame apart.
+struct Reader {
+    frame: Frame,
+    next: usize,
+}
+
+impl Reader {
+    fn message(mut self) -> Result<Message, WireError> {
+        let message = match self.frame.kind {
+            kind::HELLO => Message::Hello(self.header()?),
+            kind::WELCOME => Message::Welcome(self.header()?),
+            kind::REFUSED => {
+                let (reason, supported, build) = self.header()?;
+                Message::Refused { reason, supported, build }
+            }
+            kind::HEARTBEAT => Message::Heartbeat,
+            kind::GOODBYE => Message::Goodbye { reason: self.header()? },
+            kind::DEFINE => {
+                let kind: FunctionKind = self.header()?;
+                Message::Define(Function { kind, body: self.segment()? })
+            }
+            kind::SUBMIT => {
+                let SubmitHeader { base, function, options, bulk } = self.header()?;
+                let batch = self.batch(bulk)?;
+                if base.0.checked_add(batch.lengths.len() as u64).is_none() {
+                    return Err(self.malformed("ids past the last one"));
+                }
+                Message::Submit { base, function, options, batch }
+            }
+            kind::CANCEL => Message::Cancel(self.runs()?),
+            kind::WINDOW => Message::Window { bytes: self.header()? },
+            kind::ASK => {
+                let (question, after) = self.header()?;
+                Message::Ask { question, after }
+            }
+            kind::STATUS => {
+                let question = self.header()?;
+                let body = self.segment()?;
+                Message::Status { question, status: Box::new(self.parse(&body)?) }
+            }
+            kind::STOP => Message::Stop,
+            kind::NOTICE => Message::Notice { text: self.header()? },
+            kind::REGISTER => Message::Register(self.header()?),
+            kind::REGISTERED => Message::Registered { first: self.header()? },
+            kind::RUN => self.run()?,
+            kind::DONE => Message::Done(self.outcomes()?),
+            kind::RESULTS => Message::Results(self.outcomes()?),
+            kind::GRANT => {
+                let (transfer, upto) = self.header()?;
+                Message::Grant { transfer, upto }
+            }
+            kind::CHUNK => {
+                let (transfer, offset) = self.header()?;
+                Message::Chunk { transfer, offset, data: self.segment()? }
+            }
+            kind::OUTPUT => {
+                let (task, stream) = self.header()?;
+                Message::Output { task, stream, data: self.segment()? }
+            }
+            kind::PILOT => Message::Pilot(self.header()?),
+            kind::REPORT => {
+                let (node, text, restarting) = self.header()?;
+                Message::Report { node, text, restarting }
+            }
+            kind => return Err(WireError::Kind { kind }),
+        };
+        Ok(message)
+    }
+
+    fn run(&mut self) -> Result<Message, WireError> {
+        let RunHeader { engine, function, attempt, timeout_ms, bulk } = self.header()?;
+        let runs = self.runs()?;
+        let batch = self.batch(bulk)?;
+        if runs.count() != batch.lengths.len() as u64 {
+            return Err(self.malformed("ids and lengths differ in number"));
+        }
+        Ok(Message::Run { engine, function, attempt, timeout_ms, runs, batch })
+    }
+
+    fn outcomes(&mut self) -> Result<Outcomes, WireError> {
+        let OutcomesHeader { engine, bulk } = self.header()?;
+        let runs = self.runs()?;
+        let codes = self.segment()?;
+        let micros = self.column()?;
+        let batch = self.batch(bulk)?;
+        let count = batch.lengths.len();
+        if runs.count() != count as u64 || micros.len() != count || !(codes.is_empty() || codes.len() == count) {
+            return Err(self.malformed("columns differ in length"));
+        }
+        Ok(Outcomes { engine, runs, codes, micros, batch })
+    }
+
+    fn batch(&mut self, bulk: Vec<BulkLength>) -> Result<Batch, WireError> {
+        let lengths = self.column()?;
+        let payload = self.segment()?;
+        let inline: u64 = lengths.iter().filter(|length| *length != BULK).map(u64::from).sum();
+        if inline != payload.len() as u64 {
+            return Err(self.malformed("lengths do not add up to the payload"));
+        }
+        let announced = lengths.iter().enumerate().filter(|(_, length)| *length == BULK);
+        if !announced.map(|(index, _)| index as u64).eq(bulk.iter().map(|b| b.index as u64)) {
+            return Err(self.malformed("bulk payloads are not announced in order"));
+        }
+        Ok(Batch { lengths, payload, bulk })
+    }
+
+    fn header<T: DeserializeOwned>(&self) -> Result<T, WireError> {
+        self.parse(&self.frame.header)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, WireError> {
+        ciborium::from_reader(bytes.as_ref()).map_err(|error| self.malformed(&error.to_string()))
+    }
+
+    fn segment(&mut self) -> Result<Bytes, WireError> {
+        let segment = self.frame.segments.get(self.next).cloned().ok_or_else(|| self.malformed("a segment is missing"));
+        self.next += 1;
+        segment
+    }
+
+    fn column(&mut self) -> Result<Column, WireError> {
+        Column::from_bytes(self.segment()?).ok_or_else(|| self.malformed("a torn column"))
+    }
+
+    fn runs(&mut self) -> Result<Runs, WireError> {
+        Runs::from_bytes(self.segment()?).ok_or_else(|| self.malformed("torn or overflowing ids"))
+    }
+
+    fn malformed(&self, reason: &str) -> WireError {
+        WireError::Malformed { kind: self.frame.kind, reason: reason.to_owned() }
+    }
+}

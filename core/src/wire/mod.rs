@@ -1,0 +1,40 @@
+//! The wire protocol: frames of a small CBOR header and raw segments, and the messages they carry.
+//!
+//! Pure: bytes in, messages out. `docs/protocol.md` describes the dialogue.
+
+mod column;
+mod frame;
+mod message;
+mod status;
+
+pub use column::{Column, Runs, RunsBuilder};
+pub use frame::FrameError;
+pub use message::{BULK, decode, encode, 
+    Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
+};
+pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, TaskCounts};
+
+/// Version of the protocol that this build speaks.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The most that a whole frame may hold: a bulk chunk and a full batch both fit with room to spare,
+/// and a heartbeat waits behind one frame for a few milliseconds only.
+pub const FRAME_LIMIT_BYTES: usize = 4 << 20;
+
+/// The most that a frame's CBOR header may hold: its length field has 16 bits.
+pub const HEADER_LIMIT_BYTES: usize = u16::MAX as usize;
+
+/// The most that a peer may send before its proof was verified.
+pub const HELLO_LIMIT_BYTES: usize = 4 << 10;
+
+/// A payload up to this length travels inside its batch; a longer one as chunks.
+pub const INLINE_LIMIT_BYTES: usize = 256 << 10;
+
+/// Senders close a batch at this length, so that a frame stays far below its limit.
+pub const BATCH_TARGET_BYTES: usize = 256 << 10;
+
+/// The length of a chunk of a long payload.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
+/// How far a transfer's sender may be ahead of its receiver.
+pub const TRANSFER_WINDOW_BYTES: u64 = 8 << 20;
