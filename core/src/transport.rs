@@ -33,6 +33,9 @@ pub trait Listener: Debug + Send + 'static {
     /// Where others can dial it; goes into the connection files. Best first.
     fn endpoints(&self) -> Vec<Endpoint>;
 
+    /// The public key that whoever dials will be shown; goes into the connection files.
+    fn key(&self) -> PeerKey;
+
     /// Waits for the next link whose handshake has succeeded. Handshakes that fail, or last longer than the
     /// transport's bound, are dropped and counted, never returned. Cancel-safe.
     ///
@@ -46,6 +49,8 @@ pub trait Listener: Debug + Send + 'static {
 
 /// One stream to a peer whose key is proven.
 pub struct Link {
+    /// The key that this side proved to hold.
+    pub own: PeerKey,
     /// The key that the peer proved to hold.
     pub peer: PeerKey,
     /// Where the peer is, for people to read.
