@@ -68,7 +68,7 @@ pub enum Effect {
     Send(Message),
     /// Dial the controller; answered by `LinkUp`, `LinkDown` or `Refused`.
     Dial,
-    /// Close the link.
+    /// Close the link once what was sent before has gone out. No `LinkDown` follows.
     Hangup,
     /// Keep a function for later `Run`s.
     Define {

@@ -121,14 +121,17 @@ pub enum Message {
     Done(Outcomes),
     /// Tasks that have ended, for the client.
     Results(Outcomes),
-    /// Asks for a long payload up to (not including) an offset.
+    /// Asks for a long payload up to (not including) an offset. Only grows, but for 0, which ends the transfer: a sender
+    /// then starts an argument anew at the next grant (it is needed again on another engine), and forgets a result.
+    /// A grant for a payload that the sender does not have is ignored.
     Grant {
         /// Which payload.
         transfer: Transfer,
-        /// Up to where; only grows.
+        /// Up to where.
         upto: u64,
     },
-    /// Part of a long payload.
+    /// Part of a long payload, in order of its parts. One at offset 0 starts anew; one for a payload that the receiver
+    /// does not expect (any more) is ignored.
     Chunk {
         /// Which payload.
         transfer: Transfer,
@@ -208,6 +211,14 @@ pub struct BulkLength {
     pub index: u32,
     /// The payload's length.
     pub bytes: u64,
+}
+
+impl Batch {
+    /// What the batch counts against a window: its payload and [`TASK_COST_BYTES`](super::TASK_COST_BYTES) a task. Long
+    /// payloads do not count: they are pulled within windows of their own.
+    pub fn cost(&self) -> u64 {
+        self.payload.len() as u64 + self.lengths.len() as u64 * super::TASK_COST_BYTES
+    }
 }
 
 /// How many tasks ended, one after the other.

@@ -38,3 +38,13 @@ pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// How far a transfer's sender may be ahead of its receiver.
 pub const TRANSFER_WINDOW_BYTES: u64 = 8 << 20;
+
+/// How many bytes of results a controller may send to a client before the client's first [`Message::Window`]: enough
+/// for a second of a full link, little enough to keep for a client that does not read.
+pub const RESULT_WINDOW_BYTES: u64 = 64 << 20;
+
+/// What a task counts against a window beside its payload: about what is kept for it.
+pub const TASK_COST_BYTES: u64 = 64;
+
+/// The most long payloads that one message announces, so that its header stays within [`HEADER_LIMIT_BYTES`].
+pub const BULK_LIMIT: usize = 1024;
