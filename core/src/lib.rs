@@ -11,6 +11,7 @@ pub mod engine_host;
 pub mod error;
 pub mod id;
 pub mod launcher;
+pub mod profile;
 pub mod scheduler;
 pub mod task;
 pub mod time;

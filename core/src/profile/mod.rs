@@ -1,0 +1,15 @@
+//! What a profile says: its parameters, and the sections that rpar itself reads. Reading and layering the files is
+//! the business of rpar-cli's library; the sections of scheduler, launcher and transport belong to the backends.
+
+pub mod duration;
+mod param;
+mod scalar;
+mod sections;
+mod spec;
+
+pub use param::{Param, ParamError, ParamType, ParamValue};
+pub use scalar::Scalar;
+pub use sections::{
+    ControllerSection, EnginesSection, Place, Policy, PythonSection, RequestSection, StorageSection,
+};
+pub use spec::ParamSpec;

@@ -1,0 +1,113 @@
+//! The sections of a resolved profile that rpar itself reads. Those of scheduler, launcher and transport are parsed
+//! by the backend that their `kind` names.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// `[controller]`: where it runs and how it behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControllerSection {
+    /// Where the controller runs.
+    pub r#where: Place,
+    /// How it chooses an engine for a task.
+    pub policy: Policy,
+    /// How often peers say something at least.
+    #[serde(with = "duration::text")]
+    pub heartbeat: Duration,
+    /// A link that has been silent for this long is lost.
+    #[serde(with = "duration::text")]
+    pub lost_after: Duration,
+    /// How often the site is asked for the states of allocations.
+    #[serde(with = "duration::text")]
+    pub poll_every: Duration,
+    /// How much work is kept queued at an engine, in time.
+    #[serde(with = "duration::text")]
+    pub queue_ahead: Duration,
+    /// How often a task whose engine was lost is tried, before it is taken to be the cause.
+    pub attempts_limit: u16,
+    /// How many bytes of unfinished submissions one client may have at the controller.
+    pub submit_window_bytes: u64,
+    /// How many bytes of results may be on their way to one client.
+    pub result_window_bytes: u64,
+}
+
+/// Where a controller runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On the host that `rpar start` is typed on.
+    #[default]
+    Local,
+}
+
+/// How the controller chooses an engine for a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// The engine with the least work assigned.
+    #[default]
+    Leastload,
+}
+
+/// `[engines]`: how many, and how each node's engine host is started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnginesSection {
+    /// How many nodes.
+    pub nodes: u32,
+    /// Engines on each node.
+    pub ppn: u32,
+    /// Engines in all: `nodes * ppn`, or fewer when the last node is short.
+    pub total: u32,
+    /// Shell lines that run on every node, in the shell that becomes the engine host.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    /// The program that the nodes run, absolute; `None` is the program that starts the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// How long an engine host without a controller tries to reach it, before it ends.
+    #[serde(with = "duration::text")]
+    pub give_up_after: Duration,
+}
+
+/// `[python]`: the interpreter of the engines' children.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonSection {
+    /// A path, or a name to look up on the engines' PATH after `setup`; `None` if none was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+}
+
+/// `[storage]`: where clusters keep their files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSection {
+    /// The directory above `PROFILE/CLUSTER_ID`, absolute; `None` is the user's state directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
+}
+
+/// What is asked of any scheduler: the keys of `[scheduler]` that no backend needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestSection {
+    /// First part of the job's name; the cluster's tag is this, `-` and 8 digits.
+    pub name: String,
+    /// The site's queue or partition; `None` leaves it to the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// The account to charge; `None` leaves it to the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// How long; `None` leaves it to the site.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    pub walltime: Option<Duration>,
+    /// A whole job script to be rendered in place of the scheduler's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+}
