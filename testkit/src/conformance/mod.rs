@@ -1,0 +1,3 @@
+//! Conformance suites: what each trait promises, run over every implementation.
+
+pub mod transport;
