@@ -1,1 +1,4 @@
+//! The `rpar` command.
+mod template;
+
 fn main() {}
