@@ -19,7 +19,8 @@ async fn mem_conforms() {
 
 #[tokio::test]
 async fn tcp_conforms() {
-    conformance::transport::suite(Arc::new(Tcp::new(TcpConfig::default())), anywhere("tcp://127.0.0.1:0")).await;
+    conformance::transport::suite(Arc::new(Tcp::new(TcpConfig::default())), anywhere("tcp://127.0.0.1:0"))
+        .await;
 }
 
 #[tokio::test]
@@ -46,7 +47,9 @@ async fn tcp_shrugs_off_strangers() {
     chatty.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     // the listener hangs up on nonsense, perhaps after an alert
-    let _ = tokio::time::timeout(Duration::from_secs(30), chatty.read_to_end(&mut answer)).await.expect("hung up");
+    let _ = tokio::time::timeout(Duration::from_secs(30), chatty.read_to_end(&mut answer))
+        .await
+        .expect("hung up");
     assert!(answer.len() < 100, "a stranger learns nothing");
 
     tcp.dial(&Identity::from_seed([2; 32]), &endpoint, &key).await.expect("an honest peer links meanwhile");

@@ -1,0 +1,291 @@
+//! How each message becomes a frame, and back. Every count that a peer claims is compared with what came along.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::frame::{self, Frame};
+use super::message::{BULK, Batch, BulkLength, Message, Outcomes, WireError};
+use super::{Column, Runs};
+use crate::id::{EngineId, FunctionHash, TaskId};
+use crate::task::{Function, FunctionKind, TaskOptions};
+
+#[derive(Serialize, Deserialize)]
+struct SubmitHeader {
+    base: TaskId,
+    function: FunctionHash,
+    options: TaskOptions,
+    bulk: Vec<BulkLength>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunHeader {
+    engine: EngineId,
+    function: FunctionHash,
+    attempt: u16,
+    timeout_ms: Option<u64>,
+    bulk: Vec<BulkLength>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutcomesHeader {
+    engine: Option<EngineId>,
+    bulk: Vec<BulkLength>,
+}
+
+/// Numbers of the kinds; part of the protocol, never reused.
+mod kind {
+    pub(super) const HELLO: u8 = 1;
+    pub(super) const WELCOME: u8 = 2;
+    pub(super) const REFUSED: u8 = 3;
+    pub(super) const HEARTBEAT: u8 = 4;
+    pub(super) const GOODBYE: u8 = 5;
+    pub(super) const DEFINE: u8 = 10;
+    pub(super) const SUBMIT: u8 = 11;
+    pub(super) const CANCEL: u8 = 12;
+    pub(super) const WINDOW: u8 = 13;
+    pub(super) const RESULTS: u8 = 14;
+    pub(super) const ASK: u8 = 15;
+    pub(super) const STATUS: u8 = 16;
+    pub(super) const STOP: u8 = 17;
+    pub(super) const NOTICE: u8 = 18;
+    pub(super) const REGISTER: u8 = 20;
+    pub(super) const REGISTERED: u8 = 21;
+    pub(super) const RUN: u8 = 22;
+    pub(super) const DONE: u8 = 23;
+    pub(super) const OUTPUT: u8 = 24;
+    pub(super) const GRANT: u8 = 30;
+    pub(super) const CHUNK: u8 = 31;
+    pub(super) const PILOT: u8 = 40;
+    pub(super) const REPORT: u8 = 41;
+}
+
+/// Appends a message's frame to `out`.
+pub fn encode(message: &Message, out: &mut BytesMut) {
+    frame_of(message).put(out);
+}
+
+/// Takes one message off the front of `buffer`; `None` while it is incomplete. Long segments share the buffer's memory.
+///
+/// # Errors
+/// When what came is no message, or longer than `limit` bytes. The link cannot be used any further.
+pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Message>, WireError> {
+    match frame::take(buffer, limit)? {
+        Some(frame) => Reader { frame, next: 0 }.message().map(Some),
+        None => Ok(None),
+    }
+}
+
+fn frame_of(message: &Message) -> Frame {
+    match message {
+        Message::Hello(hello) => plain(kind::HELLO, hello),
+        Message::Welcome(welcome) => plain(kind::WELCOME, welcome),
+        Message::Refused { reason, supported, build } => plain(kind::REFUSED, &(reason, supported, build)),
+        Message::Heartbeat => frame(kind::HEARTBEAT, Bytes::new(), vec![]),
+        Message::Goodbye { reason } => plain(kind::GOODBYE, reason),
+        Message::Define(function) => frame(kind::DEFINE, cbor(&function.kind), vec![function.body.clone()]),
+        Message::Submit { base, function, options, batch } => {
+            let header = SubmitHeader {
+                base: *base,
+                function: *function,
+                options: options.clone(),
+                bulk: batch.bulk.clone(),
+            };
+            frame(kind::SUBMIT, cbor(&header), vec![batch.lengths.as_bytes().clone(), batch.payload.clone()])
+        }
+        Message::Cancel(runs) => frame(kind::CANCEL, Bytes::new(), vec![runs.as_bytes().clone()]),
+        Message::Window { bytes } => plain(kind::WINDOW, bytes),
+        Message::Ask { question, after } => plain(kind::ASK, &(question, after)),
+        Message::Status { question, status } => frame(kind::STATUS, cbor(question), vec![cbor(status)]),
+        Message::Stop => frame(kind::STOP, Bytes::new(), vec![]),
+        Message::Notice { text } => plain(kind::NOTICE, text),
+        Message::Register(registration) => plain(kind::REGISTER, registration),
+        Message::Registered { first } => plain(kind::REGISTERED, first),
+        Message::Run { engine, function, attempt, timeout_ms, runs, batch } => {
+            let header = RunHeader {
+                engine: *engine,
+                function: *function,
+                attempt: *attempt,
+                timeout_ms: *timeout_ms,
+                bulk: batch.bulk.clone(),
+            };
+            let segments =
+                vec![runs.as_bytes().clone(), batch.lengths.as_bytes().clone(), batch.payload.clone()];
+            frame(kind::RUN, cbor(&header), segments)
+        }
+        Message::Done(outcomes) => outcomes_frame(kind::DONE, outcomes),
+        Message::Results(outcomes) => outcomes_frame(kind::RESULTS, outcomes),
+        Message::Grant { transfer, upto } => plain(kind::GRANT, &(transfer, upto)),
+        Message::Chunk { transfer, offset, data } => {
+            frame(kind::CHUNK, cbor(&(transfer, offset)), vec![data.clone()])
+        }
+        Message::Output { task, stream, data } => {
+            frame(kind::OUTPUT, cbor(&(task, stream)), vec![data.clone()])
+        }
+        Message::Pilot(info) => plain(kind::PILOT, info),
+        Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
+    }
+}
+
+fn outcomes_frame(kind: u8, outcomes: &Outcomes) -> Frame {
+    let header = OutcomesHeader { engine: outcomes.engine, bulk: outcomes.batch.bulk.clone() };
+    let segments = vec![
+        outcomes.runs.as_bytes().clone(),
+        outcomes.codes.clone(),
+        outcomes.micros.as_bytes().clone(),
+        outcomes.batch.lengths.as_bytes().clone(),
+        outcomes.batch.payload.clone(),
+    ];
+    frame(kind, cbor(&header), segments)
+}
+
+fn frame(kind: u8, header: Bytes, segments: Vec<Bytes>) -> Frame {
+    Frame { kind, header, segments }
+}
+
+fn plain<T: Serialize>(kind: u8, header: &T) -> Frame {
+    frame(kind, cbor(header), vec![])
+}
+
+fn cbor<T: Serialize>(value: &T) -> Bytes {
+    let mut out = Vec::with_capacity(64);
+    // writing plain data to memory has no way to fail
+    let _ = ciborium::into_writer(value, &mut out);
+    out.into()
+}
+
+/// Takes a frame apart.
+struct Reader {
+    frame: Frame,
+    next: usize,
+}
+
+impl Reader {
+    fn message(mut self) -> Result<Message, WireError> {
+        let message = match self.frame.kind {
+            kind::HELLO => Message::Hello(self.header()?),
+            kind::WELCOME => Message::Welcome(self.header()?),
+            kind::REFUSED => {
+                let (reason, supported, build) = self.header()?;
+                Message::Refused { reason, supported, build }
+            }
+            kind::HEARTBEAT => Message::Heartbeat,
+            kind::GOODBYE => Message::Goodbye { reason: self.header()? },
+            kind::DEFINE => {
+                let kind: FunctionKind = self.header()?;
+                Message::Define(Function { kind, body: self.segment()? })
+            }
+            kind::SUBMIT => {
+                let SubmitHeader { base, function, options, bulk } = self.header()?;
+                let batch = self.batch(bulk)?;
+                if base.0.checked_add(batch.lengths.len() as u64).is_none() {
+                    return Err(self.malformed("ids past the last one"));
+                }
+                Message::Submit { base, function, options, batch }
+            }
+            kind::CANCEL => Message::Cancel(self.runs()?),
+            kind::WINDOW => Message::Window { bytes: self.header()? },
+            kind::ASK => {
+                let (question, after) = self.header()?;
+                Message::Ask { question, after }
+            }
+            kind::STATUS => {
+                let question = self.header()?;
+                let body = self.segment()?;
+                Message::Status { question, status: Box::new(self.parse(&body)?) }
+            }
+            kind::STOP => Message::Stop,
+            kind::NOTICE => Message::Notice { text: self.header()? },
+            kind::REGISTER => Message::Register(self.header()?),
+            kind::REGISTERED => Message::Registered { first: self.header()? },
+            kind::RUN => self.run()?,
+            kind::DONE => Message::Done(self.outcomes()?),
+            kind::RESULTS => Message::Results(self.outcomes()?),
+            kind::GRANT => {
+                let (transfer, upto) = self.header()?;
+                Message::Grant { transfer, upto }
+            }
+            kind::CHUNK => {
+                let (transfer, offset) = self.header()?;
+                Message::Chunk { transfer, offset, data: self.segment()? }
+            }
+            kind::OUTPUT => {
+                let (task, stream) = self.header()?;
+                Message::Output { task, stream, data: self.segment()? }
+            }
+            kind::PILOT => Message::Pilot(self.header()?),
+            kind::REPORT => {
+                let (node, text, restarting) = self.header()?;
+                Message::Report { node, text, restarting }
+            }
+            kind => return Err(WireError::Kind { kind }),
+        };
+        Ok(message)
+    }
+
+    fn run(&mut self) -> Result<Message, WireError> {
+        let RunHeader { engine, function, attempt, timeout_ms, bulk } = self.header()?;
+        let runs = self.runs()?;
+        let batch = self.batch(bulk)?;
+        if runs.count() != batch.lengths.len() as u64 {
+            return Err(self.malformed("ids and lengths differ in number"));
+        }
+        Ok(Message::Run { engine, function, attempt, timeout_ms, runs, batch })
+    }
+
+    fn outcomes(&mut self) -> Result<Outcomes, WireError> {
+        let OutcomesHeader { engine, bulk } = self.header()?;
+        let runs = self.runs()?;
+        let codes = self.segment()?;
+        let micros = self.column()?;
+        let batch = self.batch(bulk)?;
+        let count = batch.lengths.len();
+        if runs.count() != count as u64
+            || micros.len() != count
+            || !(codes.is_empty() || codes.len() == count)
+        {
+            return Err(self.malformed("columns differ in length"));
+        }
+        Ok(Outcomes { engine, runs, codes, micros, batch })
+    }
+
+    fn batch(&mut self, bulk: Vec<BulkLength>) -> Result<Batch, WireError> {
+        let lengths = self.column()?;
+        let payload = self.segment()?;
+        let inline: u64 = lengths.iter().filter(|length| *length != BULK).map(u64::from).sum();
+        if inline != payload.len() as u64 {
+            return Err(self.malformed("lengths do not add up to the payload"));
+        }
+        let announced = lengths.iter().enumerate().filter(|(_, length)| *length == BULK);
+        if !announced.map(|(index, _)| index as u64).eq(bulk.iter().map(|b| b.index as u64)) {
+            return Err(self.malformed("bulk payloads are not announced in order"));
+        }
+        Ok(Batch { lengths, payload, bulk })
+    }
+
+    fn header<T: DeserializeOwned>(&self) -> Result<T, WireError> {
+        self.parse(&self.frame.header)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, WireError> {
+        ciborium::from_reader(bytes.as_ref()).map_err(|error| self.malformed(&error.to_string()))
+    }
+
+    fn segment(&mut self) -> Result<Bytes, WireError> {
+        let segment =
+            self.frame.segments.get(self.next).cloned().ok_or_else(|| self.malformed("a segment is missing"));
+        self.next += 1;
+        segment
+    }
+
+    fn column(&mut self) -> Result<Column, WireError> {
+        Column::from_bytes(self.segment()?).ok_or_else(|| self.malformed("a torn column"))
+    }
+
+    fn runs(&mut self) -> Result<Runs, WireError> {
+        Runs::from_bytes(self.segment()?).ok_or_else(|| self.malformed("torn or overflowing ids"))
+    }
+
+    fn malformed(&self, reason: &str) -> WireError {
+        WireError::Malformed { kind: self.frame.kind, reason: reason.to_owned() }
+    }
+}
