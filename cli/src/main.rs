@@ -1,4 +1,10 @@
 //! The `rpar` command.
+mod arguments;
+mod commands;
+mod exit;
+mod interrupt;
+mod output;
+mod report;
 mod template;
 
 fn main() {}

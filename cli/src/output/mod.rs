@@ -1,0 +1,119 @@
+//! The only place that writes to stdout and stderr.
+
+mod progress;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+pub(crate) use progress::Progress;
+pub(crate) use table::Table;
+
+use crate::exit::Exit;
+use crate::report::Report;
+
+/// SIGPIPE, signal(7): what ends other tools when their reader goes away.
+const SIGPIPE: u8 = 13;
+
+/// When to use terminal colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How the user wants to be told things.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// Answers as JSON.
+    pub(crate) json: bool,
+    /// Errors only.
+    pub(crate) quiet: bool,
+    color: ColorChoice,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
+        Output { json, quiet, color }
+    }
+
+    /// Writes an answer to stdout.
+    ///
+    /// # Errors
+    /// Silent when nobody reads it any more; told when the disk is full.
+    pub(crate) fn answer(&self, text: &str) -> Result<(), Report> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes bytes to stdout as they are.
+    ///
+    /// # Errors
+    /// See [`answer`](Self::answer).
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Report> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Report::silent(Exit::Signal(SIGPIPE)),
+            _ => Report::new(Exit::Files, "could not write to stdout").because(error.to_string()),
+        })
+    }
+
+    /// Writes an answer as one JSON document.
+    ///
+    /// # Errors
+    /// See [`answer`](Self::answer).
+    pub(crate) fn document(&self, value: &serde_json::Value) -> Result<(), Report> {
+        self.answer(&format!("{value:#}\n"))
+    }
+
+    /// Writes bytes to stderr as they are. Nobody can be told when that fails.
+    pub(crate) fn diagnostics(&self, bytes: &[u8]) {
+        let _ = io::stderr().lock().write_all(bytes);
+    }
+
+    /// Tells the user what is going on, on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.diagnostics(format!("{text}\n").as_bytes());
+        }
+    }
+
+    /// Tells the user of something that is not as it should be, on stderr.
+    pub(crate) fn warn(&self, text: &str) {
+        let label =
+            if self.colors(io::stderr().is_terminal()) { "\x1b[1;33mwarning:\x1b[0m" } else { "warning:" };
+        self.diagnostics(format!("{label} {text}\n").as_bytes());
+    }
+
+    /// Tells the user why it did not work, on stderr.
+    pub(crate) fn report(&self, report: &Report) {
+        self.diagnostics(report.render(self.colors(io::stderr().is_terminal())).as_bytes());
+    }
+
+    /// Whether what goes to stdout may have colours.
+    pub(crate) fn colors_stdout(&self) -> bool {
+        self.colors(io::stdout().is_terminal())
+    }
+
+    fn colors(&self, terminal: bool) -> bool {
+        // https://no-color.org: set and not empty
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !refused,
+        }
+    }
+}
+
+/// Columns of the terminal that stdout is; `None` when it is none.
+fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(stdout).ok().map(|size| size.ws_col as usize).filter(|columns| *columns > 0)
+}
