@@ -43,7 +43,10 @@ pub trait Scheduler: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the site did not answer; nothing is then known about any of the ids.
-    async fn poll(&self, ids: &[AllocationId]) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError>;
+    async fn poll(
+        &self,
+        ids: &[AllocationId],
+    ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError>;
 
     /// Gives an allocation back. Idempotent: an allocation that has ended, or that the site does not know, is fine.
     /// `Ok` means that the request was delivered, not that the allocation has ended.

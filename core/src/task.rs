@@ -105,6 +105,29 @@ pub struct Failure {
     pub exception: Vec<u8>,
 }
 
+impl Failure {
+    /// A failure of which one line is known.
+    pub fn new(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), ..Default::default() }
+    }
+
+    /// The payload that says so.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(64);
+        // writing plain data to memory has no way to fail
+        let _ = ciborium::into_writer(self, &mut out);
+        out.into()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn decode(payload: &[u8]) -> Result<Self, PayloadError> {
+        ciborium::from_reader(payload).map_err(|_| PayloadError { what: "failure" })
+    }
+}
+
 /// A command: what every one of its tasks shares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandSpec {

@@ -98,7 +98,8 @@ impl Runs {
     pub fn from_bytes(bytes: Bytes) -> Option<Self> {
         let runs = Runs(bytes);
         let whole = runs.0.len().is_multiple_of(Self::RUN_BYTES);
-        (whole && runs.iter().all(|(first, count)| first.0.checked_add(count as u64).is_some())).then_some(runs)
+        (whole && runs.iter().all(|(first, count)| first.0.checked_add(count as u64).is_some()))
+            .then_some(runs)
     }
 }
 
@@ -126,7 +127,9 @@ impl RunsBuilder {
     /// Adds `count` ids from `first` on.
     pub fn push_run(&mut self, first: TaskId, count: u32) {
         match &mut self.open {
-            Some((base, n)) if base.wrapping_add(*n as u64) == first.0 && n.checked_add(count).is_some() => *n += count,
+            Some((base, n)) if base.wrapping_add(*n as u64) == first.0 && n.checked_add(count).is_some() => {
+                *n += count
+            }
             open => {
                 if let Some((base, n)) = open.replace((first.0, count)) {
                     self.packed.put_u64_le(base);

@@ -2,15 +2,20 @@
 //!
 //! Pure: bytes in, messages out. `docs/protocol.md` describes the dialogue.
 
+mod codec;
 mod column;
+mod cut;
 mod frame;
 mod message;
+mod name;
 mod status;
 
+pub use codec::{decode, encode};
 pub use column::{Column, Runs, RunsBuilder};
+pub use cut::{BatchCutter, OutcomesCutter, RunsCutter};
 pub use frame::FrameError;
-pub use message::{BULK, decode, encode, 
-    Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
+pub use message::{
+    BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, TaskCounts};
 

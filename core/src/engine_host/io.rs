@@ -1,10 +1,9 @@
-//! The engine host's machine: registers a node's engines, hands them their tasks, reports how those ended.
+//! What goes into the engine host's machine, and what comes out.
 
 use std::time::Duration;
 
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::task::Function;
-use crate::time::Timestamp;
 use crate::wire::{Batch, Message, Outcomes, Registration, Runs};
 
 /// What the machine is told at its start.
@@ -114,27 +113,4 @@ pub enum Effect {
         /// Why; for the log.
         reason: String,
     },
-}
-
-/// The machine.
-#[derive(Debug)]
-pub struct EngineHost {
-    config: EngineHostConfig,
-}
-
-impl EngineHost {
-    /// A host that is not linked yet; dials in its first step.
-    pub fn new(config: EngineHostConfig) -> Self {
-        EngineHost { config }
-    }
-
-    /// Takes one input at `now` and appends what is to be done to `effects`, in order.
-    pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        let _ = (now, input, effects, &self.config);
-    }
-
-    /// When the machine wants an [`Input::Tick`], if at all.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
 }

@@ -1,4 +1,4 @@
-//! The client's machine: sends submissions within the controller's window, and delivers every result once.
+//! What goes into the client's machine, and what comes out.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::id::{FunctionHash, TaskId};
 use crate::task::{Function, TaskOptions};
-use crate::time::Timestamp;
 use crate::wire::{Batch, ClusterStatus, Message, Outcomes, Runs};
 
 /// What the machine is told at its start.
@@ -57,7 +56,7 @@ pub enum Input {
         /// Only once it is newer than this version.
         after: Option<u64>,
     },
-    /// The user's program has taken delivered results of this many bytes.
+    /// The user's program has taken delivered results: what [`Batch::cost`] says of each `outcomes.batch`.
     Taken {
         /// Since the last time.
         bytes: u64,
@@ -102,39 +101,16 @@ pub enum Effect {
         /// For people.
         text: String,
     },
-    /// Bytes of submissions that have left: the program may prepare as many more.
+    /// Submissions have left, or ended without: the program may prepare as many more. Counted as [`Batch::cost`] says.
     Sent {
         /// Since the last time.
         bytes: u64,
     },
-    /// The link is gone for good; nothing undelivered will come.
+    /// The link is gone for good; nothing undelivered will come. The shell closes it once what was sent before has gone out.
     Lost {
         /// Why, for people.
         reason: String,
         /// Whether the controller said goodbye, as it does when the cluster is stopped.
         orderly: bool,
     },
-}
-
-/// The machine.
-#[derive(Debug)]
-pub struct Client {
-    config: ClientConfig,
-}
-
-impl Client {
-    /// A client whose link was just welcomed.
-    pub fn new(config: ClientConfig) -> Self {
-        Client { config }
-    }
-
-    /// Takes one input at `now` and appends what is to be done to `effects`, in order.
-    pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        let _ = (now, input, effects, &self.config);
-    }
-
-    /// When the machine wants an [`Input::Tick`], if at all.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
 }

@@ -1,0 +1,34 @@
+//! What messages are called in logs and reasons.
+
+use super::Message;
+
+impl Message {
+    /// The message's name, as in `docs/protocol.md`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Message::Hello(_) => "Hello",
+            Message::Welcome(_) => "Welcome",
+            Message::Refused { .. } => "Refused",
+            Message::Heartbeat => "Heartbeat",
+            Message::Goodbye { .. } => "Goodbye",
+            Message::Define(_) => "Define",
+            Message::Submit { .. } => "Submit",
+            Message::Cancel(_) => "Cancel",
+            Message::Window { .. } => "Window",
+            Message::Ask { .. } => "Ask",
+            Message::Status { .. } => "Status",
+            Message::Stop => "Stop",
+            Message::Notice { .. } => "Notice",
+            Message::Register(_) => "Register",
+            Message::Registered { .. } => "Registered",
+            Message::Run { .. } => "Run",
+            Message::Done(_) => "Done",
+            Message::Results(_) => "Results",
+            Message::Grant { .. } => "Grant",
+            Message::Chunk { .. } => "Chunk",
+            Message::Output { .. } => "Output",
+            Message::Pilot(_) => "Pilot",
+            Message::Report { .. } => "Report",
+        }
+    }
+}
