@@ -30,6 +30,9 @@ impl Ranges {
     /// Removes `count` ids from `first` on.
     pub(crate) fn remove(&mut self, first: TaskId, count: u64) {
         let (start, end) = (first.0, first.0.saturating_add(count));
+        if start >= end {
+            return;
+        }
         while let Some((from, to)) = self.0.range(..end).next_back().map(|(from, to)| (*from, *to)) {
             if to <= start {
                 break;
