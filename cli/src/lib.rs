@@ -1,1 +1,10 @@
-//! placeholder
+//! rpar as a library: profiles, the registry of backends, sites, where clusters keep their files, and the client.
+//! The command `rpar` is a thin layer above this; other programs can do all that it does.
+
+pub mod paths;
+pub mod profile;
+pub mod registry;
+pub mod site;
+
+pub use registry::Registry;
+pub use site::{Site, SiteError};

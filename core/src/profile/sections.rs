@@ -107,6 +107,9 @@ pub struct RequestSection {
     /// How long; `None` leaves it to the site.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub walltime: Option<Duration>,
+    /// Shell lines that run before the pilot, on the allocation's first node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
     /// A whole job script to be rendered in place of the scheduler's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,

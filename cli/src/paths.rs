@@ -1,0 +1,136 @@
+//! Where clusters keep their files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rpar_core::id::ClusterTag;
+use sha2::{Digest, Sha256};
+
+use crate::profile::{Profile, ProfileError, Profiles, Resolved, Surroundings, check_name};
+
+/// The cluster id when none is given.
+pub const DEFAULT_CLUSTER: &str = "default";
+
+/// A cluster's directory and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClusterDir {
+    /// The profile's name.
+    pub profile: String,
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The directory: mode 0700 when it is there; it need not be.
+    pub path: PathBuf,
+}
+
+impl ClusterDir {
+    /// The directory of a cluster about to start, from its resolved profile.
+    ///
+    /// # Errors
+    /// When the cluster's id is not allowed as a directory's name.
+    pub fn new(
+        resolved: &Resolved,
+        cluster_id: &str,
+        surroundings: &Surroundings,
+    ) -> Result<ClusterDir, ProfileError> {
+        let root = resolved.storage.dir.as_ref().map(PathBuf::from);
+        ClusterDir::below(root, &resolved.profile, cluster_id, surroundings)
+    }
+
+    /// The directory that a cluster of this profile has, started or not.
+    ///
+    /// # Errors
+    /// When the cluster's id is not allowed as a directory's name, or `[storage]` is wrong.
+    pub fn of(profile: &Profile, cluster_id: &str) -> Result<ClusterDir, ProfileError> {
+        let root = profile.storage_dir()?.map(PathBuf::from);
+        ClusterDir::below(root, profile.name(), cluster_id, profile.surroundings())
+    }
+
+    fn below(
+        root: Option<PathBuf>,
+        profile: &str,
+        cluster_id: &str,
+        surroundings: &Surroundings,
+    ) -> Result<ClusterDir, ProfileError> {
+        check_name("profile", profile)?;
+        check_name("cluster id", cluster_id)?;
+        let root = root.unwrap_or_else(|| state_directory(surroundings));
+        let path = root.join(profile).join(cluster_id);
+        Ok(ClusterDir { profile: profile.to_owned(), cluster_id: cluster_id.to_owned(), path })
+    }
+
+    /// The cluster's name in messages and connection files: `PROFILE/CLUSTER_ID`.
+    pub fn cluster(&self) -> String {
+        format!("{}/{}", self.profile, self.cluster_id)
+    }
+
+    /// What marks the cluster's allocations in the site's queue: the profile's `name`, `-`, and 8 digits that differ
+    /// between directories. At most 15 characters, which is what Torque takes.
+    pub fn tag(&self, name: &str) -> ClusterTag {
+        let hash = Sha256::digest(self.path.as_os_str().as_encoded_bytes());
+        let digits: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        ClusterTag(format!("{name}-{digits}"))
+    }
+
+    /// The resolved profile.
+    pub fn profile_file(&self) -> PathBuf {
+        self.path.join(Resolved::FILE)
+    }
+
+    /// The clients' connection file.
+    pub fn client_file(&self) -> PathBuf {
+        self.path.join("client.toml")
+    }
+
+    /// The engines' connection file.
+    pub fn engine_file(&self) -> PathBuf {
+        self.path.join("engine.toml")
+    }
+
+    /// Which process the controller is.
+    pub fn controller_file(&self) -> PathBuf {
+        self.path.join("controller.json")
+    }
+
+    /// Where everything logs to.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+}
+
+/// The directory above `PROFILE/CLUSTER_ID` for profiles without a `[storage] dir`.
+pub fn state_directory(surroundings: &Surroundings) -> PathBuf {
+    surroundings.xdg("XDG_STATE_HOME", ".local/state").join("rpar")
+}
+
+/// All clusters that have a directory here, running or not, in the order of their names. Profiles that cannot be
+/// loaded are looked for in the state directory only.
+pub fn cluster_dirs(profiles: &Profiles) -> Vec<ClusterDir> {
+    let mut roots = BTreeSet::from([state_directory(profiles.surroundings())]);
+    for name in profiles.names() {
+        let storage = profiles.load(&name).and_then(|profile| profile.storage_dir());
+        roots.extend(storage.ok().flatten().map(PathBuf::from));
+    }
+    let mut found = Vec::new();
+    for root in &roots {
+        for profile in subdirectories(root) {
+            for cluster_id in subdirectories(&root.join(&profile)) {
+                let path = root.join(&profile).join(&cluster_id);
+                // a directory without a profile was never a cluster's, or is being made or removed
+                if path.join(Resolved::FILE).is_file() {
+                    found.push(ClusterDir { profile: profile.clone(), cluster_id, path });
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn subdirectories(path: &Path) -> Vec<String> {
+    // an unreadable or absent directory has no clusters of this user
+    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
+    let directories = entries.flatten().filter(|entry| entry.path().is_dir());
+    let names = directories.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| check_name("directory", name).is_ok()).collect()
+}

@@ -1,0 +1,72 @@
+//! A section that a backend parses.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::error::ProfileError;
+use super::origin::Origins;
+
+/// `[scheduler]`, `[launcher]` or `[transport]` of a resolved profile, for the backend that its `kind` names.
+#[derive(Clone, Debug)]
+pub struct Section {
+    name: &'static str,
+    kind: String,
+    options: Table,
+    origins: Origins,
+}
+
+impl Section {
+    /// Takes `kind` out of a section's table; the rest is the backend's.
+    ///
+    /// # Errors
+    /// When there is no `kind`, or it is not a text.
+    pub(crate) fn new(name: &'static str, table: &Table, origins: &Origins) -> Result<Self, ProfileError> {
+        let mut options = table.clone();
+        let key = format!("{name}.kind");
+        let place = || origins.of(&key).map_or_else(|| "the profile".to_owned(), ToString::to_string);
+        let expected = format!("the name of a {name}");
+        match options.remove("kind") {
+            Some(Value::String(kind)) => Ok(Section { name, kind, options, origins: origins.clone() }),
+            Some(other) => {
+                Err(ProfileError::Value { place: place(), key, value: format!("`{other}`"), expected })
+            }
+            None => Err(ProfileError::Missing { place: place(), key, expected }),
+        }
+    }
+
+    /// The section's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The backend's name.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Reads the backend's options strictly: give a type with `#[serde(deny_unknown_fields)]`.
+    ///
+    /// # Errors
+    /// When a key is unknown or missing, or a value has a wrong type, naming file, line, key and what is allowed.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ProfileError> {
+        parse(&self.options, self.name, &self.origins)
+    }
+
+    /// Where the `kind` was set, for messages.
+    pub(crate) fn place(&self) -> String {
+        let key = format!("{}.kind", self.name);
+        self.origins.of(&key).map_or_else(|| "the profile".to_owned(), ToString::to_string)
+    }
+}
+
+/// Strict parsing of a table, with figment's deserializer, which knows the path of what is wrong.
+pub(crate) fn parse<T: DeserializeOwned>(
+    table: &Table,
+    name: &str,
+    origins: &Origins,
+) -> Result<T, ProfileError> {
+    let value = figment::value::Value::serialize(table);
+    value
+        .and_then(|value| value.deserialize::<T>())
+        .map_err(|error| ProfileError::from_figment(error, name, origins))
+}

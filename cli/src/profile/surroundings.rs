@@ -1,0 +1,70 @@
+//! What profiles depend on outside their files: directories, environment variables, facts about this host.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+
+/// Where profiles are looked for, and what their templates may use. Read from the process once, so that everything
+/// behind it is the same for the same surroundings; tests make their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Environment variables.
+    pub variables: BTreeMap<String, String>,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// The user's name.
+    pub user: String,
+    /// The current directory.
+    pub directory: PathBuf,
+    /// The site's own profiles, unless `RPAR_SITE_PROFILES` names another directory.
+    pub system_profiles: PathBuf,
+    /// Cores of this host that this process may use.
+    pub cores: u32,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn current() -> Self {
+        let readable = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables: BTreeMap<String, String> = readable.collect();
+        let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let named = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        let home = named("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let user = named("USER").or_else(|| named("LOGNAME")).cloned();
+        let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+        Surroundings {
+            home,
+            user,
+            directory,
+            system_profiles: PathBuf::from("/etc/rpar/profiles"),
+            cores,
+            variables,
+        }
+    }
+
+    /// A variable's value, unless it is empty or unset.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The directory that a variable of the XDG Base Directory Specification names, or its default below the home
+    /// directory. The specification has relative paths ignored.
+    pub(crate) fn xdg(&self, variable: &str, default: &str) -> PathBuf {
+        match self.variable(variable).map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path,
+            _ => self.home.join(default),
+        }
+    }
+
+    /// `path` with a leading `~` replaced by the home directory, and made absolute.
+    pub(crate) fn expand(&self, path: &str) -> PathBuf {
+        match path.strip_prefix("~/") {
+            Some(rest) => self.home.join(rest),
+            None if path == "~" => self.home.clone(),
+            None => self.directory.join(path),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Which backends there are: a name and a way to make one, for each scheduler, launcher and transport.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use rpar_core::launcher::Launcher;
+use rpar_core::scheduler::Scheduler;
+use rpar_core::transport::Transport;
+
+use crate::profile::{ProfileError, Section};
+use crate::site::SiteError;
+
+/// Makes a backend from its section of a profile.
+pub type Factory<T> = Arc<dyn Fn(&Section) -> Result<Arc<T>, ProfileError> + Send + Sync>;
+
+/// The backends that profiles can name.
+#[derive(Clone, Default)]
+pub struct Registry {
+    schedulers: BTreeMap<String, Factory<dyn Scheduler>>,
+    launchers: BTreeMap<String, Factory<dyn Launcher>>,
+    transports: BTreeMap<String, Factory<dyn Transport>>,
+}
+
+impl Registry {
+    /// A registry without any backend.
+    pub fn empty() -> Self {
+        Registry::default()
+    }
+
+    /// Adds a scheduler, in place of any other of this name.
+    #[must_use]
+    pub fn scheduler(
+        mut self,
+        kind: &str,
+        factory: impl Fn(&Section) -> Result<Arc<dyn Scheduler>, ProfileError> + Send + Sync + 'static,
+    ) -> Self {
+        self.schedulers.insert(kind.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Adds a launcher, in place of any other of this name.
+    #[must_use]
+    pub fn launcher(
+        mut self,
+        kind: &str,
+        factory: impl Fn(&Section) -> Result<Arc<dyn Launcher>, ProfileError> + Send + Sync + 'static,
+    ) -> Self {
+        self.launchers.insert(kind.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Adds a transport, in place of any other of this name.
+    #[must_use]
+    pub fn transport(
+        mut self,
+        kind: &str,
+        factory: impl Fn(&Section) -> Result<Arc<dyn Transport>, ProfileError> + Send + Sync + 'static,
+    ) -> Self {
+        self.transports.insert(kind.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Makes the scheduler that a section names.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it refuses the section.
+    pub fn make_scheduler(&self, section: &Section) -> Result<Arc<dyn Scheduler>, SiteError> {
+        make(&self.schedulers, section)
+    }
+
+    /// Makes the launcher that a section names.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it refuses the section.
+    pub fn make_launcher(&self, section: &Section) -> Result<Arc<dyn Launcher>, SiteError> {
+        make(&self.launchers, section)
+    }
+
+    /// Makes the transport that a section names.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it refuses the section.
+    pub fn make_transport(&self, section: &Section) -> Result<Arc<dyn Transport>, SiteError> {
+        make(&self.transports, section)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("schedulers", &self.schedulers.keys())
+            .field("launchers", &self.launchers.keys())
+            .field("transports", &self.transports.keys())
+            .finish()
+    }
+}
+
+fn make<T: ?Sized>(factories: &BTreeMap<String, Factory<T>>, section: &Section) -> Result<Arc<T>, SiteError> {
+    match factories.get(section.kind()) {
+        Some(factory) => factory(section).map_err(SiteError::Profile),
+        None => Err(SiteError::unknown(section, factories.keys().map(String::as_str))),
+    }
+}
