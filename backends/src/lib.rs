@@ -1,1 +1,33 @@
-//! placeholder
+//! Schedulers and launchers of rpar, one file each.
+//!
+//! | `[scheduler] kind` | how to make it |
+//! |---|---|
+//! | `local` | [`local::Local::new`]`(`[`local::Config`]`)` |
+//! | `torque` | [`Batch::new`]`(`[`torque::Torque::new`]`(`[`torque::Config`]`), runner)` |
+//! | `slurm` | [`Batch::new`]`(`[`slurm::Slurm::new`]`(`[`slurm::Config`]`), runner)` |
+//!
+//! | `[launcher] kind` | how to make it |
+//! |---|---|
+//! | `fork` | [`fork::Fork::new`]`(`[`fork::Config`]`)` |
+//!
+//! Every `Config` is the backend's own part of its section of a profile, read strictly by serde. The runner is
+//! [`Exec`] for this host.
+
+mod batch;
+mod carried;
+mod children;
+mod dialect;
+mod exec;
+pub mod fork;
+mod hostlist;
+pub mod local;
+mod process;
+mod script;
+pub mod shell;
+pub mod slurm;
+pub mod torque;
+
+pub use batch::Batch;
+pub use dialect::{Dialect, Refusal, Rule, States};
+pub use exec::{Exec, OUTPUT_LIMIT};
+pub use script::allocation_log;

@@ -1,0 +1,177 @@
+//! The one scheduler for every batch system: it runs what a [`Dialect`] writes and hands back what a dialect reads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rpar_core::error::{Action, BackendError, CommandTrace, Retry};
+use rpar_core::id::{AllocationId, ClusterTag};
+use rpar_core::launcher::Node;
+use rpar_core::scheduler::{AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo};
+
+use crate::dialect::{Dialect, Refusal, States};
+use rpar_core::runner::{Answer, Invocation, RunError, Runner};
+
+/// A batch system: its dialect, and where its commands run.
+#[derive(Debug)]
+pub struct Batch<D> {
+    dialect: D,
+    runner: Arc<dyn Runner>,
+    user: OnceLock<String>,
+}
+
+impl<D: Dialect> Batch<D> {
+    /// A batch system whose commands run on `runner`.
+    pub fn new(dialect: D, runner: Arc<dyn Runner>) -> Self {
+        Batch { dialect, runner, user: OnceLock::new() }
+    }
+
+    /// Runs a command of the site; only that it answered is certain when this returns `Ok`.
+    async fn ask(&self, action: Action, argv: &[String], at: Option<&Path>) -> Result<Answer, BackendError> {
+        let invocation = Invocation {
+            argv: argv.to_vec(),
+            directory: at.map(Path::to_owned),
+            stdin: None,
+            limit: self.dialect.limit(),
+        };
+        self.runner.run(&invocation).await.map_err(|error| self.failed(action, argv, &error))
+    }
+
+    fn failed(&self, action: Action, argv: &[String], error: &RunError) -> BackendError {
+        let (retry, hint) = match error {
+            RunError::NotFound { .. } => (
+                Retry::Never,
+                Some(format!(
+                    "add the directory of the site's commands to PATH on this host, or name another system than \
+                     `{}` as `kind` in `[scheduler]` of the profile",
+                    self.dialect.info().name
+                )),
+            ),
+            RunError::NotStarted { .. } | RunError::Write { .. } => (Retry::Never, None),
+            RunError::TimedOut { .. } | RunError::Lost { .. } if action == Action::Submit => {
+                (Retry::Unsure, None)
+            }
+            RunError::TimedOut { .. } | RunError::Lost { .. } => (Retry::Later, None),
+        };
+        let hint = hint.or_else(|| match error {
+            RunError::TimedOut { .. } => Some(
+                "a slow site may need a larger `timeout` (seconds) in `[scheduler]` of the profile"
+                    .to_owned(),
+            ),
+            _ => None,
+        });
+        let command = (!argv.is_empty()).then(|| CommandTrace {
+            argv: argv.to_vec(),
+            exit: None,
+            output: String::new(),
+        });
+        self.error(action, Refusal { retry, reason: error.to_string(), hint }, command)
+    }
+
+    fn error(&self, action: Action, refusal: Refusal, command: Option<CommandTrace>) -> BackendError {
+        let Refusal { retry, reason, hint } = refusal;
+        BackendError { backend: self.dialect.info().name, action, retry, reason, command, hint }
+    }
+
+    /// Whose allocations are ours, where the commands run.
+    async fn user(&self, action: Action) -> Result<String, BackendError> {
+        if let Some(user) = self.user.get() {
+            return Ok(user.clone());
+        }
+        let argv = ["id", "-un"].map(str::to_owned);
+        let answer = self.ask(action, &argv, None).await?;
+        let user = answer.stdout.trim();
+        if user.is_empty() {
+            let refusal = Refusal::new(Retry::Later, "the user's name is not known there");
+            return Err(self.error(action, refusal, Some(answer.trace(&argv))));
+        }
+        Ok(self.user.get_or_init(|| user.to_owned()).clone())
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> Scheduler for Batch<D> {
+    fn info(&self) -> SchedulerInfo {
+        self.dialect.info()
+    }
+
+    fn preview(&self, request: &AllocationRequest) -> Result<JobScript, BackendError> {
+        let text = match &request.script {
+            Some(text) => text.clone(),
+            None => {
+                self.dialect.script(request).map_err(|refusal| self.error(Action::Preview, refusal, None))?
+            }
+        };
+        Ok(JobScript { argv: self.dialect.submit(request, &script_name(&request.tag)), text })
+    }
+
+    async fn submit(&self, request: &AllocationRequest) -> Result<AllocationId, BackendError> {
+        let action = Action::Submit;
+        let JobScript { argv, text } =
+            self.preview(request).map_err(|error| BackendError { action, ..error })?;
+        let file = request.directory.join(script_name(&request.tag));
+        let unwritten = |error| self.failed(action, &[], &error);
+        self.runner.make_directory(&request.directory.join("logs")).await.map_err(unwritten)?;
+        self.runner.write_file(&file, &text).await.map_err(unwritten)?;
+        let answer = self.ask(action, &argv, Some(&request.directory)).await?;
+        self.dialect
+            .submitted(&answer)
+            .map_err(|refusal| self.error(action, refusal, Some(answer.trace(&argv))))
+    }
+
+    async fn poll(
+        &self,
+        ids: &[AllocationId],
+    ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let argv = self.dialect.poll(ids);
+        let answer = self.ask(Action::Poll, &argv, None).await?;
+        let mut told: States = self
+            .dialect
+            .polled(&answer)
+            .map_err(|refusal| self.error(Action::Poll, refusal, Some(answer.trace(&argv))))?;
+        Ok(ids.iter().map(|id| (id.clone(), told.remove(id).unwrap_or_default())).collect())
+    }
+
+    async fn cancel(&self, id: &AllocationId) -> Result<(), BackendError> {
+        let argv = self.dialect.cancel(id);
+        let answer = self.ask(Action::Cancel, &argv, None).await?;
+        self.dialect
+            .cancelled(&answer)
+            .map_err(|refusal| self.error(Action::Cancel, refusal, Some(answer.trace(&argv))))
+    }
+
+    async fn find(&self, tag: &ClusterTag) -> Result<Vec<AllocationId>, BackendError> {
+        let user = self.user(Action::Find).await?;
+        let argv = self.dialect.find(tag, &user);
+        let answer = self.ask(Action::Find, &argv, None).await?;
+        self.dialect
+            .found(tag, &user, &answer)
+            .map_err(|refusal| self.error(Action::Find, refusal, Some(answer.trace(&argv))))
+    }
+
+    async fn nodes(&self, environment: &BTreeMap<String, String>) -> Result<Vec<Node>, BackendError> {
+        let wrong = |refusal| self.error(Action::Nodes, refusal, None);
+        let text = match self.dialect.nodefile(environment) {
+            None => None,
+            Some(path) => Some(tokio::fs::read_to_string(&path).await.map_err(|error| {
+                wrong(Refusal::new(Retry::Never, format!("nodefile {}: {error}", path.display())))
+            })?),
+        };
+        self.dialect.nodes(environment, text.as_deref()).map_err(wrong)
+    }
+}
+
+/// The job script's name in the request's directory. Submitting again overwrites it: sites copy a script when they
+/// accept it.
+pub(crate) fn script_name(tag: &ClusterTag) -> String {
+    format!("{tag}.sh")
+}
+
+/// How long a command of the site may take unless the profile says otherwise. A loaded server answers in seconds; a
+/// Slurm controller that is down takes 4 s to say so.
+pub(crate) const DEFAULT_LIMIT: Duration = Duration::from_secs(60);

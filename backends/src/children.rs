@@ -1,0 +1,110 @@
+//! Processes that this process starts on its own host, each the leader of a group, with its output in a file.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rpar_core::launcher::ProcessState;
+use rpar_core::runner::tail;
+
+use crate::process;
+
+/// Those that were started here and have not been seen to end. A process that a former life of the program started is
+/// not among them, and is known by `/proc` alone.
+#[derive(Debug, Default)]
+pub(crate) struct Children(Mutex<BTreeMap<u32, Started>>);
+
+#[derive(Debug)]
+struct Started {
+    child: Child,
+    start_time: u64,
+    log: PathBuf,
+    ended: Option<ExitStatus>,
+}
+
+/// What to start.
+pub(crate) struct Start<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) environment: &'a BTreeMap<String, String>,
+    pub(crate) directory: Option<&'a Path>,
+    pub(crate) log: &'a Path,
+    /// Whether its stdin is a pipe that stays open until this process ends; else it reads nothing.
+    pub(crate) tethered: bool,
+}
+
+impl Children {
+    /// Starts a process; tells its pid and start time.
+    pub(crate) fn start(&self, start: &Start<'_>) -> std::io::Result<(u32, u64)> {
+        if let Some(parent) = start.log.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(start.log)?;
+        let (program, arguments) = start.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(start.environment).process_group(0);
+        command.stdin(if start.tethered { Stdio::piped() } else { Stdio::null() });
+        command.stdout(log.try_clone()?).stderr(log);
+        if let Some(directory) = start.directory {
+            command.current_dir(directory);
+        }
+        let child = command.spawn()?;
+        let pid = child.id();
+        // already over is 0, which no running process has
+        let started = process::start_time(pid).unwrap_or(0);
+        self.lock()
+            .insert(pid, Started { child, start_time: started, log: start.log.to_owned(), ended: None });
+        Ok((pid, started))
+    }
+
+    /// How a process is that was started here, or before.
+    pub(crate) fn state(&self, pid: u32, started: u64) -> ProcessState {
+        let mut children = self.lock();
+        let Some(own) = children.get_mut(&pid).filter(|own| own.start_time == started) else {
+            return match process::runs(pid, started) {
+                true => ProcessState::Running,
+                false => ProcessState::Ended { exit: None, signal: None, detail: None },
+            };
+        };
+        if own.ended.is_none() {
+            own.ended = own.child.try_wait().ok().flatten();
+        }
+        match own.ended {
+            None => ProcessState::Running,
+            Some(status) => ProcessState::Ended {
+                exit: status.code(),
+                signal: status.signal(),
+                detail: last_lines(&own.log),
+            },
+        }
+    }
+
+    /// Whether the process with this pid was started here, and may be written to.
+    pub(crate) fn write(&self, pid: u32, text: &str) -> std::io::Result<bool> {
+        let mut children = self.lock();
+        match children.get_mut(&pid).and_then(|own| own.child.stdin.as_mut()) {
+            None => Ok(false),
+            Some(pipe) => std::io::Write::write_all(pipe, text.as_bytes()).map(|()| true),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Started>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a log, at most 2 KiB; `None` when there is nothing.
+pub(crate) fn last_lines(log: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(2048))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(2048).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = tail(text.trim_end(), 2048);
+    (!text.is_empty()).then(|| text.to_owned())
+}

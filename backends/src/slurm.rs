@@ -1,0 +1,244 @@
+//! Slurm's `sbatch`, `squeue` and `scancel` (their manual pages, version 22.05).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rpar_core::error::Retry::{Later, Never, Unsure};
+use rpar_core::id::{AllocationId, ClusterTag};
+use rpar_core::launcher::Node;
+use rpar_core::profile::duration;
+use rpar_core::runner::Answer;
+use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, SchedulerInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::DEFAULT_LIMIT;
+use crate::dialect::{Dialect, Refusal, Rule, States, clock, parse_clock};
+use crate::hostlist;
+use crate::script;
+
+/// The keys of `[scheduler]` under `kind = "slurm"`, besides those of any scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Further options, one line each, as they stand after `#SBATCH`: `--constraint=haswell`.
+    #[serde(default)]
+    pub directives: Vec<String>,
+    /// How long `sbatch`, `squeue` and `scancel` may take; 60 s if not given.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+/// The dialect.
+#[derive(Clone, Debug, Default)]
+pub struct Slurm {
+    config: Config,
+}
+
+impl Slurm {
+    /// A site that is set up like this.
+    pub fn new(config: Config) -> Self {
+        Slurm { config }
+    }
+}
+
+impl Dialect for Slurm {
+    fn info(&self) -> SchedulerInfo {
+        SchedulerInfo { name: "slurm".into(), queued: true, remote_pilot: true, walltime: true }
+    }
+
+    fn limit(&self) -> Duration {
+        self.config.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {
+        let mut directives = vec![
+            format!("--job-name={}", request.tag),
+            format!("--nodes={}", request.nodes),
+            format!("--ntasks-per-node={}", request.ppn),
+            "--output=logs/allocation-%j.log".into(),
+            "--open-mode=append".into(),
+        ];
+        if let Some(walltime) = request.walltime {
+            directives.push(format!("--time={}", clock(walltime)));
+        }
+        if let Some(queue) = script::word("queue", &request.queue)? {
+            directives.push(format!("--partition={queue}"));
+        }
+        if let Some(account) = script::word("account", &request.account)? {
+            directives.push(format!("--account={account}"));
+        }
+        directives.extend(script::lines("directives", &self.config.directives)?);
+        Ok(script::compose("#SBATCH", &directives, "", request))
+    }
+
+    fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
+        // the name also here: a site's own template may leave it out, and the cluster is found by it
+        ["sbatch", "--parsable", "-J", &request.tag.0, script].map(str::to_owned).to_vec()
+    }
+
+    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal> {
+        if answer.exit != Some(0) {
+            return Err(Refusal::read(answer, &[RULES]));
+        }
+        // `4711`, or `4711;cluster` where several clusters are served
+        let last = answer.stdout.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        let id = last.split(';').next().unwrap_or_default();
+        if id.is_empty() || !id.chars().all(|c| c.is_ascii_digit()) {
+            return Err(Refusal::new(Unsure, format!("sbatch succeeded, but `{last}` is no job id")));
+        }
+        Ok(id.into())
+    }
+
+    fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
+        let ids = ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(",");
+        ["squeue", "-h", "-t", "all", "-o", FORMAT, "-j", &ids].map(str::to_owned).to_vec()
+    }
+
+    fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
+        // what squeue says when it knows none of the ids
+        if answer.exit != Some(0) && !answer.stderr.contains("Invalid job id specified") {
+            return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
+        }
+        Ok(answer.stdout.lines().filter_map(row).collect())
+    }
+
+    fn cancel(&self, id: &AllocationId) -> Vec<String> {
+        vec!["scancel".into(), id.0.clone()]
+    }
+
+    fn cancelled(&self, answer: &Answer) -> Result<(), Refusal> {
+        // a job that has ended, or that is forgotten, is fine; some versions say so and fail
+        let output = answer.output();
+        let gone =
+            ["Invalid job id", "already completing or completed"].iter().any(|told| output.contains(told));
+        if answer.exit == Some(0) || gone { Ok(()) } else { Err(Refusal::read(answer, &[RULES])) }
+    }
+
+    fn find(&self, tag: &ClusterTag, user: &str) -> Vec<String> {
+        // without -t: only what has not ended
+        ["squeue", "-h", "-o", "%i", "-u", user, "-n", &tag.0].map(str::to_owned).to_vec()
+    }
+
+    fn found(&self, _tag: &ClusterTag, _user: &str, answer: &Answer) -> Result<Vec<AllocationId>, Refusal> {
+        if answer.exit != Some(0) {
+            return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
+        }
+        Ok(answer.stdout.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into).collect())
+    }
+
+    fn nodefile(&self, _environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+        None
+    }
+
+    fn nodes(
+        &self,
+        environment: &BTreeMap<String, String>,
+        _nodefile: Option<&str>,
+    ) -> Result<Vec<Node>, Refusal> {
+        granted(environment)
+    }
+}
+
+/// Id, state, reason, nodes, time used, time left. The reason, which may hold anything, is last.
+const FORMAT: &str = "%i|%T|%N|%M|%L|%r";
+
+fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
+    let mut fields = line.trim().splitn(6, '|');
+    let (id, name, nodes) = (fields.next()?, fields.next()?, fields.next()?);
+    let (elapsed, remaining, reason) = (fields.next()?, fields.next()?, fields.next()?);
+    let reason = Some(reason.trim()).filter(|reason| !matches!(*reason, "" | "None"));
+    let phase = match name {
+        "PENDING" if reason.is_some_and(|reason| reason.starts_with("JobHeld")) => AllocationPhase::Held,
+        "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_HOLD" => AllocationPhase::Queued,
+        "RUNNING" => AllocationPhase::Running,
+        "COMPLETING" | "STAGE_OUT" => AllocationPhase::Ending,
+        "BOOT_FAIL" | "CANCELLED" | "COMPLETED" | "DEADLINE" | "FAILED" | "NODE_FAIL" | "OUT_OF_MEMORY"
+        | "PREEMPTED" | "REVOKED" | "TIMEOUT" => AllocationPhase::Ended,
+        other => AllocationPhase::Other(other.to_owned()),
+    };
+    // how it ended, or why it is not ready, stands in the state's name alone
+    let said_by_name =
+        matches!(phase, AllocationPhase::Ended) && name != "COMPLETED" || name == "CONFIGURING";
+    let reason = match (said_by_name, reason) {
+        (true, Some(reason)) if !reason.eq_ignore_ascii_case(name) => Some(format!("{name}: {reason}")),
+        (true, _) => Some(name.to_owned()),
+        (false, reason) => reason.map(str::to_owned),
+    };
+    let state = AllocationState {
+        remaining: (phase == AllocationPhase::Running).then(|| parse_clock(remaining)).flatten(),
+        elapsed: (phase != AllocationPhase::Queued).then(|| parse_clock(elapsed)).flatten(),
+        nodes: hostlist::expand(nodes).unwrap_or_default(),
+        exit: (name == "COMPLETED").then_some(0),
+        phase,
+        reason,
+    };
+    Some((id.into(), state))
+}
+
+/// The nodes of a Slurm job, from its environment (sbatch(1), OUTPUT ENVIRONMENT VARIABLES).
+pub(crate) fn granted(environment: &BTreeMap<String, String>) -> Result<Vec<Node>, Refusal> {
+    let get = |key: &str| environment.get(key).filter(|text| !text.is_empty());
+    let Some(list) = get("SLURM_JOB_NODELIST").or_else(|| get("SLURM_NODELIST")) else {
+        let reason = "neither PBS_NODEFILE nor SLURM_JOB_NODELIST is set: this is not inside an allocation";
+        return Err(Refusal::new(Never, reason));
+    };
+    let Some(names) = hostlist::expand(list) else {
+        return Err(Refusal::new(Never, format!("`{list}` in SLURM_JOB_NODELIST is no list of nodes")));
+    };
+    let mut slots = get("SLURM_JOB_CPUS_PER_NODE").map(|text| repeated(text)).unwrap_or_default();
+    slots.resize(names.len(), 0);
+    Ok(names.into_iter().zip(slots).map(|(name, slots)| Node { name, slots }).collect())
+}
+
+/// Reads numbers with repetitions, `8(x2),4`; what is malformed counts as not told.
+fn repeated(text: &str) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for part in text.split(',') {
+        let (number, times) = match part.split_once("(x") {
+            Some((number, times)) => (number, times.trim_end_matches(')').parse().unwrap_or(1)),
+            None => (part, 1),
+        };
+        // no more entries than a host list may have
+        let room = (1_usize << 20).saturating_sub(numbers.len());
+        numbers.extend(std::iter::repeat_n(number.parse().unwrap_or(0), room.min(times)));
+    }
+    numbers
+}
+
+/// What `sbatch`, `squeue` and `scancel` say.
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        pattern: "unable to contact slurm controller",
+        retry: Later,
+        hint: Some("Slurm's controller does not answer; `scontrol ping` tells when it does again"),
+    },
+    Rule { pattern: "socket timed out", retry: Unsure, hint: None },
+    Rule { pattern: "zero bytes were transmitted", retry: Unsure, hint: None },
+    Rule { pattern: "temporarily unable", retry: Later, hint: None },
+    Rule { pattern: "accounting/qos policy", retry: Later, hint: None },
+    Rule {
+        pattern: "invalid partition",
+        retry: Never,
+        hint: Some("`sinfo -s` lists the partitions; name one with --queue, or as `queue` in `[scheduler]`"),
+    },
+    Rule {
+        pattern: "time limit",
+        retry: Never,
+        hint: Some(
+            "`sinfo -s` tells the partitions' limits; ask for less with --walltime, or for another --queue",
+        ),
+    },
+    Rule {
+        pattern: "invalid account",
+        retry: Never,
+        hint: Some("name an account that may be charged with --account, or as `account` in `[scheduler]`"),
+    },
+    Rule { pattern: "more processors requested", retry: Never, hint: Some(SMALLER) },
+    Rule { pattern: "node count", retry: Never, hint: Some(SMALLER) },
+    Rule { pattern: "node configuration", retry: Never, hint: Some(SMALLER) },
+];
+
+/// What to do when a request is larger than the site.
+pub(crate) const SMALLER: &str =
+    "ask for fewer --nodes or a smaller --ppn; `sinfo -N -l` tells what each node has";

@@ -1,0 +1,249 @@
+//! Torque's `qsub`, `qstat` and `qdel`, and Slurm's commands of the same names for Torque users.
+//!
+//! What the two have in common is used, and where they differ both are read. Facts are from Torque's manual pages
+//! (qsub(1B), qstat(1B), qdel(1B), version 6) and, for the wrappers, from Slurm 22.05's own scripts and answers:
+//! errors come on stdout with any exit status, ids are bare numbers, arguments pass through a shell unquoted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rpar_core::error::Retry::{Later, Never, Unsure};
+use rpar_core::id::{AllocationId, ClusterTag};
+use rpar_core::launcher::Node;
+use rpar_core::profile::duration;
+use rpar_core::runner::Answer;
+use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, SchedulerInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::DEFAULT_LIMIT;
+use crate::dialect::{Dialect, Refusal, Rule, States, clock, parse_clock};
+use crate::{script, slurm};
+
+/// The keys of `[scheduler]` under `kind = "torque"`, besides those of any scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Further options, one line each, as they stand after `#PBS`: `-l mem=4gb`.
+    #[serde(default)]
+    pub directives: Vec<String>,
+    /// How long `qsub`, `qstat` and `qdel` may take; 60 s if not given.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+/// The dialect.
+#[derive(Clone, Debug, Default)]
+pub struct Torque {
+    config: Config,
+}
+
+impl Torque {
+    /// A site that is set up like this.
+    pub fn new(config: Config) -> Self {
+        Torque { config }
+    }
+}
+
+impl Dialect for Torque {
+    fn info(&self) -> SchedulerInfo {
+        SchedulerInfo { name: "torque".into(), queued: true, remote_pilot: true, walltime: true }
+    }
+
+    fn limit(&self) -> Duration {
+        self.config.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {
+        // Torque would take the user's login shell, whatever the first line says
+        let mut directives =
+            vec!["-S /bin/bash".into(), format!("-l nodes={}:ppn={}", request.nodes, request.ppn)];
+        if let Some(walltime) = request.walltime {
+            directives.push(format!("-l walltime={}", clock(walltime)));
+        }
+        if let Some(queue) = script::word("queue", &request.queue)? {
+            directives.push(format!("-q {queue}"));
+        }
+        if let Some(account) = script::word("account", &request.account)? {
+            directives.push(format!("-A {account}"));
+        }
+        directives.extend(script::lines("directives", &self.config.directives)?);
+        // Torque hands the output over only at the end, Slurm's wrapper writes it as it comes
+        let log = "[ -n \"$SLURM_JOB_ID\" ] || exec >>\"logs/allocation-${PBS_JOBID%%.*}.log\" 2>&1\n";
+        Ok(script::compose("#PBS", &directives, log, request))
+    }
+
+    fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
+        // the wrapper's own -o and -e would win over directives; sbatch puts the id for %A, Torque leaves it as it is
+        let tag = &request.tag.0;
+        ["qsub", "-N", tag, "-j", "oe", "-o", "logs/allocation-%A.log", script].map(str::to_owned).to_vec()
+    }
+
+    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal> {
+        if answer.exit != Some(0) {
+            return Err(Refusal::read(answer, &[RULES, slurm::RULES]));
+        }
+        let last = answer.stdout.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        // a bare number, or a number and the server's name
+        if !last.starts_with(|c: char| c.is_ascii_digit()) || last.contains(char::is_whitespace) {
+            return Err(Refusal::new(Unsure, format!("qsub succeeded, but `{last}` is no job id")));
+        }
+        Ok(last.into())
+    }
+
+    fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
+        ["qstat", "-f"].into_iter().map(str::to_owned).chain(ids.iter().map(|id| id.0.clone())).collect()
+    }
+
+    fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
+        let jobs = parse(&answer.stdout);
+        // one unknown id among many, or all of them; the wrapper says nothing besides
+        if answer.exit == Some(0) || answer.exit == Some(UNKNOWN) || !jobs.is_empty() {
+            return Ok(jobs.into_iter().map(|(id, attributes)| (id, state(&attributes))).collect());
+        }
+        Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) })
+    }
+
+    fn cancel(&self, id: &AllocationId) -> Vec<String> {
+        vec!["qdel".into(), id.0.clone()]
+    }
+
+    fn cancelled(&self, answer: &Answer) -> Result<(), Refusal> {
+        let output = answer.output().to_lowercase();
+        // the wrapper is silent about ids that have ended or never were; Torque names both
+        let gone = output.is_empty() && answer.exit.is_some()
+            || ["unknown job", "invalid state for job"].iter().any(|told| output.contains(told));
+        if answer.exit == Some(0) || gone {
+            Ok(())
+        } else {
+            Err(Refusal::read(answer, &[RULES, slurm::RULES]))
+        }
+    }
+
+    fn find(&self, _tag: &ClusterTag, _user: &str) -> Vec<String> {
+        // with -u the listing takes another form, whose ids are cut off
+        vec!["qstat".into()]
+    }
+
+    fn found(&self, tag: &ClusterTag, user: &str, answer: &Answer) -> Result<Vec<AllocationId>, Refusal> {
+        if answer.exit != Some(0) && answer.exit != Some(UNKNOWN) {
+            return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) });
+        }
+        // Job id, Name (at most 16 characters), Username (15), Time Use, S, Queue
+        let rows = answer.stdout.lines().filter_map(|line| {
+            let fields = line.split_whitespace().collect::<Vec<_>>();
+            let [id, name, owner, _, state, ..] = fields[..] else { return None };
+            let own = !owner.is_empty() && user.starts_with(owner) && owner.len() >= user.len().min(8);
+            (name == tag.0 && own && state != "C").then(|| id.into())
+        });
+        Ok(rows.collect())
+    }
+
+    fn nodefile(&self, environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+        environment.get("PBS_NODEFILE").filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    fn nodes(
+        &self,
+        environment: &BTreeMap<String, String>,
+        nodefile: Option<&str>,
+    ) -> Result<Vec<Node>, Refusal> {
+        match nodefile {
+            Some(text) => counted(text),
+            // the wrappers write no nodefile
+            None => slurm::granted(environment),
+        }
+    }
+}
+
+/// What `qstat` exits with when it knows a job that was asked for no more, or when the wrapper has nothing to list.
+const UNKNOWN: i32 = 153;
+
+/// The nodes of a nodefile, which names each as often as it has slots.
+fn counted(nodefile: &str) -> Result<Vec<Node>, Refusal> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for name in nodefile.lines().map(str::trim).filter(|name| !name.is_empty()) {
+        match nodes.iter_mut().find(|node| node.name == name) {
+            Some(node) => node.slots += 1,
+            None => nodes.push(Node { name: name.to_owned(), slots: 1 }),
+        }
+    }
+    if nodes.is_empty() { Err(Refusal::new(Never, "the nodefile names no nodes")) } else { Ok(nodes) }
+}
+
+type Attributes = BTreeMap<String, String>;
+
+/// Reads `qstat -f`: a line `Job Id: 12.server`, then ` key = value` lines, long ones going on after a tab.
+fn parse(listing: &str) -> Vec<(AllocationId, Attributes)> {
+    let mut jobs: Vec<(AllocationId, Attributes)> = Vec::new();
+    let mut last = None;
+    for line in listing.lines() {
+        if let Some(id) = line.strip_prefix("Job Id:") {
+            jobs.push((id.trim().into(), Attributes::new()));
+            last = None;
+            continue;
+        }
+        let Some((_, attributes)) = jobs.last_mut() else { continue };
+        let named = line.trim().split_once(" = ").filter(|(key, _)| {
+            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-')
+        });
+        if let Some((key, value)) = named {
+            attributes.insert(key.to_owned(), value.to_owned());
+            last = Some(key.to_owned());
+        } else if let Some(value) = last.as_ref().and_then(|key| attributes.get_mut(key)) {
+            value.push_str(line.trim());
+        }
+    }
+    jobs
+}
+
+fn state(attributes: &Attributes) -> AllocationState {
+    let get = |key: &str| attributes.get(key).map(String::as_str);
+    let phase = match get("job_state") {
+        None => AllocationPhase::Unknown,
+        Some("Q" | "W" | "T") => AllocationPhase::Queued,
+        Some("H") => AllocationPhase::Held,
+        Some("R") => AllocationPhase::Running,
+        Some("E") => AllocationPhase::Ending,
+        Some("C" | "F") => AllocationPhase::Ended,
+        Some(other) => AllocationPhase::Other(other.to_owned()),
+    };
+    AllocationState {
+        phase,
+        reason: get("comment").map(str::to_owned),
+        nodes: get("exec_host").map(hosts).unwrap_or_default(),
+        exit: get("exit_status").and_then(|text| text.parse().ok()),
+        elapsed: get("resources_used.walltime").and_then(parse_clock),
+        remaining: get("Walltime.Remaining").and_then(parse_clock),
+    }
+}
+
+/// Reads `exec_host`: `node1/0-7+node2/0-7`, or a part for each slot.
+fn hosts(text: &str) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for part in text.split('+') {
+        let name = part.split('/').next().unwrap_or_default().trim();
+        if !name.is_empty() && !hosts.iter().any(|host| host == name) {
+            hosts.push(name.to_owned());
+        }
+    }
+    hosts
+}
+
+/// What `qsub` and `qdel` say, in Torque's words and in those of the `sbatch` behind the wrapper.
+const RULES: &[Rule] = &[
+    Rule { pattern: "end of file", retry: Unsure, hint: None },
+    Rule {
+        pattern: "cannot connect to server",
+        retry: Later,
+        hint: Some("the batch server does not answer"),
+    },
+    Rule { pattern: "maximum number of jobs", retry: Later, hint: None },
+    Rule {
+        pattern: "unknown queue",
+        retry: Never,
+        hint: Some(
+            "`qstat -q` lists the site's queues; name one with --queue, or as `queue` in `[scheduler]`",
+        ),
+    },
+];
