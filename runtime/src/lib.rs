@@ -1,1 +1,9 @@
-//! placeholder
+//! The tokio shells around rpar-core's machines: controller, engine host, pilot and client. They bring what a machine
+//! has not: sockets, files, processes, a clock.
+
+pub mod clock;
+pub mod engine;
+pub mod files;
+pub mod link;
+pub mod native;
+pub mod pilot;

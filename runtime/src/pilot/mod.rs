@@ -1,0 +1,55 @@
+//! The pilot: runs beside an allocation's nodes, starts their engine hosts and keeps them alive.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rpar_core::id::AllocationId;
+use rpar_core::launcher::{Launcher, Node};
+use rpar_core::transport::Transport;
+use thiserror::Error;
+
+/// What a pilot needs to start.
+#[derive(Debug)]
+pub struct PilotSetup {
+    /// The connection file of role engine. It is waited for, at most 60 s: shared file systems show new files late.
+    pub connection: PathBuf,
+    /// How the controller is reached.
+    pub transport: Arc<dyn Transport>,
+    /// What starts processes on the nodes.
+    pub launcher: Arc<dyn Launcher>,
+    /// The granted nodes.
+    pub nodes: Vec<Node>,
+    /// The allocation that it serves, if the site gave an id.
+    pub allocation: Option<AllocationId>,
+    /// How many engines there shall be in total; the last node may get fewer than the others.
+    pub engines: u32,
+    /// How many engines a node has at most.
+    pub ppn: u32,
+    /// The engine host's program and arguments, absolute; `--engines N` is appended.
+    pub program: Vec<String>,
+    /// Shell lines that run on each node before the program.
+    pub setup: Vec<String>,
+    /// Where the engine hosts' output goes: `NODE.log` in this directory.
+    pub logs: PathBuf,
+}
+
+/// The pilot had to give up.
+#[derive(Debug, Error)]
+pub enum PilotError {
+    /// No engine host could be kept alive.
+    #[error("no engine host stayed alive: {reason}")]
+    GaveUp {
+        /// How the last one ended, and the last lines that it wrote.
+        reason: String,
+    },
+}
+
+/// Starts one engine host a node and keeps them alive until the controller ends the cluster or is gone.
+///
+/// Not cancel-safe: a dropped future leaves the engine hosts running.
+///
+/// # Errors
+/// When every engine host was given up.
+pub async fn serve(setup: PilotSetup) -> Result<(), PilotError> {
+    Err(PilotError::GaveUp { reason: format!("nothing was started on {} nodes", setup.nodes.len()) })
+}
