@@ -1,0 +1,183 @@
+//! One message of every kind, and of some kinds several, with fixed content.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rpar_core::connection::Role;
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::task::{Function, FunctionKind, TaskOptions};
+use rpar_core::wire::{
+    AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
+    Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
+};
+
+/// How many kinds of messages there are.
+pub const KINDS: usize = 23;
+
+fn hash() -> FunctionHash {
+    FunctionHash(std::array::from_fn(|index| index as u8))
+}
+
+fn batch() -> Batch {
+    Batch {
+        lengths: [3, BULK, 0, 2].into_iter().collect(),
+        payload: Bytes::from_static(b"abcde"),
+        bulk: vec![BulkLength { index: 1, bytes: 5_000_000_000 }],
+    }
+}
+
+fn runs() -> Runs {
+    [7, 8, 9, 1 << 40].into_iter().map(TaskId).collect()
+}
+
+fn outcomes() -> Outcomes {
+    Outcomes {
+        engine: Some(EngineId(3)),
+        runs: runs(),
+        codes: Bytes::from_static(&[0, 0, 1, 5]),
+        micros: [10, 20, 30, u32::MAX].into_iter().collect(),
+        batch: batch(),
+    }
+}
+
+/// Name and message.
+pub fn all() -> Vec<(&'static str, Message)> {
+    let mut all = opening();
+    all.extend(work());
+    all.extend(around());
+    all
+}
+
+fn opening() -> Vec<(&'static str, Message)> {
+    let hello = Hello {
+        versions: vec![1, 2],
+        build: "0.1.0".into(),
+        role: Role::Engine,
+        cluster: "carver/default".into(),
+        incarnation: Incarnation(0x0123_4567_89ab_cdef),
+        proof: vec![0xaa; 32],
+    };
+    let welcome = Welcome { version: 1, build: "0.1.0".into(), heartbeat_ms: 2000, window_bytes: 64 << 20 };
+    let refused =
+        Message::Refused { reason: "wrong secret".into(), supported: vec![1], build: "0.1.0".into() };
+    vec![
+        ("hello", Message::Hello(hello)),
+        ("welcome", Message::Welcome(welcome)),
+        ("refused", refused),
+        ("heartbeat", Message::Heartbeat),
+        ("goodbye", Message::Goodbye { reason: "the cluster was stopped".into() }),
+    ]
+}
+
+fn work() -> Vec<(&'static str, Message)> {
+    let define = |kind, body| Message::Define(Function { kind, body: Bytes::from_static(body) });
+    let options = TaskOptions {
+        retries: 3,
+        rerun: false,
+        timeout_ms: Some(1500),
+        targets: Some(vec![EngineId(0), EngineId(300)]),
+    };
+    let submit = |options, batch| Message::Submit { base: TaskId(1000), function: hash(), options, batch };
+    let run = Message::Run {
+        engine: EngineId(3),
+        function: hash(),
+        attempt: 2,
+        timeout_ms: Some(1500),
+        runs: runs(),
+        batch: batch(),
+    };
+    let results = Outcomes { engine: None, codes: Bytes::new(), ..outcomes() };
+    vec![
+        ("define-command", define(FunctionKind::Command, b"spec")),
+        ("define-native", define(FunctionKind::Native, b"count")),
+        ("define-python", define(FunctionKind::Python, b"")),
+        ("submit", submit(options, batch())),
+        ("submit-plain", submit(TaskOptions::default(), Batch::default())),
+        ("run", run),
+        ("cancel", Message::Cancel(runs())),
+        ("window", Message::Window { bytes: 1 << 33 }),
+        ("done", Message::Done(outcomes())),
+        ("results", Message::Results(results)),
+        ("grant-argument", Message::Grant { transfer: Transfer::Argument(TaskId(8)), upto: 8 << 20 }),
+        ("grant-result", Message::Grant { transfer: Transfer::Result(TaskId(8)), upto: 0 }),
+        (
+            "chunk",
+            Message::Chunk {
+                transfer: Transfer::Result(TaskId(8)),
+                offset: 262_144,
+                data: Bytes::from_static(b"part"),
+            },
+        ),
+        ("output", Message::Output { task: TaskId(8), stream: 2, data: Bytes::from_static(b"oops\n") }),
+    ]
+}
+
+fn around() -> Vec<(&'static str, Message)> {
+    let registration = Registration {
+        node: "nid00012".into(),
+        engines: 8,
+        pid: 4242,
+        allocation: Some(AllocationId::from("123.login1")),
+    };
+    let pilot = PilotInfo {
+        node: "nid00012".into(),
+        pid: 4200,
+        allocation: None,
+        nodes: vec!["nid00012".into(), "nid00013".into()],
+    };
+    let report =
+        Message::Report { node: "nid00013".into(), text: "killed by signal 9".into(), restarting: true };
+    vec![
+        ("ask", Message::Ask { question: 7, after: Some(41) }),
+        ("ask-now", Message::Ask { question: 8, after: None }),
+        ("status", Message::Status { question: 7, status: Box::new(status()) }),
+        ("stop", Message::Stop),
+        ("notice", Message::Notice { text: "engine 3 was lost".into() }),
+        ("register", Message::Register(registration)),
+        ("registered", Message::Registered { first: EngineId(16) }),
+        ("pilot", Message::Pilot(pilot)),
+        ("report", report),
+    ]
+}
+
+fn status() -> ClusterStatus {
+    let state = AllocationState {
+        phase: AllocationPhase::Other("CG".into()),
+        reason: Some("Prolog".into()),
+        nodes: vec!["nid00012".into()],
+        exit: None,
+        elapsed: Some(Duration::from_secs(61)),
+        remaining: Some(Duration::from_millis(1500)),
+    };
+    ClusterStatus {
+        version: 42,
+        controller: ControllerStatus {
+            cluster: "carver/default".into(),
+            host: "login1".into(),
+            pid: 999,
+            build: "0.1.0".into(),
+            uptime_seconds: 3600,
+            clients: 2,
+        },
+        engines_wanted: 16,
+        engines_coming: true,
+        engines: vec![EngineStatus {
+            id: EngineId(3),
+            node: "nid00012".into(),
+            pid: 4242,
+            allocation: Some(AllocationId::from("123.login1")),
+            assigned: 1,
+            completed: 77,
+        }],
+        allocations: vec![AllocationStatus {
+            id: Some(AllocationId::from("123.login1")),
+            nodes: 2,
+            state,
+            engines: 16,
+            problem: None,
+        }],
+        tasks: TaskCounts { queued: 1, assigned: 2, succeeded: 3, failed: 4 },
+        problems: vec!["qsub was slow".into()],
+    }
+}

@@ -1,0 +1,280 @@
+//! Random messages of every kind.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use rpar_core::connection::Role;
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::task::{Function, FunctionKind, TaskOptions};
+use rpar_core::wire::{
+    AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
+    Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
+};
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,20}"
+}
+
+fn data(limit: usize) -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..limit).prop_map(Bytes::from)
+}
+
+fn task() -> impl Strategy<Value = TaskId> {
+    prop_oneof![0u64..100, any::<u64>()].prop_map(TaskId)
+}
+
+fn engine() -> impl Strategy<Value = EngineId> {
+    any::<u32>().prop_map(EngineId)
+}
+
+fn hash() -> impl Strategy<Value = FunctionHash> {
+    any::<[u8; 32]>().prop_map(FunctionHash)
+}
+
+fn allocation() -> impl Strategy<Value = Option<AllocationId>> {
+    option::of(text().prop_map(AllocationId))
+}
+
+/// A batch of `count` payloads, some of them announced.
+fn batch(count: usize) -> impl Strategy<Value = Batch> {
+    vec(prop_oneof![4 => data(12).prop_map(Ok), 1 => any::<u64>().prop_map(Err)], count).prop_map(
+        |payloads| {
+            let mut batch = Batch::default();
+            let (mut lengths, mut payload) = (Vec::new(), Vec::new());
+            for (index, part) in payloads.into_iter().enumerate() {
+                match part {
+                    Ok(data) => {
+                        lengths.push(data.len() as u32);
+                        payload.extend_from_slice(&data);
+                    }
+                    Err(bytes) => {
+                        lengths.push(BULK);
+                        batch.bulk.push(BulkLength { index: index as u32, bytes });
+                    }
+                }
+            }
+            batch.lengths = lengths.into_iter().collect();
+            batch.payload = payload.into();
+            batch
+        },
+    )
+}
+
+fn runs(count: usize) -> impl Strategy<Value = Runs> {
+    vec(prop_oneof![0u64..50, 0..u64::MAX], count).prop_map(|ids| ids.into_iter().map(TaskId).collect())
+}
+
+/// Ids and as many payloads.
+fn tasks() -> impl Strategy<Value = (Runs, Batch)> {
+    (0usize..20).prop_flat_map(|count| (runs(count), batch(count)))
+}
+
+fn outcomes() -> impl Strategy<Value = Outcomes> {
+    (0usize..20).prop_flat_map(|count| {
+        let codes = prop_oneof![Just(Vec::new()), vec(any::<u8>(), count)];
+        (option::of(engine()), runs(count), codes, vec(any::<u32>(), count), batch(count)).prop_map(
+            |(engine, runs, codes, micros, batch)| Outcomes {
+                engine,
+                runs,
+                codes: codes.into(),
+                micros: micros.into_iter().collect(),
+                batch,
+            },
+        )
+    })
+}
+
+fn function() -> impl Strategy<Value = Function> {
+    let kind =
+        prop_oneof![Just(FunctionKind::Command), Just(FunctionKind::Native), Just(FunctionKind::Python)];
+    (kind, data(50)).prop_map(|(kind, body)| Function { kind, body })
+}
+
+fn options() -> impl Strategy<Value = TaskOptions> {
+    (any::<u16>(), any::<bool>(), option::of(any::<u64>()), option::of(vec(engine(), 0..5)))
+        .prop_map(|(retries, rerun, timeout_ms, targets)| TaskOptions { retries, rerun, timeout_ms, targets })
+}
+
+fn transfer() -> impl Strategy<Value = Transfer> {
+    prop_oneof![task().prop_map(Transfer::Argument), task().prop_map(Transfer::Result)]
+}
+
+fn hello() -> impl Strategy<Value = Message> {
+    let role = prop_oneof![Just(Role::Client), Just(Role::Engine)];
+    (vec(any::<u16>(), 0..4), text(), role, text(), any::<u64>(), vec(any::<u8>(), 0..40)).prop_map(
+        |(versions, build, role, cluster, incarnation, proof)| {
+            Message::Hello(Hello {
+                versions,
+                build,
+                role,
+                cluster,
+                incarnation: Incarnation(incarnation),
+                proof,
+            })
+        },
+    )
+}
+
+fn state() -> impl Strategy<Value = AllocationState> {
+    let phase = prop_oneof![
+        Just(AllocationPhase::Unknown),
+        Just(AllocationPhase::Queued),
+        Just(AllocationPhase::Held),
+        Just(AllocationPhase::Running),
+        Just(AllocationPhase::Ending),
+        Just(AllocationPhase::Ended),
+        text().prop_map(AllocationPhase::Other),
+    ];
+    let time = || option::of((any::<u64>(), 0u32..1_000_000_000).prop_map(|(s, n)| Duration::new(s, n)));
+    (phase, option::of(text()), vec(text(), 0..3), option::of(any::<i32>()), time(), time()).prop_map(
+        |(phase, reason, nodes, exit, elapsed, remaining)| AllocationState {
+            phase,
+            reason,
+            nodes,
+            exit,
+            elapsed,
+            remaining,
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = ClusterStatus> {
+    let controller = (text(), text(), any::<u32>(), text(), any::<u64>(), any::<u32>()).prop_map(
+        |(cluster, host, pid, build, uptime_seconds, clients)| ControllerStatus {
+            cluster,
+            host,
+            pid,
+            build,
+            uptime_seconds,
+            clients,
+        },
+    );
+    let engines = (engine(), text(), any::<u32>(), allocation(), any::<u32>(), any::<u64>()).prop_map(
+        |(id, node, pid, allocation, assigned, completed)| EngineStatus {
+            id,
+            node,
+            pid,
+            allocation,
+            assigned,
+            completed,
+        },
+    );
+    let allocations = (allocation(), any::<u32>(), state(), any::<u32>(), option::of(text())).prop_map(
+        |(id, nodes, state, engines, problem)| AllocationStatus { id, nodes, state, engines, problem },
+    );
+    let tasks = any::<[u64; 4]>().prop_map(|[queued, assigned, succeeded, failed]| TaskCounts {
+        queued,
+        assigned,
+        succeeded,
+        failed,
+    });
+    let numbers = (any::<u64>(), any::<u32>(), any::<bool>());
+    (numbers, controller, vec(engines, 0..4), vec(allocations, 0..3), tasks, vec(text(), 0..3)).prop_map(
+        |((version, engines_wanted, engines_coming), controller, engines, allocations, tasks, problems)| {
+            ClusterStatus {
+                version,
+                controller,
+                engines_wanted,
+                engines_coming,
+                engines,
+                allocations,
+                tasks,
+                problems,
+            }
+        },
+    )
+}
+
+/// A message of any kind.
+pub fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![opening(), submitting(), running(), around()]
+}
+
+fn opening() -> impl Strategy<Value = Message> {
+    let welcome = (any::<u16>(), text(), any::<u32>(), any::<u64>()).prop_map(
+        |(version, build, heartbeat_ms, window_bytes)| {
+            Message::Welcome(Welcome { version, build, heartbeat_ms, window_bytes })
+        },
+    );
+    let refused = (text(), vec(any::<u16>(), 0..4), text())
+        .prop_map(|(reason, supported, build)| Message::Refused { reason, supported, build });
+    prop_oneof![
+        hello(),
+        welcome,
+        refused,
+        Just(Message::Heartbeat),
+        text().prop_map(|reason| Message::Goodbye { reason }),
+    ]
+}
+
+fn submitting() -> impl Strategy<Value = Message> {
+    let submit = (0u64..1 << 60, hash(), options(), (0usize..20).prop_flat_map(batch)).prop_map(
+        |(base, function, options, batch)| Message::Submit { base: TaskId(base), function, options, batch },
+    );
+    prop_oneof![
+        function().prop_map(Message::Define),
+        submit,
+        (0usize..20).prop_flat_map(runs).prop_map(Message::Cancel),
+        any::<u64>().prop_map(|bytes| Message::Window { bytes }),
+        outcomes().prop_map(Message::Results),
+        (any::<u32>(), option::of(any::<u64>()))
+            .prop_map(|(question, after)| Message::Ask { question, after }),
+        (any::<u32>(), status())
+            .prop_map(|(question, status)| Message::Status { question, status: Box::new(status) }),
+        Just(Message::Stop),
+        text().prop_map(|text| Message::Notice { text }),
+    ]
+}
+
+fn running() -> impl Strategy<Value = Message> {
+    let run = (engine(), hash(), any::<u16>(), option::of(any::<u64>()), tasks()).prop_map(
+        |(engine, function, attempt, timeout_ms, (runs, batch))| Message::Run {
+            engine,
+            function,
+            attempt,
+            timeout_ms,
+            runs,
+            batch,
+        },
+    );
+    prop_oneof![
+        run,
+        outcomes().prop_map(Message::Done),
+        (transfer(), any::<u64>()).prop_map(|(transfer, upto)| Message::Grant { transfer, upto }),
+        (transfer(), any::<u64>(), data(60)).prop_map(|(transfer, offset, data)| Message::Chunk {
+            transfer,
+            offset,
+            data
+        }),
+        (task(), any::<u8>(), data(60)).prop_map(|(task, stream, data)| Message::Output {
+            task,
+            stream,
+            data
+        }),
+    ]
+}
+
+fn around() -> impl Strategy<Value = Message> {
+    let register =
+        (text(), any::<u32>(), any::<u32>(), allocation()).prop_map(|(node, engines, pid, allocation)| {
+            Message::Register(Registration { node, engines, pid, allocation })
+        });
+    let pilot =
+        (text(), any::<u32>(), allocation(), vec(text(), 0..4)).prop_map(|(node, pid, allocation, nodes)| {
+            Message::Pilot(PilotInfo { node, pid, allocation, nodes })
+        });
+    prop_oneof![
+        register,
+        engine().prop_map(|first| Message::Registered { first }),
+        pilot,
+        (text(), text(), any::<bool>()).prop_map(|(node, text, restarting)| Message::Report {
+            node,
+            text,
+            restarting
+        }),
+    ]
+}
