@@ -1,5 +1,6 @@
 //! Pairs of measurements, and the line that each row prints.
 
+use std::io;
 use std::time::Duration;
 
 /// What one row measured: pairs of rates, rpar's and the limit's.
@@ -19,19 +20,22 @@ pub struct Row {
 
 impl Row {
     /// Measures `pairs` pairs in turn, after one of each that does not count.
+    ///
+    /// # Errors
+    /// When a measurement fails.
     pub fn measure(
         name: &str,
         limit: &str,
         unit: &str,
         goal: f64,
         pairs: usize,
-        mut ours: impl FnMut() -> f64,
-        mut theirs: impl FnMut() -> f64,
-    ) -> Row {
-        ours();
-        theirs();
-        let pairs = (0..pairs).map(|_| (ours(), theirs())).collect();
-        Row { name: name.into(), limit: limit.into(), unit: unit.into(), goal, pairs }
+        mut ours: impl FnMut() -> io::Result<f64>,
+        mut theirs: impl FnMut() -> io::Result<f64>,
+    ) -> io::Result<Row> {
+        ours()?;
+        theirs()?;
+        let pairs = (0..pairs).map(|_| Ok((ours()?, theirs()?))).collect::<io::Result<_>>()?;
+        Ok(Row { name: name.into(), limit: limit.into(), unit: unit.into(), goal, pairs })
     }
 }
 
