@@ -7,4 +7,5 @@ pub mod registry;
 pub mod site;
 
 pub use registry::Registry;
+pub use rpar_runtime::native::NativeFunctions;
 pub use site::{Site, SiteError};

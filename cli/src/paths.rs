@@ -5,12 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rpar_core::id::ClusterTag;
+use rpar_runtime::files;
 use sha2::{Digest, Sha256};
 
 use crate::profile::{Profile, ProfileError, Profiles, Resolved, Surroundings, check_name};
 
 /// The cluster id when none is given.
 pub const DEFAULT_CLUSTER: &str = "default";
+
+/// The profile when none is given.
+pub const DEFAULT_PROFILE: &str = "local";
 
 /// A cluster's directory and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +68,19 @@ impl ClusterDir {
         format!("{}/{}", self.profile, self.cluster_id)
     }
 
+    /// The command that does something to this cluster, as the user would type it, for messages.
+    pub fn command(&self, verb: &str) -> String {
+        let profile = match self.profile.as_str() {
+            DEFAULT_PROFILE => String::new(),
+            other => format!(" --profile {other}"),
+        };
+        let cluster_id = match self.cluster_id.as_str() {
+            DEFAULT_CLUSTER => String::new(),
+            other => format!(" --cluster-id {other}"),
+        };
+        format!("`rpar{profile}{cluster_id} {verb}`")
+    }
+
     /// What marks the cluster's allocations in the site's queue: the profile's `name`, `-`, and 8 digits that differ
     /// between directories. At most 15 characters, which is what Torque takes.
     pub fn tag(&self, name: &str) -> ClusterTag {
@@ -79,22 +96,22 @@ impl ClusterDir {
 
     /// The clients' connection file.
     pub fn client_file(&self) -> PathBuf {
-        self.path.join("client.toml")
+        self.path.join(files::CLIENT_FILE)
     }
 
     /// The engines' connection file.
     pub fn engine_file(&self) -> PathBuf {
-        self.path.join("engine.toml")
+        self.path.join(files::ENGINE_FILE)
     }
 
     /// Which process the controller is.
     pub fn controller_file(&self) -> PathBuf {
-        self.path.join("controller.json")
+        self.path.join(files::CONTROLLER_FILE)
     }
 
     /// Where everything logs to.
     pub fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+        self.path.join(files::LOGS_DIRECTORY)
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use rpar_backends::{Batch, Exec, fork, local, slurm, torque};
 use rpar_core::launcher::Launcher;
+use rpar_core::runner::Runner;
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
+use rpar_transports::Tcp;
 
 use crate::profile::{ProfileError, Section};
 use crate::site::SiteError;
@@ -26,6 +29,21 @@ impl Registry {
     /// A registry without any backend.
     pub fn empty() -> Self {
         Registry::default()
+    }
+
+    /// All backends that come with rpar.
+    pub fn builtin() -> Self {
+        let exec = || -> Arc<dyn Runner> { Arc::new(Exec) };
+        Registry::empty()
+            .scheduler("local", |section| Ok(Arc::new(local::Local::new(section.parse()?))))
+            .scheduler("slurm", move |section| {
+                Ok(Arc::new(Batch::new(slurm::Slurm::new(section.parse()?), exec())))
+            })
+            .scheduler("torque", move |section| {
+                Ok(Arc::new(Batch::new(torque::Torque::new(section.parse()?), exec())))
+            })
+            .launcher("fork", |section| Ok(Arc::new(fork::Fork::new(section.parse()?))))
+            .transport("tcp", |section| Ok(Arc::new(Tcp::new(section.parse()?))))
     }
 
     /// Adds a scheduler, in place of any other of this name.

@@ -75,12 +75,10 @@ impl Layer {
 /// TOML reads an unquoted `00:30:00` as a time of day; here it is always meant as the text.
 fn times_to_text(table: &mut Table) {
     for (_, value) in table.iter_mut() {
-        match value {
-            Value::Datetime(time) => *value = Value::String(time.to_string()),
-            Value::Table(inner) => times_to_text(inner),
-            Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Array(_) => {
-                ()
-            }
+        if let Value::Datetime(time) = value {
+            *value = Value::String(time.to_string());
+        } else if let Value::Table(inner) = value {
+            times_to_text(inner);
         }
     }
 }

@@ -52,9 +52,10 @@ pub(crate) const STANDARD: [(&str, &str, &str); 6] = [
 ];
 
 /// Names that a parameter cannot have: other variables of templates, and flags of `rpar start`.
-const RESERVED: [&str; 19] = [
+const RESERVED: &[&str] = &[
     "cluster_id",
     "cores",
+    "directory",
     "dry_run",
     "engines",
     "help",

@@ -23,7 +23,7 @@ pub(crate) const COMMON: [&str; 8] =
     ["queue", "walltime", "account", "name", "setup", "template", "template_file", "listen"];
 
 /// The variables that only a whole job script has.
-pub(crate) const SCRIPT: [&str; 3] = ["name", "pilot", "log"];
+pub(crate) const SCRIPT: [&str; 4] = ["name", "pilot", "directory", "log"];
 
 impl Profile {
     /// Resolves the profile with the user's values (by parameter, as typed) and, if given, the total of engines: then

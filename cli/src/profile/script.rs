@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rpar_backends::shell;
 use rpar_core::id::ClusterTag;
 use rpar_core::profile::Scalar;
 use rpar_core::scheduler::AllocationRequest;
@@ -12,6 +13,9 @@ use super::render::{self, Variables};
 use super::resolved::Resolved;
 use super::surroundings::Surroundings;
 
+/// Where a profile's own job script may send what the site says of the job; `rpar logs` shows it with the others.
+const SITE_LOG: &str = "logs/allocation-site.log";
+
 /// What a job script needs to know of its cluster.
 #[derive(Clone, Debug)]
 pub struct ScriptPlace<'a> {
@@ -21,8 +25,6 @@ pub struct ScriptPlace<'a> {
     pub pilot: &'a [String],
     /// Where scripts and output go; the nodes see it too.
     pub directory: &'a Path,
-    /// The file that the job's output goes to.
-    pub log: &'a Path,
 }
 
 impl Resolved {
@@ -53,11 +55,11 @@ impl Resolved {
             variables.insert(name.to_owned(), None);
         }
         variables.extend(self.params.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
-        let pilot: Vec<String> = place.pilot.iter().map(|word| quoted(word)).collect();
         let words = [
             ("name", place.tag.to_string()),
-            ("pilot", pilot.join(" ")),
-            ("log", place.log.display().to_string()),
+            ("pilot", shell::join(place.pilot)),
+            ("directory", shell::quote(&place.directory.to_string_lossy())),
+            ("log", shell::quote(&place.directory.join(SITE_LOG).to_string_lossy())),
         ];
         variables.extend(words.map(|(name, word)| (name.to_owned(), Some(Scalar::Text(word)))));
         let key = "scheduler.template".to_owned();
@@ -67,27 +69,5 @@ impl Resolved {
             key,
             reason,
         })
-    }
-}
-
-/// A word as a POSIX shell takes it back: in single quotes unless it needs none.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,@%+".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("/home/ann/bin/rpar"), "/home/ann/bin/rpar");
-        assert_eq!(quoted("/home/ann b/it's"), r"'/home/ann b/it'\''s'");
-        assert_eq!(quoted("$(id)"), "'$(id)'");
-        assert_eq!(quoted(""), "''");
     }
 }
