@@ -12,8 +12,8 @@ use crate::process;
 pub(crate) struct Carrier {
     pub(crate) argv: Vec<String>,
     pub(crate) environment: BTreeMap<String, String>,
-    /// Whether it holds a pipe from us as its stdin.
-    pub(crate) tethered: bool,
+    /// What it reads first on a pipe that stays open as long as we live; `None` is nothing at all.
+    pub(crate) stdin: Option<String>,
 }
 
 /// Starts a carrier for each node, in order.
@@ -38,7 +38,7 @@ pub(crate) fn start(
             environment: &carrier.environment,
             directory: None,
             log: &log,
-            tethered: carrier.tethered,
+            stdin: carrier.stdin.as_deref(),
         };
         processes.push(match children.start(&start) {
             Ok((pid, start_time)) => {
@@ -96,5 +96,15 @@ pub(crate) fn signal(launcher: &str, handle: &GroupHandle, signal: Signal) -> Re
             command: None,
             hint: None,
         }),
+    }
+}
+
+/// A shell, and `srun`, tell of a death by signal n as exit status 128 + n.
+pub(crate) fn told_by_shell(state: ProcessState) -> ProcessState {
+    match state {
+        ProcessState::Ended { exit: Some(status @ 129..=192), signal: None, detail } => {
+            ProcessState::Ended { exit: None, signal: Some(status - 128), detail }
+        }
+        state => state,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ pub(crate) struct Start<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     pub(crate) directory: Option<&'a Path>,
     pub(crate) log: &'a Path,
-    /// Whether its stdin is a pipe that stays open until this process ends; else it reads nothing.
-    pub(crate) tethered: bool,
+    /// What it reads first on a pipe that stays open as long as this process lives; `None` is nothing at all.
+    pub(crate) stdin: Option<&'a str>,
 }
 
 impl Children {
@@ -47,12 +47,16 @@ impl Children {
         let (program, arguments) = start.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments).envs(start.environment).process_group(0);
-        command.stdin(if start.tethered { Stdio::piped() } else { Stdio::null() });
+        command.stdin(if start.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(log.try_clone()?).stderr(log);
         if let Some(directory) = start.directory {
             command.current_dir(directory);
         }
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
+        if let (Some(text), Some(pipe)) = (start.stdin, child.stdin.as_mut()) {
+            // one that is over already does not read; its state tells
+            let _ = pipe.write_all(text.as_bytes());
+        }
         let pid = child.id();
         // already over is 0, which no running process has
         let started = process::start_time(pid).unwrap_or(0);
@@ -83,12 +87,13 @@ impl Children {
         }
     }
 
-    /// Whether the process with this pid was started here, and may be written to.
-    pub(crate) fn write(&self, pid: u32, text: &str) -> std::io::Result<bool> {
+    /// Writes to the stdin of a process that was started here; tells whether it is one.
+    pub(crate) fn write(&self, pid: u32, started: u64, text: &str) -> std::io::Result<bool> {
         let mut children = self.lock();
-        match children.get_mut(&pid).and_then(|own| own.child.stdin.as_mut()) {
+        let own = children.get_mut(&pid).filter(|own| own.start_time == started);
+        match own.and_then(|own| own.child.stdin.as_mut()) {
             None => Ok(false),
-            Some(pipe) => std::io::Write::write_all(pipe, text.as_bytes()).map(|()| true),
+            Some(pipe) => pipe.write_all(text.as_bytes()).map(|()| true),
         }
     }
 

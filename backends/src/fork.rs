@@ -37,11 +37,7 @@ impl Launcher for Fork {
         carried::start("fork", &self.children, group, nodes, |node| {
             let mut environment = group.environment.clone();
             environment.insert("RPAR_NODE".into(), node.name.clone());
-            Carrier {
-                argv: shell::with_setup(&group.setup, &group.argv, false),
-                environment,
-                tethered: false,
-            }
+            Carrier { argv: shell::with_setup(&group.setup, &group.argv, false), environment, stdin: None }
         })
     }
 

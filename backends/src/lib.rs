@@ -9,10 +9,14 @@
 //! | `[launcher] kind` | how to make it |
 //! |---|---|
 //! | `fork` | [`fork::Fork::new`]`(`[`fork::Config`]`)` |
+//! | `srun` | [`srun::Srun::new`]`(`[`srun::Config`]`, runner)` |
+//! | `ssh` | [`ssh::Ssh::new`]`(`[`ssh::Config`]`)` |
+//! | `auto` | [`auto::Auto::new`]`(`[`auto::Config`]`, environment, runner)` |
 //!
 //! Every `Config` is the backend's own part of its section of a profile, read strictly by serde. The runner is
 //! [`Exec`] for this host.
 
+pub mod auto;
 mod batch;
 mod carried;
 mod children;
@@ -25,6 +29,8 @@ mod process;
 mod script;
 pub mod shell;
 pub mod slurm;
+pub mod srun;
+pub mod ssh;
 pub mod torque;
 
 pub use batch::Batch;

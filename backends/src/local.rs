@@ -97,7 +97,7 @@ impl Scheduler for Local {
             environment: &environment,
             directory: Some(&request.directory),
             log: &log,
-            tethered: false,
+            stdin: None,
         };
         let (pid, started) = self.children.start(&start).map_err(|error| failed(error.to_string()))?;
         let id = AllocationId(format!("local-{pid}-{started}"));
