@@ -1,7 +1,9 @@
 //! The tokio shells around rpar-core's machines: controller, engine host, pilot and client. They bring what a machine
 //! has not: sockets, files, processes, a clock.
 
+pub mod client;
 pub mod clock;
+pub mod controller;
 pub mod engine;
 pub mod files;
 pub mod link;

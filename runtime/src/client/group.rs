@@ -1,0 +1,323 @@
+//! Tasks whose results are collected together: one place a task, filled by the client's thread, read by the program.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rpar_core::id::EngineId;
+use rpar_core::task::TaskStatus;
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How.
+    pub status: TaskStatus,
+    /// Where it ran; `None` for a task that ended without an engine.
+    pub engine: Option<EngineId>,
+    /// How long it ran there.
+    pub duration: Duration,
+    /// Its result, in the form of the function's kind, or a [`Failure`](rpar_core::task::Failure) in CBOR.
+    pub payload: Bytes,
+}
+
+/// A set of tasks whose results are collected together, in the order of their submission. Clones are the same group.
+#[derive(Clone, Default)]
+pub struct Group {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    submitted: AtomicUsize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// By index; grows when results come, so that submitting takes no lock here.
+    slots: Vec<Slot>,
+    finished: usize,
+    /// Indexes in order of completion, as (first, count), that nobody has taken yet.
+    order: VecDeque<(usize, usize)>,
+    /// Indexes that somebody waits for.
+    awaited: Vec<usize>,
+    /// How many wait for any.
+    any: usize,
+    /// How many wait for all.
+    all: usize,
+}
+
+#[derive(Clone, Default)]
+enum Slot {
+    #[default]
+    Unfinished,
+    Finished {
+        status: TaskStatus,
+        engine: Option<EngineId>,
+        micros: u32,
+        payload: Bytes,
+    },
+}
+
+impl Slot {
+    fn outcome(&self) -> Option<Outcome> {
+        let Slot::Finished { status, engine, micros, payload } = self else { return None };
+        let duration = Duration::from_micros(*micros as u64);
+        Some(Outcome { status: *status, engine: *engine, duration, payload: payload.clone() })
+    }
+}
+
+impl Group {
+    /// How many tasks have been submitted.
+    pub fn len(&self) -> usize {
+        self.shared.submitted.load(Ordering::Acquire)
+    }
+
+    /// Whether no task has been submitted.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many tasks have ended.
+    pub fn finished(&self) -> usize {
+        self.lock().finished
+    }
+
+    /// Waits for a task's end; `None` if that does not come before `deadline`. Takes nothing away.
+    pub fn wait(&self, index: usize, deadline: Option<Instant>) -> Option<Outcome> {
+        let mut state = self.lock();
+        loop {
+            if let Some(outcome) = state.slots.get(index).and_then(Slot::outcome) {
+                return Some(outcome);
+            }
+            state.awaited.push(index);
+            let (guard, late) = self.sleep(state, deadline);
+            state = guard;
+            if let Some(at) = state.awaited.iter().position(|awaited| *awaited == index) {
+                state.awaited.swap_remove(at);
+            }
+            if late {
+                return state.slots.get(index).and_then(Slot::outcome);
+            }
+        }
+    }
+
+    /// Waits until every submitted task has ended; false if that does not come before `deadline`.
+    pub fn wait_all(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.finished >= self.len() {
+                return true;
+            }
+            state.all += 1;
+            let (guard, late) = self.sleep(state, deadline);
+            state = guard;
+            state.all -= 1;
+            if late {
+                return state.finished >= self.len();
+            }
+        }
+    }
+
+    /// Takes the next task in order of completion; each comes once. `None` when all submitted tasks have been taken, or
+    /// when none ends before `deadline`.
+    pub fn next_finished(&self, deadline: Option<Instant>) -> Option<(usize, Outcome)> {
+        let mut state = self.lock();
+        let mut late = false;
+        loop {
+            if let Some(index) = state.take_next() {
+                // a slot in the order is finished
+                return state.slots.get(index).and_then(Slot::outcome).map(|outcome| (index, outcome));
+            }
+            if late || state.finished >= self.len() {
+                return None;
+            }
+            state.any += 1;
+            (state, late) = self.sleep(state, deadline);
+            state.any -= 1;
+        }
+    }
+
+    /// Lets go of a task's payload, which is empty from then on.
+    pub fn forget(&self, index: usize) {
+        if let Some(Slot::Finished { payload, .. }) = self.lock().slots.get_mut(index) {
+            *payload = Bytes::new();
+        }
+    }
+
+    /// Whether `other` is a clone of this group.
+    pub(super) fn is(&self, other: &Group) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// A new task's index. Whoever submits holds the outbox's lock, so that indexes follow the order of submission.
+    pub(super) fn add(&self) -> usize {
+        self.shared.submitted.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// Fills in how tasks ended, and wakes who waits for them.
+    pub(super) fn fill<T>(&self, fill: impl FnOnce(&mut Filling<'_>) -> T) -> T {
+        let mut state = self.lock();
+        let before = state.finished;
+        let mut filling = Filling { state: &mut state, wake: false };
+        let filled = fill(&mut filling);
+        let mut wake = filling.wake;
+        wake |= state.any > 0 && state.finished > before;
+        wake |= state.all > 0 && state.finished >= self.len();
+        drop(state);
+        if wake {
+            self.shared.changed.notify_all();
+        }
+        filled
+    }
+
+    /// Sleeps until something ends or `deadline` has come, and tells which.
+    fn sleep<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let changed = &self.shared.changed;
+        let Some(deadline) = deadline else {
+            return (changed.wait(state).unwrap_or_else(PoisonError::into_inner), false);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return (state, true);
+        }
+        let (state, _) = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        (state, deadline <= Instant::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // a slot is filled or not; there is no state between
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_next(&mut self) -> Option<usize> {
+        let (first, count) = self.order.front_mut()?;
+        let index = *first;
+        (*first, *count) = (*first + 1, *count - 1);
+        if *count == 0 {
+            self.order.pop_front();
+        }
+        Some(index)
+    }
+}
+
+/// A group's slots, while results are put into them.
+pub(super) struct Filling<'a> {
+    state: &'a mut State,
+    wake: bool,
+}
+
+impl Filling<'_> {
+    /// Puts in how a task ended. A second end of the same task is ignored; tells whether it was the first.
+    pub(super) fn put(
+        &mut self,
+        index: usize,
+        status: TaskStatus,
+        engine: Option<EngineId>,
+        micros: u32,
+        payload: Bytes,
+    ) -> bool {
+        let state = &mut *self.state;
+        if state.slots.len() <= index {
+            state.slots.resize(index + 1, Slot::Unfinished);
+        }
+        if matches!(state.slots[index], Slot::Finished { .. }) {
+            return false;
+        }
+        state.slots[index] = Slot::Finished { status, engine, micros, payload };
+        state.finished += 1;
+        match state.order.back_mut() {
+            Some((first, count)) if *first + *count == index => *count += 1,
+            _ => state.order.push_back((index, 1)),
+        }
+        self.wake |= !state.awaited.is_empty() && state.awaited.contains(&index);
+        true
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Group({} of {} finished)", self.finished(), self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(group: &Group, indexes: &[usize]) {
+        group.fill(|slots| {
+            for index in indexes {
+                slots.put(*index, TaskStatus::Ok, Some(EngineId(1)), 7, Bytes::from(vec![*index as u8]));
+            }
+        });
+    }
+
+    fn group(tasks: usize) -> Group {
+        let group = Group::default();
+        (0..tasks).for_each(|index| assert_eq!(group.add(), index));
+        group
+    }
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_millis(5))
+    }
+
+    #[test]
+    fn results_come_by_index_and_in_order_of_completion() {
+        let group = group(4);
+        end(&group, &[2, 3, 0]);
+        end(&group, &[0]);
+        assert_eq!((group.len(), group.finished()), (4, 3));
+        assert_eq!(group.wait(3, None).unwrap().payload, Bytes::from_static(&[3]));
+        let taken: Vec<_> =
+            std::iter::from_fn(|| group.next_finished(soon()).map(|(index, _)| index)).collect();
+        assert_eq!(taken, [2, 3, 0]);
+        assert!(group.wait(1, soon()).is_none());
+        assert!(!group.wait_all(soon()));
+        end(&group, &[1]);
+        assert!(group.wait_all(None));
+        assert_eq!(group.next_finished(None).unwrap().0, 1);
+        assert!(group.next_finished(None).is_none());
+    }
+
+    #[test]
+    fn whoever_waits_is_woken() {
+        let group = group(3);
+        let waits: Vec<Box<dyn FnOnce(&Group) -> bool + Send>> = vec![
+            Box::new(|group| group.wait(2, None).is_some()),
+            Box::new(|group| group.wait_all(None)),
+            Box::new(|group| (0..3).all(|_| group.next_finished(None).is_some())),
+        ];
+        let waiting: Vec<_> = waits
+            .into_iter()
+            .map(|wait| {
+                std::thread::spawn({
+                    let group = group.clone();
+                    move || wait(&group)
+                })
+            })
+            .collect();
+        (0..3).for_each(|index| end(&group, &[index]));
+        waiting.into_iter().for_each(|wait| assert!(wait.join().unwrap()));
+    }
+
+    #[test]
+    fn a_forgotten_payload_is_gone_and_the_rest_stays() {
+        let group = group(1);
+        end(&group, &[0]);
+        group.forget(0);
+        let outcome = group.wait(0, None).unwrap();
+        assert_eq!((outcome.status, outcome.payload.len()), (TaskStatus::Ok, 0));
+    }
+}

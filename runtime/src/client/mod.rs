@@ -1,0 +1,174 @@
+//! The client's shell: a handle for the user's program, and a thread of its own that does the IO.
+
+mod batch;
+mod error;
+mod group;
+mod outbox;
+mod ranges;
+mod thread;
+
+pub use error::{ClientError, ConnectError};
+pub use group::{Group, Outcome};
+pub use outbox::TaskOutput;
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rpar_core::connection::{ConnectionFile, Role};
+use rpar_core::id::FunctionHash;
+use rpar_core::task::{Function, TaskOptions};
+use rpar_core::transport::Transport;
+use rpar_core::wire::ClusterStatus;
+
+use crate::link;
+use outbox::{Outbox, Request};
+
+/// A program's link to a controller. All clones share it; dropping the last closes it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    guard: Arc<Guard>,
+}
+
+/// Closes the link and waits for its thread when the last clone goes.
+#[derive(Debug)]
+struct Guard {
+    outbox: Arc<Outbox>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A function and its hash, made once and used for any number of submissions.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Defined {
+    function: Function,
+    hash: FunctionHash,
+}
+
+impl Defined {
+    /// Hashes a function.
+    pub fn new(function: Function) -> Arc<Self> {
+        let hash = function.hash();
+        Arc::new(Defined { function, hash })
+    }
+
+    /// Its identity.
+    pub fn hash(&self) -> FunctionHash {
+        self.hash
+    }
+
+    /// The function itself.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+}
+
+impl Client {
+    /// Links to the controller that `file` names; all its endpoints are tried at once. Blocks, at most 10 s.
+    ///
+    /// # Errors
+    /// When the controller is not reached, or refuses.
+    pub fn connect(file: &ConnectionFile, transport: Arc<dyn Transport>) -> Result<Client, ConnectError> {
+        if file.role != Role::Client {
+            return Err(ConnectError::Role { cluster: file.cluster.clone() });
+        }
+        let identity = link::fresh_identity()?;
+        let outbox = Arc::new(Outbox::default());
+        let (linked, answer) = mpsc::sync_channel(1);
+        let thread = {
+            let (file, outbox) = (file.clone(), Arc::clone(&outbox));
+            let run = move || thread::run(&file, transport, identity, &outbox, &linked);
+            std::thread::Builder::new().name("rpar-client".to_owned()).spawn(run)?
+        };
+        match answer.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(mpsc::RecvError) => return Err(std::io::Error::other("it ended at once").into()),
+        }
+        Ok(Client { guard: Arc::new(Guard { outbox, thread: Mutex::new(Some(thread)) }) })
+    }
+
+    /// A new, empty group.
+    pub fn group(&self) -> Group {
+        Group::default()
+    }
+
+    /// Submits a task and returns its index in the group. Never blocks; tasks that are submitted one by one are sent
+    /// together. When the link is gone the task ends as [`Lost`](rpar_core::task::TaskStatus::Lost) at once. A group
+    /// belongs to one client.
+    pub fn submit(
+        &self,
+        group: &Group,
+        function: &Arc<Defined>,
+        options: &Arc<TaskOptions>,
+        argument: Bytes,
+    ) -> usize {
+        self.guard.outbox.submit(group, function, options, argument)
+    }
+
+    /// Blocks while more than 64 MiB of submissions have not left, so that endless inputs do not fill this process.
+    /// A task counts its argument and 64 bytes.
+    pub fn wait_ready(&self) {
+        self.guard.outbox.wait_ready();
+    }
+
+    /// Cancels the group's unfinished tasks. Each still ends: as cancelled, or as it would have, if that came first.
+    pub fn cancel(&self, group: &Group) {
+        self.guard.outbox.request(Request::Cancel(group.clone()));
+    }
+
+    /// Asks for the cluster's status; with `after`, the answer waits until the status is newer than that version.
+    ///
+    /// # Errors
+    /// When the link is gone or no answer comes in time.
+    pub fn status(&self, after: Option<u64>, timeout: Duration) -> Result<ClusterStatus, ClientError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.guard.outbox.request(Request::Ask { after, answer });
+        match answered.recv_timeout(timeout) {
+            Ok(status) => Ok(status),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(ClientError::TimedOut(timeout)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(ClientError::Lost { reason: self.lost().unwrap_or_default() })
+            }
+        }
+    }
+
+    /// Ends the cluster: its tasks, engines, allocations and its controller. `Ok` when the controller has said goodbye.
+    ///
+    /// # Errors
+    /// When the link breaks before, or that takes longer than `timeout`.
+    pub fn stop_cluster(&self, timeout: Duration) -> Result<(), ClientError> {
+        self.guard.outbox.request(Request::Stop);
+        match self.guard.outbox.wait_lost(Instant::now() + timeout) {
+            Some(end) if end.orderly => Ok(()),
+            Some(end) => Err(ClientError::Lost { reason: end.reason }),
+            None => Err(ClientError::TimedOut(timeout)),
+        }
+    }
+
+    /// What the controller wants the user to know, since the last call; the latest 100 at most.
+    pub fn notices(&self) -> Vec<String> {
+        self.guard.outbox.take_notices()
+    }
+
+    /// What running tasks have written, since the last call; the latest 16 MiB at most.
+    pub fn output(&self) -> Vec<TaskOutput> {
+        self.guard.outbox.take_output()
+    }
+
+    /// Why the link is gone, if it is.
+    pub fn lost(&self) -> Option<String> {
+        self.guard.outbox.lost().map(|end| end.reason)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.outbox.request(Request::Leave);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // the thread takes 5 s at most to send what is left
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What the program's threads and the client's thread exchange.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
+
+use bytes::Bytes;
+use rpar_core::task::{Failure, TaskOptions, TaskStatus};
+use rpar_core::wire::ClusterStatus;
+use tokio::sync::Notify;
+
+use super::batch::{Open, Prepared};
+use super::{Defined, Group};
+
+/// More than this should not wait to be sent: what a link carries in a tenth of a second, and a million small tasks.
+const READY_BYTES: u64 = 64 << 20;
+
+/// The most notices kept for a program that does not ask for them.
+const NOTICES: usize = 100;
+
+/// The most output kept for a program that does not ask for it.
+const OUTPUT_BYTES: usize = 16 << 20;
+
+/// What the program wants beside running tasks.
+#[derive(Debug)]
+pub(super) enum Request {
+    Cancel(Group),
+    Ask { after: Option<u64>, answer: mpsc::SyncSender<ClusterStatus> },
+    Stop,
+    Leave,
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) reason: String,
+    pub(super) orderly: bool,
+}
+
+impl End {
+    /// What becomes of a task that had not ended.
+    pub(super) fn failure(&self) -> Bytes {
+        let reason = &self.reason;
+        let message = if self.orderly {
+            format!("the cluster has ended ({reason}) before the task did: start it again and resubmit")
+        } else {
+            format!(
+                "the link to the controller was lost ({reason}): connect again and resubmit; `rpar status` tells whether the cluster still runs"
+            )
+        };
+        Failure::new(message).encode()
+    }
+}
+
+/// What a running task wrote.
+#[derive(Clone, Debug)]
+pub struct TaskOutput {
+    /// The task's group.
+    pub group: Group,
+    /// Its index there.
+    pub index: usize,
+    /// 1 is stdout, 2 is stderr.
+    pub stream: u8,
+    /// The bytes.
+    pub data: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    /// Wakes the client's thread.
+    wake: Notify,
+    /// Wakes threads of the program that wait for room, or for the end.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_task: u64,
+    open: Option<Open>,
+    prepared: Vec<Prepared>,
+    requests: Vec<Request>,
+    /// The client's thread has taken everything and must be woken for more.
+    asleep: bool,
+    /// What has not left yet, and long arguments whose tasks have not ended.
+    pending_bytes: u64,
+    notices: VecDeque<String>,
+    output: VecDeque<TaskOutput>,
+    output_bytes: usize,
+    end: Option<End>,
+}
+
+/// All that waited.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) batches: Vec<Prepared>,
+    pub(super) requests: Vec<Request>,
+}
+
+impl Outbox {
+    pub(super) fn submit(
+        &self,
+        group: &Group,
+        function: &Arc<Defined>,
+        options: &Arc<TaskOptions>,
+        argument: Bytes,
+    ) -> usize {
+        let mut state = self.lock();
+        let index = group.add();
+        if let Some(end) = &state.end {
+            let why = end.failure();
+            drop(state);
+            group.fill(|slots| {
+                slots.put(index, TaskStatus::Lost, None, 0, why);
+            });
+            return index;
+        }
+        if state.open.as_ref().is_some_and(|open| !open.fits(group, function, options, &argument)) {
+            state.close_batch();
+        }
+        let next_task = state.next_task;
+        let open = state.open.get_or_insert_with(|| Open::new(next_task, group, index, function, options));
+        let cost = open.push(argument);
+        state.next_task += 1;
+        state.pending_bytes += cost;
+        self.wake(state);
+        index
+    }
+
+    pub(super) fn request(&self, request: Request) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.requests.push(request);
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes all that waits. Once more does, [`woken`](Self::woken) returns.
+    pub(super) fn take(&self) -> Taken {
+        let mut state = self.lock();
+        state.asleep = true;
+        state.close_batch();
+        Taken { batches: std::mem::take(&mut state.prepared), requests: std::mem::take(&mut state.requests) }
+    }
+
+    /// Waits until there is something to take. Cancel-safe.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Makes room for as much as has left, or has ended.
+    pub(super) fn release(&self, bytes: u64) {
+        let mut state = self.lock();
+        let full = state.pending_bytes >= READY_BYTES;
+        state.pending_bytes = state.pending_bytes.saturating_sub(bytes);
+        if full && state.pending_bytes < READY_BYTES {
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn wait_ready(&self) {
+        let mut state = self.lock();
+        while state.pending_bytes >= READY_BYTES && state.end.is_none() {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Marks the link's end; gives back what had not been taken before it. Only the first end counts.
+    pub(super) fn end(&self, end: End) -> Taken {
+        let mut state = self.lock();
+        state.close_batch();
+        state.end.get_or_insert(end);
+        self.changed.notify_all();
+        Taken { batches: std::mem::take(&mut state.prepared), requests: std::mem::take(&mut state.requests) }
+    }
+
+    pub(super) fn lost(&self) -> Option<End> {
+        self.lock().end.clone()
+    }
+
+    /// Waits for the link's end; `None` if that does not come before `deadline`.
+    pub(super) fn wait_lost(&self, deadline: Instant) -> Option<End> {
+        let mut state = self.lock();
+        while state.end.is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.end.clone()
+    }
+
+    pub(super) fn notice(&self, text: String) {
+        let mut state = self.lock();
+        if state.notices.len() == NOTICES {
+            state.notices.pop_front();
+        }
+        state.notices.push_back(text);
+    }
+
+    pub(super) fn take_notices(&self) -> Vec<String> {
+        self.lock().notices.drain(..).collect()
+    }
+
+    pub(super) fn output(&self, output: TaskOutput) {
+        let mut state = self.lock();
+        state.output_bytes += output.data.len();
+        state.output.push_back(output);
+        while state.output_bytes > OUTPUT_BYTES {
+            let Some(oldest) = state.output.pop_front() else { break };
+            state.output_bytes -= oldest.data.len();
+        }
+    }
+
+    pub(super) fn take_output(&self) -> Vec<TaskOutput> {
+        let mut state = self.lock();
+        state.output_bytes = 0;
+        state.output.drain(..).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // each change is whole before anything that can panic
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn close_batch(&mut self) {
+        self.prepared.extend(self.open.take().map(Open::close));
+    }
+}

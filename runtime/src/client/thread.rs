@@ -1,0 +1,238 @@
+//! The client's thread: owns the link and the machine.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use rpar_core::client::{Client as Machine, ClientConfig, Effect, Input};
+use rpar_core::connection::ConnectionFile;
+use rpar_core::transport::{Identity, Transport};
+use rpar_core::wire::{ClusterStatus, Message, RESULT_WINDOW_BYTES, Welcome};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::ConnectError;
+use super::batch::Prepared;
+use super::outbox::{End, Outbox, Request, Taken, TaskOutput};
+use super::ranges::Ranges;
+use crate::clock::Clock;
+use crate::link::{self, LinkError, LinkReader, LinkWriter};
+
+/// A controller that is silent for so many heartbeats is lost, but not before half a minute: login nodes stall.
+const LOST_HEARTBEATS: u32 = 6;
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// How long the program may be held up when it leaves, by a controller that does not read.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most questions that wait for an answer: each blocks a thread of the program, or has timed out there.
+const QUESTIONS: usize = 1024;
+
+/// What the thread does: links, tells how that went, and serves the outbox until the link's end.
+pub(super) fn run(
+    file: &ConnectionFile,
+    transport: Arc<dyn Transport>,
+    identity: Identity,
+    outbox: &Outbox,
+    linked: &mpsc::SyncSender<Result<(), ConnectError>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = linked.send(Err(error.into()));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match link::dial(file, transport, identity).await {
+            Ok((reader, writer, welcome)) => {
+                let desk = Desk::new(outbox, writer, &welcome);
+                let _ = linked.send(Ok(()));
+                desk.serve(reader).await;
+            }
+            Err(error) => {
+                let _ = linked.send(Err(error.into()));
+            }
+        }
+    });
+}
+
+/// The machine and all that its inputs and effects are about.
+struct Desk<'a> {
+    outbox: &'a Outbox,
+    writer: Option<LinkWriter>,
+    clock: Clock,
+    machine: Machine,
+    effects: Vec<Effect>,
+    ranges: Ranges,
+    questions: BTreeMap<u32, mpsc::SyncSender<ClusterStatus>>,
+    next_question: u32,
+    /// Delivered, and not yet told to the machine.
+    taken: u64,
+    end: Option<End>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(outbox: &'a Outbox, writer: LinkWriter, welcome: &Welcome) -> Self {
+        let heartbeat = Duration::from_millis(welcome.heartbeat_ms as u64);
+        let machine = Machine::new(ClientConfig {
+            heartbeat,
+            lost_after: (heartbeat * LOST_HEARTBEATS).max(LOST_AFTER),
+            submit_window_bytes: welcome.window_bytes,
+            result_window_bytes: RESULT_WINDOW_BYTES,
+        });
+        Desk {
+            outbox,
+            writer: Some(writer),
+            clock: Clock::start(),
+            machine,
+            effects: Vec::new(),
+            ranges: Ranges::default(),
+            questions: BTreeMap::new(),
+            next_question: 0,
+            taken: 0,
+            end: None,
+        }
+    }
+
+    async fn serve(mut self, mut reader: LinkReader) {
+        let mut alarm = pin!(sleep_until(Instant::now()));
+        let mut leaving = false;
+        self.step(Input::Tick);
+        while self.end.is_none() && !leaving {
+            let Some(writer) = &self.writer else { break };
+            if let Some(at) = self.machine.deadline().map(|at| self.clock.instant(at).into()) {
+                if alarm.deadline() != at {
+                    alarm.as_mut().reset(at);
+                }
+            }
+            let full = writer.queued() >= LinkWriter::READY_BYTES;
+            tokio::select! {
+                received = reader.receive() => self.received(received),
+                () = self.outbox.woken(), if !full => leaving = self.send(),
+                () = writer.ready(), if full => leaving = self.send(),
+                () = &mut alarm, if self.machine.deadline().is_some() => self.step(Input::Tick),
+            }
+            if let Some(writer) = &self.writer {
+                writer.flush();
+            }
+            // lets the writing task have its turn, however much there is to do here
+            tokio::task::yield_now().await;
+        }
+        self.close(reader, leaving).await;
+    }
+
+    fn received(&mut self, received: Result<Vec<Message>, LinkError>) {
+        match received {
+            Ok(messages) => messages.into_iter().for_each(|message| self.step(Input::Received(message))),
+            Err(error) => self.step(Input::LinkDown { reason: error.to_string() }),
+        }
+    }
+
+    /// Takes what the program wants; true when it wants to leave.
+    fn send(&mut self) -> bool {
+        let Taken { batches, requests } = self.outbox.take();
+        for prepared in batches {
+            self.ranges.insert(&prepared);
+            let Prepared { tasks, batch, long } = prepared;
+            self.step(Input::Submit {
+                base: tasks.base,
+                function: tasks.function.function().clone(),
+                hash: tasks.function.hash(),
+                options: (*tasks.options).clone(),
+                batch,
+                bulk: long,
+            });
+        }
+        let mut leaving = false;
+        for request in requests {
+            match request {
+                Request::Cancel(group) => self.step(Input::Cancel(self.ranges.of(&group))),
+                Request::Ask { after, answer } => self.ask(after, answer),
+                Request::Stop => self.step(Input::Stop),
+                Request::Leave => leaving = true,
+            }
+        }
+        leaving
+    }
+
+    fn ask(&mut self, after: Option<u64>, answer: mpsc::SyncSender<ClusterStatus>) {
+        if self.questions.len() == QUESTIONS {
+            self.questions.pop_first();
+        }
+        let question = self.next_question;
+        self.next_question = self.next_question.wrapping_add(1);
+        self.questions.insert(question, answer);
+        self.step(Input::Ask { question, after });
+    }
+
+    fn step(&mut self, input: Input) {
+        self.machine.step(self.clock.now(), input, &mut self.effects);
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            effects.drain(..).for_each(|effect| self.perform(effect));
+            // its capacity serves again
+            self.effects = effects;
+            if self.taken == 0 {
+                return;
+            }
+            let bytes = std::mem::take(&mut self.taken);
+            self.machine.step(self.clock.now(), Input::Taken { bytes }, &mut self.effects);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(message) => {
+                if let Some(writer) = &self.writer {
+                    writer.push(&message);
+                }
+            }
+            Effect::Deliver { outcomes, bulk } => {
+                self.taken += outcomes.batch.cost();
+                let released = self.ranges.deliver(&outcomes, bulk);
+                if released > 0 {
+                    self.outbox.release(released);
+                }
+            }
+            Effect::Output { task, stream, data } => {
+                if let Some((group, index)) = self.ranges.find(task) {
+                    self.outbox.output(TaskOutput { group, index, stream, data });
+                }
+            }
+            Effect::Answer { question, status } => {
+                if let Some(answer) = self.questions.remove(&question) {
+                    // who asked may not wait any more
+                    let _ = answer.try_send(*status);
+                }
+            }
+            Effect::Notice { text } => self.outbox.notice(text),
+            Effect::Sent { bytes } => self.outbox.release(bytes),
+            Effect::Lost { reason, orderly } => self.end = Some(End { reason, orderly }),
+        }
+    }
+
+    async fn close(mut self, reader: LinkReader, leaving: bool) {
+        let Some(writer) = self.writer.take() else { return };
+        if leaving {
+            writer.send(&Message::Goodbye { reason: "the client has ended".to_owned() });
+        }
+        // what waits for the end need not wait for the link's
+        drop(self);
+        let _ = timeout(LEAVE_TIMEOUT, async { tokio::join!(writer.close(), reader.drain()) }).await;
+    }
+}
+
+impl Drop for Desk<'_> {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        let end = self.end.take();
+        let end =
+            end.unwrap_or_else(|| End { reason: "the client has closed it".to_owned(), orderly: false });
+        let why = end.failure();
+        let Taken { batches, .. } = self.outbox.end(end);
+        batches.iter().for_each(|prepared| self.ranges.insert(prepared));
+        self.ranges.lose(&why);
+        self.questions.clear();
+    }
+}

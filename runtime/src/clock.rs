@@ -1,0 +1,32 @@
+//! The clock that a shell reads for its machine.
+
+use std::time::{Duration, Instant};
+
+use rpar_core::time::Timestamp;
+
+/// Turns the system's monotonic clock into a machine's timestamps and back.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// Starts at zero, now.
+    pub fn start() -> Self {
+        Clock { origin: Instant::now() }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.origin.elapsed().as_micros() as u64)
+    }
+
+    /// When it is `at` on the system's clock.
+    pub fn instant(&self, at: Timestamp) -> Instant {
+        // a machine that asks for the end of time gets a day that is far enough
+        self.origin.checked_add(Duration::from_micros(at.0)).unwrap_or_else(|| self.origin + FAR)
+    }
+}
+
+/// Longer than any process lives.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

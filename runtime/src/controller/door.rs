@@ -1,0 +1,131 @@
+//! Accepts links, and lets in who can prove a role.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpar_core::transport::{Link, Listener};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::inbox::{Event, Inbox};
+use crate::link::{Admission, LinkError, Rejection, admit};
+
+/// How many links may be open that have not proven anything. Past that the oldest goes: an honest one needs no more
+/// than a round trip, so a stranger who opens many pushes out his own.
+const UNPROVEN: usize = 256;
+
+/// How often transports are asked for failed handshakes, and a suppressed refusal is summed up.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// How many refusals are logged one by one between two counts.
+const LOGGED: u64 = 5;
+
+/// The doors; they shut when dropped.
+#[derive(Debug)]
+pub(super) struct Doors(#[expect(dead_code, reason = "kept for its drop, which ends the tasks")] JoinSet<()>);
+
+/// Opens a door for each listener.
+pub(super) fn open(listeners: Vec<Box<dyn Listener>>, admission: Admission, inbox: &Inbox) -> Doors {
+    let admission = Arc::new(admission);
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        let door = Door {
+            admission: Arc::clone(&admission),
+            inbox: inbox.clone(),
+            greetings: JoinSet::new(),
+            oldest: VecDeque::new(),
+            refused: 0,
+            logged: 0,
+        };
+        doors.spawn(door.serve(listener));
+    }
+    Doors(doors)
+}
+
+struct Door {
+    admission: Arc<Admission>,
+    inbox: Inbox,
+    greetings: JoinSet<Result<(), (String, Rejection)>>,
+    oldest: VecDeque<AbortHandle>,
+    /// Refusals since the last count, and how many of them were logged.
+    refused: u64,
+    logged: u64,
+}
+
+impl Door {
+    async fn serve(mut self, mut listener: Box<dyn Listener>) {
+        let mut count = interval(COUNT_EVERY);
+        count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pause = Instant::now();
+        loop {
+            tokio::select! {
+                Some(greeted) = self.greetings.join_next() => {
+                    if let Ok(Err((address, rejection))) = greeted {
+                        self.refuse(&address, &rejection);
+                    }
+                }
+                accepted = accept_after(pause, listener.as_mut()) => match accepted {
+                    Ok(link) => self.greet(link),
+                    Err(error) => {
+                        // out of files, mostly: those who are here go on, and the next may come when one has left
+                        tracing::error!("no link can be accepted just now: {error}");
+                        pause = Instant::now() + COUNT_EVERY;
+                    }
+                },
+                _ = count.tick() => self.sum_up(listener.refused()),
+            }
+        }
+    }
+
+    fn greet(&mut self, link: Link) {
+        self.oldest.retain(|greeting| !greeting.is_finished());
+        if self.oldest.len() >= UNPROVEN
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            oldest.abort();
+            self.refused += 1;
+        }
+        let (admission, inbox) = (Arc::clone(&self.admission), self.inbox.clone());
+        let address = link.address.clone();
+        self.oldest.push_back(self.greetings.spawn(async move {
+            let admitted = admit(link, &admission).await.map_err(|rejection| (address, rejection))?;
+            inbox.send(Event::Admitted(Box::new(admitted))).await;
+            Ok(())
+        }));
+    }
+
+    fn refuse(&mut self, address: &str, rejection: &Rejection) {
+        if matches!(rejection, Rejection::Link(LinkError::Closed)) {
+            // a dialler that reached another of our endpoints first
+            tracing::debug!("{address} left without a greeting");
+            return;
+        }
+        self.refused += 1;
+        if self.logged < LOGGED {
+            self.logged += 1;
+            tracing::warn!("refused a link from {address}: {rejection}");
+        }
+    }
+
+    fn sum_up(&mut self, handshakes: u64) {
+        let silent = self.refused - self.logged + handshakes;
+        if silent > 0 {
+            tracing::warn!(
+                "refused {silent} more links in {} s, {handshakes} of them in the transport's handshake",
+                COUNT_EVERY.as_secs()
+            );
+        }
+        (self.refused, self.logged) = (0, 0);
+    }
+}
+
+async fn accept_after(
+    pause: Instant,
+    listener: &mut dyn Listener,
+) -> Result<Link, rpar_core::transport::TransportError> {
+    if pause > Instant::now() {
+        tokio::time::sleep_until(pause).await;
+    }
+    listener.accept().await
+}

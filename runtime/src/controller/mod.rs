@@ -1,0 +1,78 @@
+//! The controller's shell: owns the machine, its links, and the calls to the scheduler.
+
+mod door;
+mod error;
+mod inbox;
+mod links;
+mod output;
+mod papers;
+mod shell;
+mod site;
+
+pub use error::ControllerError;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rpar_core::controller::ControllerConfig;
+use rpar_core::scheduler::Scheduler;
+use rpar_core::transport::{Endpoint, Transport};
+
+use crate::clock::Clock;
+use crate::files::LOGS_DIRECTORY;
+use papers::Papers;
+use shell::Shell;
+
+/// What a controller needs.
+#[derive(Debug)]
+pub struct ControllerSetup {
+    /// What its machine is told.
+    pub config: ControllerConfig,
+    /// The cluster, as `PROFILE/CLUSTER_ID`.
+    pub cluster: String,
+    /// Who grants nodes.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// How links are made.
+    pub transport: Arc<dyn Transport>,
+    /// Where to listen. All must work.
+    pub listen: Vec<Endpoint>,
+    /// The cluster's directory; it exists, and only its owner may read it.
+    pub directory: PathBuf,
+}
+
+/// Listens, writes `client.toml`, `engine.toml` and `controller.json` into the cluster's directory, and runs until the
+/// cluster has ended; then removes those files. SIGTERM, SIGINT and SIGHUP end the cluster in good order.
+///
+/// Wants a current_thread runtime: there is one task that does the work, and a second thread would only slow it down.
+///
+/// # Errors
+/// When it could not begin, or when its files cannot be removed.
+pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
+    raise_file_limit();
+    let mut listeners = Vec::new();
+    let identity = crate::link::fresh_identity().map_err(ControllerError::Randomness)?;
+    for endpoint in &setup.listen {
+        listeners.push(setup.transport.bind(&identity, endpoint).await?);
+    }
+    let (papers, admission) = Papers::write(&setup, &listeners)?;
+    let (inbox, events) = inbox::open();
+    inbox::forward_signals(&inbox)?;
+    let doors = door::open(listeners, admission, &inbox);
+    let site = site::Site::new(setup.scheduler, setup.directory.join(LOGS_DIRECTORY), inbox.clone());
+    let shell = Shell::new(setup.config, Clock::start(), inbox, site);
+    let reason = shell.run(events).await;
+    tracing::info!("the cluster has ended: {reason}");
+    drop(doors);
+    papers.remove()?;
+    Ok(())
+}
+
+/// Every engine host is a link, and a link is a file: asks the system for as many as it lets us have.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("could not raise the limit of open files: {error}");
+    }
+}

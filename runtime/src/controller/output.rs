@@ -1,0 +1,66 @@
+//! The end of what an allocation wrote.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use rpar_core::id::AllocationId;
+
+/// How much of it is shown: a screenful.
+const TAIL_BYTES: u64 = 2 << 10;
+
+/// Reads the last 2 KiB of `allocation-NUMBER.log` in the directory of logs, cut at a line's start; empty if there is no
+/// such file, or nothing in it. An id such as `12.server` counts up to its first dot: so schedulers write it.
+pub(super) fn read_end(logs: &Path, allocation: &AllocationId) -> String {
+    let number = allocation.0.split('.').next().unwrap_or_default();
+    // an id is the site's text; it must not lead out of the directory
+    if number.is_empty() || number.contains('/') {
+        return String::new();
+    }
+    let path = logs.join(format!("allocation-{number}.log"));
+    match tail(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::debug!("could not read {}: {error}", path.display());
+            String::new()
+        }
+    }
+}
+
+fn tail(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let start = length.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    // it may grow meanwhile
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = if start == 0 { &text } else { text.split_once('\n').map_or(&*text, |(_, rest)| rest) };
+    Ok(whole.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_begins_with_a_whole_line() {
+        let logs = tempfile::tempdir().unwrap();
+        let lines: String = (0..1000).map(|line| format!("line {line}\n")).collect();
+        std::fs::write(logs.path().join("allocation-12.log"), lines).unwrap();
+        let end = read_end(logs.path(), &"12.server".into());
+        assert!(end.starts_with("line ") && end.ends_with("line 999"), "{end}");
+        assert!(end.len() <= TAIL_BYTES as usize);
+    }
+
+    #[test]
+    fn no_output_is_empty_and_no_id_leads_elsewhere() {
+        let logs = tempfile::tempdir().unwrap();
+        std::fs::create_dir(logs.path().join("allocation-")).unwrap();
+        std::fs::write(logs.path().join("x.log"), "secret").unwrap();
+        for id in ["12", "", ".", "/../x"] {
+            assert_eq!(read_end(logs.path(), &id.into()), "", "{id}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The dialler's side of a greeting.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpar_core::connection::{Claim, ConnectionFile};
+use rpar_core::transport::{Endpoint, Identity, Link, Transport, TransportError};
+use rpar_core::wire::{FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, Welcome};
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{BUILD, GREETING_TIMEOUT, LinkReader, LinkWriter, open};
+
+/// How long an endpoint may take to answer: a lost first packet is sent again after 1 and 3 s (RFC 6298).
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// No link could be made to a controller.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DialError {
+    /// The controller answered, and will not have this process. Dialling again does not help.
+    #[error("the controller refused the link: {reason}")]
+    Refused {
+        /// Why, and what to do next.
+        reason: String,
+        /// The protocol versions that it speaks.
+        supported: Vec<u16>,
+        /// Its build.
+        build: String,
+    },
+    /// The controller could not be reached. Dialling again may help.
+    #[error(
+        "could not reach the controller of `{cluster}`: {}; is it still running, and is this host in its network?",
+        list(attempts)
+    )]
+    Unreachable {
+        /// The cluster.
+        cluster: String,
+        /// What happened at each endpoint.
+        attempts: Vec<Attempt>,
+    },
+}
+
+/// What happened at an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// What went wrong, in one line.
+    pub reason: String,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // a transport's reason mostly names the endpoint
+        if self.reason.contains(&self.endpoint.0) {
+            f.write_str(&self.reason)
+        } else {
+            write!(f, "{}: {}", self.endpoint, self.reason)
+        }
+    }
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    if attempts.is_empty() {
+        return "its connection file names no endpoint".to_owned();
+    }
+    attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Links to the controller that `file` names. Dials all its endpoints at once; who proves the controller's key first is
+/// greeted. Takes at most 10 s. Cancel-safe in that a dropped future drops whatever it had opened.
+///
+/// # Errors
+/// When no endpoint led to the controller, or when it refused.
+pub async fn dial(
+    file: &ConnectionFile,
+    transport: Arc<dyn Transport>,
+    identity: Identity,
+) -> Result<(LinkReader, LinkWriter, Welcome), DialError> {
+    let deadline = Instant::now() + DIAL_TIMEOUT + GREETING_TIMEOUT;
+    let mut dials = JoinSet::new();
+    for endpoint in file.endpoints.clone() {
+        let (transport, identity, key) = (Arc::clone(&transport), identity.clone(), file.controller_key);
+        dials.spawn(async move {
+            let dialled = timeout(DIAL_TIMEOUT, transport.dial(&identity, &endpoint, &key)).await;
+            let late = || TransportError::Unreachable {
+                endpoint: endpoint.to_string(),
+                reason: format!("no answer within {} s", DIAL_TIMEOUT.as_secs()),
+            };
+            (endpoint.clone(), dialled.unwrap_or_else(|_| Err(late())))
+        });
+    }
+    let mut attempts = Vec::new();
+    while let Some(dialled) = dials.join_next().await {
+        // a transport that panics leaves its endpoint out
+        let Ok((endpoint, dialled)) = dialled else { continue };
+        let failed = match dialled {
+            Err(error) => error.to_string(),
+            Ok(link) => {
+                match timeout_at(deadline.min(Instant::now() + GREETING_TIMEOUT), greet(file, link)).await {
+                    Ok(Ok(open)) => return Ok(open),
+                    Ok(Err(Failure::Refused(refused))) => return Err(refused),
+                    Ok(Err(Failure::Link(reason))) => reason,
+                    Err(_) => format!("no answer to the greeting within {} s", GREETING_TIMEOUT.as_secs()),
+                }
+            }
+        };
+        attempts.push(Attempt { endpoint, reason: failed });
+    }
+    Err(DialError::Unreachable { cluster: file.cluster.clone(), attempts })
+}
+
+enum Failure {
+    Refused(DialError),
+    Link(String),
+}
+
+async fn greet(file: &ConnectionFile, link: Link) -> Result<(LinkReader, LinkWriter, Welcome), Failure> {
+    let claim = Claim {
+        controller: &link.peer,
+        peer: &link.own,
+        role: file.role,
+        cluster: &file.cluster,
+        incarnation: file.incarnation,
+    };
+    let hello = Hello {
+        versions: vec![PROTOCOL_VERSION],
+        build: BUILD.to_owned(),
+        role: file.role,
+        cluster: file.cluster.clone(),
+        incarnation: file.incarnation,
+        proof: claim.prove(&file.secret).to_vec(),
+    };
+    let (mut reader, writer) = open(link.io);
+    writer.send(&Message::Hello(hello));
+    match reader.first(FRAME_LIMIT_BYTES).await {
+        Ok(Message::Welcome(welcome)) => Ok((reader, writer, welcome)),
+        Ok(Message::Refused { reason, supported, build }) => {
+            Err(Failure::Refused(DialError::Refused { reason, supported, build }))
+        }
+        Ok(_) => Err(Failure::Link(
+            "the peer broke the protocol: its answer is neither welcome nor refusal".to_owned(),
+        )),
+        Err(error) => Err(Failure::Link(error.to_string())),
+    }
+}
