@@ -101,17 +101,16 @@ impl<'a> Desk<'a> {
         self.step(Input::Tick);
         while self.end.is_none() && !leaving {
             let Some(writer) = &self.writer else { break };
-            if let Some(at) = self.machine.deadline().map(|at| self.clock.instant(at).into()) {
-                if alarm.deadline() != at {
-                    alarm.as_mut().reset(at);
-                }
+            let deadline = self.machine.deadline().map(|at| Instant::from(self.clock.instant(at)));
+            if let Some(at) = deadline.filter(|at| *at != alarm.deadline()) {
+                alarm.as_mut().reset(at);
             }
             let full = writer.queued() >= LinkWriter::READY_BYTES;
             tokio::select! {
                 received = reader.receive() => self.received(received),
                 () = self.outbox.woken(), if !full => leaving = self.send(),
                 () = writer.ready(), if full => leaving = self.send(),
-                () = &mut alarm, if self.machine.deadline().is_some() => self.step(Input::Tick),
+                () = &mut alarm, if deadline.is_some() => self.step(Input::Tick),
             }
             if let Some(writer) = &self.writer {
                 writer.flush();

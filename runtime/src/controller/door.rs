@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpar_core::transport::{Link, Listener};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::inbox::{Event, Inbox};
 use crate::link::{Admission, LinkError, Rejection, admit};
@@ -57,7 +57,6 @@ impl Door {
     async fn serve(mut self, mut listener: Box<dyn Listener>) {
         let mut count = interval(COUNT_EVERY);
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pause = Instant::now();
         loop {
             tokio::select! {
                 Some(greeted) = self.greetings.join_next() => {
@@ -65,13 +64,10 @@ impl Door {
                         self.refuse(&address, &rejection);
                     }
                 }
-                accepted = accept_after(pause, listener.as_mut()) => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok(link) => self.greet(link),
-                    Err(error) => {
-                        // out of files, mostly: those who are here go on, and the next may come when one has left
-                        tracing::error!("no link can be accepted just now: {error}");
-                        pause = Instant::now() + COUNT_EVERY;
-                    }
+                    // those who are here go on
+                    Err(error) => return tracing::error!("no further links can be accepted: {error}"),
                 },
                 _ = count.tick() => self.sum_up(listener.refused()),
             }
@@ -118,14 +114,4 @@ impl Door {
         }
         (self.refused, self.logged) = (0, 0);
     }
-}
-
-async fn accept_after(
-    pause: Instant,
-    listener: &mut dyn Listener,
-) -> Result<Link, rpar_core::transport::TransportError> {
-    if pause > Instant::now() {
-        tokio::time::sleep_until(pause).await;
-    }
-    listener.accept().await
 }

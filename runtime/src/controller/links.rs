@@ -29,7 +29,8 @@ pub(super) struct Links {
     /// Those who have something to flush.
     dirty: Vec<LinkId>,
     next: u64,
-    /// Links on their way out.
+    /// The tasks that read, and those that close a writer.
+    reading: JoinSet<()>,
     closing: JoinSet<()>,
 }
 
@@ -45,7 +46,7 @@ impl Links {
         let link = LinkId(self.next);
         self.next += 1;
         let (reading, stop) = oneshot::channel();
-        tokio::spawn(read(link, reader, inbox.clone(), stop));
+        self.reading.spawn(read(link, reader, inbox.clone(), stop));
         self.peers.insert(link, Peer { address, writer, _reading: reading, dirty: false });
         link
     }
@@ -87,18 +88,19 @@ impl Links {
     /// Closes a link once what was sent before has gone out; whether it was there.
     pub(super) fn close(&mut self, link: LinkId) -> bool {
         // those that have closed since leave nothing behind
-        while self.closing.try_join_next().is_some() {}
+        while self.closing.try_join_next().is_some() || self.reading.try_join_next().is_some() {}
         let Some(peer) = self.peers.remove(&link) else { return false };
         self.closing.spawn(peer.writer.close());
         true
     }
 
-    /// Closes all links and waits until everything has gone out, or its peer has not read it for too long.
+    /// Closes all links, and waits until everything has gone out and every peer has closed too, or has taken too long.
     pub(super) async fn close_all(mut self) {
         for (_, peer) in std::mem::take(&mut self.peers) {
             self.closing.spawn(peer.writer.close());
         }
         while self.closing.join_next().await.is_some() {}
+        while self.reading.join_next().await.is_some() {}
     }
 }
 

@@ -47,6 +47,8 @@ impl Shell {
         loop {
             self.flush();
             if let Some(reason) = self.exit.take() {
+                // whoever waits to leave an event waits no longer
+                drop(events);
                 self.links.close_all().await;
                 return reason;
             }

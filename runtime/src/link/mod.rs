@@ -4,6 +4,8 @@ mod admit;
 mod dial;
 mod outgoing;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use admit::{Admission, Admitted, Rejection, admit};
