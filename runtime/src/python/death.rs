@@ -1,0 +1,52 @@
+//! What is told about a child that has ended.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use rpar_core::task::Failure;
+
+/// Why a task of a dead child did not end well.
+pub(super) fn crash(status: ExitStatus, tail: String) -> Failure {
+    let message = format!("the task ended its Python interpreter: {}", how(status));
+    Failure { message, detail: tail, exit: status.code(), signal: status.signal(), exception: Vec::new() }
+}
+
+/// Why no child could be started.
+pub(super) fn stillborn(executable: &str, node: &str, status: ExitStatus, tail: String) -> Failure {
+    let message = format!("the Python interpreter `{executable}` on {node} does not start: {}", how(status));
+    Failure { message, detail: tail, exit: status.code(), signal: status.signal(), exception: Vec::new() }
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => {
+            let name = name(signal).map(|name| format!(" ({name})")).unwrap_or_default();
+            let guess = if signal == 9 { "; perhaps the node or the job ran out of memory" } else { "" };
+            format!("killed by signal {signal}{name}{guess}")
+        }
+        (None, Some(code)) => format!("it exited with status {code}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+/// The names of the signals that end Python programs, with their numbers on Linux (signal(7)).
+fn name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}

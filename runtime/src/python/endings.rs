@@ -1,0 +1,180 @@
+//! How tasks end: by the child's answer, by its death, by a cancel or a time limit.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rpar_core::task::{Failure, TaskStatus};
+
+use super::child::{Child, executable};
+use super::death;
+use super::executor::PythonExecutor;
+use super::frames::{self, Code, Reply};
+use crate::engine::Feed;
+
+/// How long an interpreter may take to start: its libraries come from shared file systems, to many nodes at once.
+const START: Duration = Duration::from_secs(120);
+
+/// How long an interrupted task may take to let go.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A task that is being ended by us.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    number: u64,
+    status: TaskStatus,
+    kill_at: Instant,
+}
+
+impl PythonExecutor {
+    /// Reports the task that a reply answers.
+    ///
+    /// # Errors
+    /// When the reply answers nothing.
+    pub(super) fn settle(&mut self, feed: &mut Feed, reply: Reply) -> io::Result<()> {
+        if !self.ready {
+            self.ready = Child::is_ready(&reply);
+            return if self.ready { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) };
+        }
+        let number = self.pipeline.head_number();
+        let written = self.pipeline.answer().ok_or(io::ErrorKind::InvalidData)?;
+        self.head_since = Instant::now();
+        let ending = self.ending.take_if(|ending| ending.number == number);
+        if reply.code != Code::Skipped
+            && let Some(pace) = self.functions.pace(written.function)
+        {
+            pace.learn(reply.micros);
+        }
+        let Some(task) = written.task else { return Ok(()) };
+        match reply.code {
+            Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
+            Code::Skipped => self.waiting.push_front(task),
+            Code::Failed | Code::Interrupted => {
+                let status = ending.map_or(TaskStatus::Failed, |ending| ending.status);
+                feed.fail(task.id, status, reply.ran(), &frames::failure(reply.payload));
+            }
+        }
+        Ok(())
+    }
+
+    /// The child is dead, or no child any more: reports the task that it ran; the others go to the next child.
+    pub(super) fn bury(&mut self, feed: &mut Feed) {
+        let ending = self.ending;
+        // what it has answered before counts
+        while self.receive(feed).is_ok() {}
+        let Some(mut child) = self.child.take() else { return };
+        let status = child.end();
+        child.output.read();
+        let tail = child.output.tail();
+        let failure = match (status, self.ready) {
+            (Ok(status), true) => death::crash(status, tail),
+            (Ok(status), false) => {
+                death::stillborn(&executable(&self.context), &self.context.node, status, tail)
+            }
+            (Err(error), _) => Failure::new(format!("the Python interpreter is lost: {error}")),
+        };
+        if !self.ready {
+            self.forget_child();
+            return self.refuse(feed, &failure);
+        }
+        let running = self.pipeline.iter().next().map(|(number, task)| (number, task.id));
+        // a task that began in the moment in which we ended another one has done nothing wrong
+        let guilty = running.filter(|(number, _)| ending.is_none_or(|ending| ending.number == *number));
+        let pipeline = std::mem::take(&mut self.pipeline);
+        for task in pipeline.into_tasks().collect::<Vec<_>>().into_iter().rev() {
+            if guilty.is_some_and(|(_, id)| id == task.id) {
+                let status = ending.map_or(TaskStatus::Crashed, |ending| ending.status);
+                let ran = self.head_since.elapsed();
+                feed.fail(task.id, status, ran, &self.reason(status, task.timeout, &failure));
+            } else {
+                self.waiting.push_front(task);
+            }
+        }
+        self.forget_child();
+    }
+
+    fn reason(&self, status: TaskStatus, timeout: Option<Duration>, crash: &Failure) -> Failure {
+        let message = match status {
+            TaskStatus::TimedOut => {
+                let limit = timeout.unwrap_or_default().as_secs_f64();
+                format!("it ran longer than its time limit of {limit} s; its Python interpreter was ended")
+            }
+            TaskStatus::Cancelled => "cancelled while it ran; its Python interpreter was ended".to_owned(),
+            _ => return crash.clone(),
+        };
+        Failure { message, detail: crash.detail.clone(), ..Failure::default() }
+    }
+
+    /// Drops cancelled tasks where they wait, takes them back where they have not begun, and interrupts the one that
+    /// runs.
+    pub(super) fn obey(&mut self, feed: &mut Feed) {
+        let unwanted = Failure::new("cancelled before it ran");
+        let drop_or_keep = |feed: &mut Feed, task: &crate::engine::Task| {
+            let cancelled = feed.is_cancelled(task.id);
+            if cancelled {
+                feed.fail(task.id, TaskStatus::Cancelled, Duration::ZERO, &unwanted);
+            }
+            !cancelled
+        };
+        self.waiting.retain(|task| drop_or_keep(feed, task));
+        let Some(child) = &self.child else { return };
+        if !self.pipeline.iter().any(|(_, task)| feed.is_cancelled(task.id)) {
+            return;
+        }
+        let Ok(begun) = child.control.revoke(self.pipeline.last_number()) else { return child.kill() };
+        for task in self.pipeline.revoke_after(begun).into_iter().rev() {
+            if drop_or_keep(feed, &task) {
+                self.waiting.push_front(task);
+            }
+        }
+        let running = self.pipeline.iter().find(|(number, _)| *number == begun);
+        if running.is_some_and(|(_, task)| feed.is_cancelled(task.id))
+            && self.ending.is_none_or(|ending| ending.number != begun)
+        {
+            child.interrupt(begun);
+            let kill_at = Instant::now() + GRACE;
+            self.ending = Some(Ending { number: begun, status: TaskStatus::Cancelled, kill_at });
+        }
+    }
+
+    /// When [`watch_clock`](Self::watch_clock) has something to do, if at all.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let child = self.child.as_ref()?;
+        if !self.ready {
+            return Some(child.begun + START);
+        }
+        let limit = self
+            .pipeline
+            .head()
+            .and_then(|task| task.timeout)
+            .and_then(|limit| self.head_since.checked_add(limit));
+        let kill_at = self.ending.map(|ending| ending.kill_at);
+        [limit, kill_at].into_iter().flatten().min()
+    }
+
+    /// Ends by force what has had its time.
+    pub(super) fn watch_clock(&mut self, feed: &mut Feed) {
+        let now = Instant::now();
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let Some(child) = &mut self.child else { return };
+        child.kill();
+        if !self.ready {
+            let python = executable(&self.context);
+            let message = format!(
+                "the Python interpreter `{python}` on {} has not started within {} s; \
+                 its libraries may be on a file system that hangs",
+                self.context.node,
+                START.as_secs()
+            );
+            let failure = Failure { message, detail: child.output.tail(), ..Failure::default() };
+            self.forget_child();
+            return self.refuse(feed, &failure);
+        }
+        if self.ending.is_none_or(|ending| ending.kill_at > now) {
+            let number = self.pipeline.head_number();
+            self.ending = Some(Ending { number, status: TaskStatus::TimedOut, kill_at: now });
+        }
+        self.bury(feed);
+    }
+}

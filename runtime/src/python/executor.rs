@@ -1,0 +1,225 @@
+//! Runs an engine's Python tasks in its interpreter child.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rpar_core::task::{Failure, FunctionKind, TaskStatus};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::child::{Child, executable};
+use super::endings::Ending;
+use super::frames::{self, RunFrame};
+use super::held::{Functions, Pipeline};
+use crate::engine::{EngineContext, Executor, Feed, Task};
+
+/// The longest sleep while a task runs: a child whose socket lives on in a forked copy is found dead after this.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Arguments up to this length are gathered into one frame; longer ones are not copied.
+const GATHER_BYTES: usize = 64 << 10;
+
+/// Runs the Python tasks of one engine.
+#[derive(Debug)]
+pub(crate) struct PythonExecutor {
+    pub(super) context: Arc<EngineContext>,
+    pub(super) child: Option<Child>,
+    pub(super) ready: bool,
+    pub(super) functions: Functions,
+    pub(super) waiting: VecDeque<Task>,
+    pub(super) pipeline: Pipeline,
+    pub(super) head_since: Instant,
+    pub(super) ending: Option<Ending>,
+}
+
+impl Executor for PythonExecutor {
+    fn run(&mut self, feed: &mut Feed) {
+        loop {
+            if self.waiting.is_empty() && self.pipeline.is_empty() {
+                match feed.take(FunctionKind::Python) {
+                    Some(task) => self.waiting.push_back(task),
+                    None => return,
+                }
+            }
+            if self.is_childless() {
+                self.restart(feed);
+            }
+            self.fill(feed);
+            self.wait(feed);
+            if feed.is_reset() {
+                return self.reset();
+            }
+        }
+    }
+}
+
+impl PythonExecutor {
+    /// No interpreter is started before the first task.
+    pub(crate) fn new(context: Arc<EngineContext>) -> Self {
+        PythonExecutor {
+            context,
+            child: None,
+            ready: false,
+            functions: Functions::default(),
+            waiting: VecDeque::new(),
+            pipeline: Pipeline::default(),
+            head_since: Instant::now(),
+            ending: None,
+        }
+    }
+
+    /// Whether there is no child, or one that has ended while nothing was asked of it.
+    fn is_childless(&self) -> bool {
+        match &self.child {
+            None => true,
+            Some(child) => self.ready && self.pipeline.is_empty() && child.has_ended(),
+        }
+    }
+
+    fn restart(&mut self, feed: &mut Feed) {
+        self.forget_child();
+        match Child::start(&self.context, feed.engine()) {
+            Ok(child) => self.child = Some(child),
+            Err(error) => {
+                let (python, node) = (executable(&self.context), &self.context.node);
+                let message = format!(
+                    "the Python interpreter `{python}` cannot be started on {node}: {error}; \
+                     name one that is there as [python] executable in the profile"
+                );
+                self.refuse(feed, &Failure { message, ..Failure::default() });
+            }
+        }
+    }
+
+    /// No child can be had: what is here fails, so that the next tasks try again.
+    pub(super) fn refuse(&mut self, feed: &mut Feed, failure: &Failure) {
+        while let Some(task) = self.waiting.pop_front().or_else(|| feed.take(FunctionKind::Python)) {
+            feed.fail(task.id, TaskStatus::Failed, Duration::ZERO, failure);
+        }
+    }
+
+    pub(super) fn forget_child(&mut self) {
+        self.child = None;
+        self.ready = false;
+        self.functions = Functions::default();
+        self.pipeline = Pipeline::default();
+        self.ending = None;
+    }
+
+    fn reset(&mut self) {
+        if let Some(child) = &self.child {
+            child.kill();
+        }
+        self.forget_child();
+        self.waiting.clear();
+    }
+
+    /// Writes tasks ahead, as far as the child's pace allows.
+    fn fill(&mut self, feed: &mut Feed) {
+        let Some(child) = self.child.as_mut().filter(|_| self.ready && self.pipeline.is_low()) else {
+            return;
+        };
+        if self.pipeline.is_empty() {
+            self.head_since = Instant::now();
+        }
+        let mut frame = RunFrame::new(0);
+        while let Some(task) = self.waiting.pop_front().or_else(|| feed.take(FunctionKind::Python)) {
+            let (number, new) = self.functions.number(&task.function);
+            let cost = self.functions.pace(number).map_or(0, |pace| pace.expected());
+            if new || number != frame.number() || task.argument.len() > GATHER_BYTES {
+                child.send(std::mem::replace(&mut frame, RunFrame::new(number)).finish());
+            }
+            if new {
+                child.send(frames::define(number, task.function.body.len()));
+                child.send(task.function.body.clone());
+            }
+            if !self.pipeline.fits(cost, task.argument.len()) {
+                self.waiting.push_front(task);
+                break;
+            }
+            if task.argument.len() > GATHER_BYTES {
+                child.send(frames::run_one(number, task.argument.len()));
+                child.send(task.argument.clone());
+            } else {
+                frame.push(&task.argument);
+            }
+            self.pipeline.push(task, number, cost);
+        }
+        child.send(frame.finish());
+    }
+
+    /// Waits until something happens, and sees to it.
+    fn wait(&mut self, feed: &mut Feed) {
+        let deadline =
+            self.deadline().map_or(GLANCE, |at| at.saturating_duration_since(Instant::now())).min(GLANCE);
+        let Some(child) = &mut self.child else { return };
+        let mut alive = child.flush().is_ok();
+        let ready = if alive { ready(child, feed, deadline) } else { Ready::default() };
+        if ready.output {
+            child.output.read();
+        }
+        if ready.link {
+            alive &= !self.receive(feed).is_err_and(|error| !is_passing(&error));
+        } else if ready.is_nothing() {
+            alive &= !child.has_ended();
+        }
+        if !alive {
+            self.bury(feed);
+        }
+        if ready.wake {
+            feed.heed();
+            self.obey(feed);
+        }
+        self.watch_clock(feed);
+    }
+
+    /// Reads what the child has sent and settles the tasks it answers.
+    pub(super) fn receive(&mut self, feed: &mut Feed) -> io::Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        let received = child.receive();
+        while let Some(child) = &mut self.child
+            && let Some(reply) = child.reply()?
+        {
+            self.settle(feed, reply)?;
+        }
+        received
+    }
+}
+
+/// What there is to see to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    link: bool,
+    wake: bool,
+    output: bool,
+}
+
+impl Ready {
+    fn is_nothing(self) -> bool {
+        !(self.link || self.wake || self.output)
+    }
+}
+
+fn ready(child: &Child, feed: &Feed, timeout: Duration) -> Ready {
+    let mut wanted = PollFlags::IN;
+    wanted.set(PollFlags::OUT, child.has_outgoing());
+    let link = PollFd::from_borrowed_fd(child.link(), wanted);
+    let wake = PollFd::from_borrowed_fd(feed.wake(), PollFlags::IN);
+    let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
+    let is_ready = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+    // an interrupted wait is as good as a short one
+    if let Some(output) = child.output.waits() {
+        let mut fds = [link, wake, PollFd::from_borrowed_fd(output, PollFlags::IN)];
+        let _ = poll(&mut fds, Some(&timeout));
+        Ready { link: is_ready(&fds[0]), wake: is_ready(&fds[1]), output: is_ready(&fds[2]) }
+    } else {
+        let mut fds = [link, wake];
+        let _ = poll(&mut fds, Some(&timeout));
+        Ready { link: is_ready(&fds[0]), wake: is_ready(&fds[1]), output: false }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
