@@ -54,10 +54,14 @@ pub(crate) struct Global {
 impl Global {
     /// The profile's name.
     pub(crate) fn profile(&self) -> String {
-        let given = self.profile.clone();
-        let from_environment = || std::env::var("RPAR_PROFILE").ok().filter(|name| !name.is_empty());
-        given.or_else(from_environment).unwrap_or_else(|| "local".into())
+        profile_name(self.profile.clone())
     }
+}
+
+/// The profile's name, from what was given on the command line.
+pub(crate) fn profile_name(given: Option<String>) -> String {
+    let from_environment = || std::env::var("RPAR_PROFILE").ok().filter(|name| !name.is_empty());
+    given.or_else(from_environment).unwrap_or_else(|| "local".into())
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,8 +104,11 @@ pub(crate) struct StartArguments {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Returns when the controller runs, without waiting for engines
-    #[arg(long)]
+    #[arg(long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
+    /// Gives up, and takes everything back, when the engines are not there by then
+    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -228,6 +235,9 @@ pub(crate) struct ControllerArguments {
 pub(crate) struct EngineArguments {
     #[command(flatten)]
     pub(crate) at: DirectoryArguments,
+    /// The allocation that this node belongs to
+    #[arg(long)]
+    pub(crate) allocation: Option<String>,
     /// How many engines this host holds
     #[arg(long)]
     pub(crate) engines: u32,

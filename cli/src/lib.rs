@@ -1,11 +1,15 @@
 //! rpar as a library: profiles, the registry of backends, sites, where clusters keep their files, and the client.
 //! The command `rpar` is a thin layer above this; other programs can do all that it does.
 
+pub mod cluster;
+mod connect;
 pub mod paths;
 pub mod profile;
 pub mod registry;
 pub mod site;
 
+pub use connect::{ConnectError, connect, connect_with};
 pub use registry::Registry;
+pub use rpar_runtime::client::{Client, Defined, Group, Outcome};
 pub use rpar_runtime::native::NativeFunctions;
 pub use site::{Site, SiteError};

@@ -61,6 +61,11 @@ impl Output {
         })
     }
 
+    /// Writes many answers, together where they come together.
+    pub(crate) fn answers(&self) -> Answers {
+        Answers { stdout: *self, waiting: Vec::new() }
+    }
+
     /// Writes an answer as one JSON document.
     ///
     /// # Errors
@@ -106,6 +111,42 @@ impl Output {
             ColorChoice::Never => false,
             ColorChoice::Auto => terminal && !refused,
         }
+    }
+}
+
+/// Answers on their way to stdout: collected until someone has to wait.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    stdout: Output,
+    waiting: Vec<u8>,
+}
+
+impl Answers {
+    /// Enough that the system's calls cost little.
+    const LIMIT_BYTES: usize = 64 << 10;
+
+    /// Adds one; writes them out when there are many.
+    ///
+    /// # Errors
+    /// See [`Output::answer`].
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Report> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= Self::LIMIT_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes out what is collected.
+    ///
+    /// # Errors
+    /// See [`Output::answer`].
+    pub(crate) fn flush(&mut self) -> Result<(), Report> {
+        let written = self.stdout.bytes(&self.waiting);
+        self.waiting.clear();
+        written
+    }
+
+    /// Whether nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 }
 

@@ -59,7 +59,6 @@ impl Progress {
         }
         if let Some(bar) = self.bar() {
             bar.set_message(text.to_owned());
-            bar.tick();
         }
     }
 
@@ -77,6 +76,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(self.style) {
                 bar.set_style(style);
             }
+            bar.enable_steady_tick(Duration::from_millis(200));
             self.bar = Some(bar.with_elapsed(self.begun.elapsed()));
         }
         self.bar.as_ref()

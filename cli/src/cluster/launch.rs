@@ -1,0 +1,210 @@
+//! Brings a controller up: its directory, its process, its first sign of life.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rpar_runtime::files::write_private;
+use thiserror::Error;
+
+use crate::paths::ClusterDir;
+
+/// A controller binds a port and writes three files: this is far more than that takes on a loaded login node.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How much of a log is shown when its process has died.
+const TAIL_BYTES: u64 = 4096;
+
+/// How a controller's process is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// This program, absolute.
+    pub program: PathBuf,
+    /// The resolved profile, as TOML.
+    pub profile: String,
+    /// Whether the cluster ends with this process, and its directory with it.
+    pub throw_away: bool,
+}
+
+/// The controller did not come up.
+#[derive(Debug, Error)]
+pub enum LaunchError {
+    /// The cluster's directory, or a file in it, could not be made.
+    #[error("could not write the cluster's directory {}: {reason}", path.display())]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The process could not be started.
+    #[error("could not start the controller `{}`: {source}", program.display())]
+    Spawn {
+        /// Its program.
+        program: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The process ended.
+    #[error("the controller ended before it was ready ({how})")]
+    Died {
+        /// Its exit status.
+        how: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// It said nothing.
+    #[error("the controller was not ready within {} s", READY_WITHIN.as_secs())]
+    Slow {
+        /// The last lines of its log.
+        log: String,
+    },
+}
+
+impl LaunchError {
+    /// The last lines of the controller's log, if it got that far.
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            LaunchError::Died { log, .. } | LaunchError::Slow { log } => {
+                Some(log.as_str()).filter(|log| !log.is_empty())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Launch {
+    /// Makes the directory, starts the controller and waits until clients can link to it. The caller holds the
+    /// cluster's lock. On failure nothing is left behind.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, or the controller does not come up.
+    pub fn run(&self, directory: &ClusterDir) -> Result<Child, LaunchError> {
+        directory.create().map_err(|error| unwritable(directory, &error))?;
+        let launched = self.launch(directory);
+        if launched.is_err() {
+            // the first error is the one to tell
+            let _ = directory.remove();
+        }
+        launched
+    }
+
+    fn launch(&self, directory: &ClusterDir) -> Result<Child, LaunchError> {
+        write_private(&directory.profile_file(), self.profile.as_bytes())
+            .map_err(|error| unwritable(directory, &error))?;
+        let mut child = self.spawn(directory)?;
+        let ready = wait_ready(&mut child, directory);
+        if ready.is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        ready.map(|()| child)
+    }
+
+    fn spawn(&self, directory: &ClusterDir) -> Result<Child, LaunchError> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        let log = options.open(directory.controller_log()).map_err(|error| unwritable(directory, &error))?;
+        let errors = log.try_clone().map_err(|error| unwritable(directory, &error))?;
+        let mut command = Command::new(&self.program);
+        command.arg("controller").arg("--directory").arg(&directory.path);
+        if self.throw_away {
+            command.arg("--throw-away");
+        }
+        // the pipe is a life line: it closes when this process ends, however it ends
+        command.stdin(if self.throw_away { Stdio::piped() } else { Stdio::null() });
+        command.stdout(log).stderr(errors).current_dir("/");
+        command.spawn().map_err(|source| LaunchError::Spawn { program: self.program.clone(), source })
+    }
+}
+
+fn unwritable(directory: &ClusterDir, error: &dyn std::error::Error) -> LaunchError {
+    LaunchError::Directory { path: directory.path.clone(), reason: error.to_string() }
+}
+
+fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchError> {
+    let deadline = Instant::now() + READY_WITHIN;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if directory.client_file().exists() {
+            return Ok(());
+        }
+        let log = || tail(&directory.controller_log());
+        match child.try_wait() {
+            Ok(None) => {}
+            Ok(Some(status)) => return Err(LaunchError::Died { how: status.to_string(), log: log() }),
+            Err(error) => return Err(LaunchError::Died { how: error.to_string(), log: log() }),
+        }
+        if Instant::now() >= deadline {
+            return Err(LaunchError::Slow { log: log() });
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+/// The last lines of a log, at most 4 KiB; empty when it cannot be read.
+pub fn tail(path: &Path) -> String {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // the first line is torn when the log is longer
+        let whole =
+            if length > TAIL_BYTES { text.split_once('\n').map(|(_, rest)| rest.to_owned()) } else { None };
+        Ok(whole.unwrap_or(text).trim_end().to_owned())
+    };
+    read().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(script: &str) -> (tempfile::TempDir, ClusterDir, Result<Child, LaunchError>) {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("program");
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).write(true).truncate(true).mode(0o700).open(&program).unwrap();
+        io::Write::write_all(&mut file, script.as_bytes()).unwrap();
+        drop(file);
+        let directory = ClusterDir {
+            profile: "local".into(),
+            cluster_id: "default".into(),
+            path: home.path().join("default"),
+        };
+        let launch = Launch { program, profile: String::new(), throw_away: false };
+        let launched = launch.run(&directory);
+        (home, directory, launched)
+    }
+
+    #[test]
+    fn a_controller_that_dies_shows_its_last_words() {
+        let (_home, directory, launched) = launch("#!/bin/sh\necho no port left >&2\nexit 3\n");
+        let error = launched.unwrap_err();
+        assert_eq!(error.log(), Some("no port left"));
+        assert_eq!(error.to_string(), "the controller ended before it was ready (exit status: 3)");
+        assert!(!directory.path.exists());
+    }
+
+    #[test]
+    fn a_program_that_is_no_program_is_named() {
+        let (_home, directory, launched) = launch("#!/no/such/interpreter\n");
+        assert!(launched.unwrap_err().to_string().contains("/program"));
+        assert!(!directory.path.exists());
+    }
+
+    #[test]
+    fn ready_when_clients_can_link() {
+        let (_home, _directory, launched) = launch("#!/bin/sh\n: > \"$3/client.toml\"\nexec sleep 60\n");
+        let mut child = launched.unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,155 @@
+//! The end of a cluster, whether its controller lives or not.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rpar_core::error::BackendError;
+use rpar_core::id::ClusterTag;
+use rpar_core::scheduler::Scheduler;
+use rpar_core::transport::Transport;
+use rpar_runtime::client::{Client, ClientError, ConnectError};
+use rpar_runtime::files::{FileError, Liveness, ProcessIdentity, read_connection};
+use rustix::process::{Pid, Signal, kill_process};
+use thiserror::Error;
+
+use super::directory::ClusterState;
+use crate::paths::ClusterDir;
+
+/// PBS gives a cancelled job 15 s between its signals; Slurm up to 30 s, more when a node is slow.
+const RELEASE_WITHIN: Duration = Duration::from_secs(90);
+
+/// How often the site is asked whether an allocation is gone.
+const RELEASE_PAUSE: Duration = Duration::from_millis(300);
+
+/// A controller that has said goodbye has only files left to remove.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// A cluster could not be stopped.
+#[derive(Debug, Error)]
+pub enum StopError {
+    /// Its files cannot be read.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// Its controller runs, and cannot be reached.
+    #[error("the controller runs on {host} (pid {pid}), but cannot be reached from here")]
+    Unreachable {
+        /// Its host.
+        host: String,
+        /// Its process id there.
+        pid: u32,
+        /// What was tried.
+        source: ConnectError,
+    },
+    /// Its controller was asked, and did not end.
+    #[error("the controller was asked to stop, and has not: {source}")]
+    Refused {
+        /// What happened.
+        source: ClientError,
+    },
+    /// The site did not do as asked.
+    #[error(transparent)]
+    Site(#[from] BackendError),
+    /// Cancelled allocations are still there.
+    #[error("the site still holds {}, cancelled {} s ago", list.join(", "), RELEASE_WITHIN.as_secs())]
+    Remains {
+        /// Which.
+        list: Vec<String>,
+    },
+    /// The directory cannot be removed.
+    #[error("could not remove {}: {source}", path.display())]
+    Remove {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Links to a cluster's controller as a client.
+///
+/// # Errors
+/// When its connection file cannot be read, or it cannot be reached.
+pub fn connect(directory: &ClusterDir, transport: Arc<dyn Transport>) -> Result<Client, StopError> {
+    let file = read_connection(&directory.client_file())?;
+    Client::connect(&file, transport).map_err(|source| {
+        let (host, pid) = match directory.state() {
+            Ok(ClusterState::Alive(record) | ClusterState::Elsewhere(record)) => (record.host, record.pid),
+            _ => ("an unknown host".into(), 0),
+        };
+        StopError::Unreachable { host, pid, source }
+    })
+}
+
+/// Asks a living controller to end its cluster, and waits until it has: its tasks, engines and allocations, then its
+/// own process where that can be seen.
+///
+/// # Errors
+/// When it does not end.
+pub fn stop(directory: &ClusterDir, client: &Client) -> Result<(), StopError> {
+    let process = match directory.state()? {
+        ClusterState::Alive(record) => Some(record.process()),
+        _ => None,
+    };
+    client.stop_cluster(RELEASE_WITHIN).map_err(|source| StopError::Refused { source })?;
+    if let Some(process) = process {
+        wait_gone(&process);
+    }
+    Ok(())
+}
+
+fn wait_gone(process: &ProcessIdentity) {
+    let deadline = Instant::now() + END_WITHIN;
+    while process.liveness() == Liveness::Alive && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Gives back every allocation of a cluster, and waits until the site knows none any more.
+///
+/// # Errors
+/// When the site refuses, does not answer, or does not end them in time.
+pub async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<usize, StopError> {
+    let found = scheduler.find(tag).await?;
+    for id in &found {
+        scheduler.cancel(id).await?;
+    }
+    let mut left = found.clone();
+    let deadline = Instant::now() + RELEASE_WITHIN;
+    while !left.is_empty() {
+        if Instant::now() >= deadline {
+            return Err(StopError::Remains { list: left.iter().map(ToString::to_string).collect() });
+        }
+        tokio::time::sleep(RELEASE_PAUSE).await;
+        left = scheduler.find(tag).await?;
+    }
+    Ok(found.len())
+}
+
+/// Removes what a cluster has left: allocations first, then the directory. The caller holds the cluster's lock and
+/// knows that the controller is gone.
+///
+/// # Errors
+/// When an allocation cannot be given back; the directory is then kept, so that a later try can.
+pub async fn discard(
+    directory: &ClusterDir,
+    scheduler: &dyn Scheduler,
+    tag: &ClusterTag,
+) -> Result<(), StopError> {
+    release(scheduler, tag).await?;
+    directory.remove().map_err(|source| StopError::Remove { path: directory.path.clone(), source })
+}
+
+/// Ends a controller on this host that does not do so when asked: SIGTERM, which it obeys in good order, then SIGKILL.
+pub fn kill(process: &ProcessIdentity) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        // the identity was compared just now: a pid that is used again has another start time
+        if process.liveness() == Liveness::Alive
+            && let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw)
+        {
+            let _ = kill_process(pid, signal);
+            wait_gone(process);
+        }
+    }
+}

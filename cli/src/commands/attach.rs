@@ -1,0 +1,117 @@
+//! The cluster that work goes to: the named one if it runs, else a throw-away one.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rpar::Site;
+use rpar::cluster::{self, ClusterState, discard, plural};
+use rpar::paths::ClusterDir;
+use rpar::profile::Resolved;
+use rpar_runtime::client::Client;
+
+use super::context::{Context, launch, link, linked, not_running, site};
+use crate::arguments::TaskArguments;
+use crate::exit::Exit;
+use crate::report::{Outcome, Report};
+
+/// A throw-away controller that has said goodbye only removes its files.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// A cluster at hand.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) client: Client,
+    throw_away: Option<ThrowAway>,
+}
+
+/// A cluster that ends with this process. Dropped in any way, it closes the controller's life line.
+#[derive(Debug)]
+struct ThrowAway {
+    directory: ClusterDir,
+    child: Child,
+    site: Site,
+    resolved: Resolved,
+}
+
+/// Links to the named cluster, or starts a throw-away one.
+pub(crate) fn attach(context: &Context, arguments: &TaskArguments) -> Outcome<Attached> {
+    let directory = context.directory()?;
+    if matches!(directory.state()?, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {
+        if arguments.engines.is_some() || !context.values.is_empty() {
+            let cluster = directory.cluster();
+            context.output.warn(&format!(
+                "cluster {cluster} runs already: the options for a throw-away one do nothing"
+            ));
+        }
+        return Ok(Attached { client: linked(&directory)?, throw_away: None });
+    }
+    let resolved = context.resolve(arguments.engines)?;
+    let site = site(&resolved)?;
+    let queued = site.scheduler.info().queued;
+    if queued && !arguments.start {
+        let (start, nodes) = (directory.command("start"), plural(resolved.engines.nodes.into(), "node"));
+        let hint =
+            format!("{start} starts it; map --start asks the site for {nodes}, maps, and gives them back");
+        return Err(not_running(&directory).hint(hint));
+    }
+    throw_away(context, &resolved, site)
+}
+
+fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Attached> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Report::new(Exit::Files, "the system has no randomness").because(error.to_string())
+    })?;
+    let cluster_id = format!("rpar-{:016x}", u64::from_le_bytes(bytes));
+    let mut directory = ClusterDir::new(resolved, &cluster_id, context.profiles.surroundings())?;
+    if !site.scheduler.info().remote_pilot {
+        // no other host needs to see it: off the home directory, which may be slow, full or read-only
+        directory.path = std::env::temp_dir().join(&cluster_id);
+    } else if let Some(parent) = directory.path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| {
+            Report::of(Exit::Files, &error).because(format!("{} cannot be made", parent.display()))
+        })?;
+    }
+    let child = launch(resolved, true)?.run(&directory)?;
+    let resolved = resolved.clone();
+    let transport = site.transport.clone();
+    let throw_away = ThrowAway { directory, child, site, resolved };
+    match link(&throw_away.directory, transport) {
+        Ok(client) => Ok(Attached { client, throw_away: Some(throw_away) }),
+        Err(report) => {
+            throw_away.end()?;
+            Err(report)
+        }
+    }
+}
+
+impl Attached {
+    /// Ends the link, and the cluster if it was a throw-away one.
+    pub(crate) fn finish(self) -> Outcome<()> {
+        let Attached { client, throw_away } = self;
+        let Some(throw_away) = throw_away else { return Ok(()) };
+        // an end without goodbye shows in what follows
+        let _ = cluster::stop(&throw_away.directory, &client);
+        drop(client);
+        throw_away.end()
+    }
+}
+
+impl ThrowAway {
+    /// Closes the life line, waits for the controller's end, and removes what it has not.
+    fn end(mut self) -> Outcome<()> {
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + END_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // whatever did not end by itself has had its time
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if self.directory.path.exists() {
+            let tag = self.directory.tag(&self.resolved.request.name);
+            super::block_on(discard(&self.directory, &*self.site.scheduler, &tag))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What most commands need: the profile, the cluster's directory, and how the user wants to be told things.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rpar::cluster::{ClusterState, Launch, StopError, connect};
+use rpar::paths::ClusterDir;
+use rpar::profile::{Profile, Profiles, Resolved};
+use rpar::{Registry, Site};
+use rpar_core::transport::Transport;
+use rpar_runtime::client::Client;
+
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::report::{Outcome, Report};
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) output: Output,
+    pub(crate) profiles: Profiles,
+    /// The profile's name; it need not exist.
+    pub(crate) profile: String,
+    pub(crate) cluster_id: String,
+    /// What the user gave for the profile's parameters.
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// The profile, with all its layers.
+    pub(crate) fn load(&self) -> Outcome<Profile> {
+        Ok(self.profiles.load(&self.profile)?)
+    }
+
+    /// The profile with the user's values, and `total` engines if given.
+    pub(crate) fn resolve(&self, total: Option<u32>) -> Outcome<Resolved> {
+        Ok(self.load()?.resolve(&self.values, total)?)
+    }
+
+    /// The directory of the named cluster.
+    pub(crate) fn directory(&self) -> Outcome<ClusterDir> {
+        Ok(ClusterDir::of(&self.load()?, &self.cluster_id)?)
+    }
+
+    /// Links to the named cluster, which must run.
+    pub(crate) fn client(&self) -> Outcome<(ClusterDir, Client)> {
+        let directory = self.directory()?;
+        match directory.state()? {
+            ClusterState::Absent | ClusterState::Dead => Err(not_running(&directory)),
+            ClusterState::Alive(_) | ClusterState::Elsewhere(_) => {
+                let client = linked(&directory)?;
+                Ok((directory, client))
+            }
+        }
+    }
+}
+
+/// Says that a cluster does not run, and what to do.
+pub(crate) fn not_running(directory: &ClusterDir) -> Report {
+    let hint = format!("{} starts it, `rpar list` shows all clusters", directory.command("start"));
+    Report::new(Exit::NotRunning, format!("cluster {} does not run", directory.cluster())).hint(hint)
+}
+
+/// The profile that a cluster was started with, and the site that it makes.
+pub(crate) fn started_with(directory: &ClusterDir) -> Outcome<(Resolved, Site)> {
+    let resolved = Resolved::read(&directory.profile_file())?;
+    let site = site(&resolved)?;
+    Ok((resolved, site))
+}
+
+/// The backends of a resolved profile.
+pub(crate) fn site(resolved: &Resolved) -> Outcome<Site> {
+    Ok(Site::new(resolved, &Registry::builtin())?)
+}
+
+/// Links to a running cluster as a client.
+pub(crate) fn linked(directory: &ClusterDir) -> Outcome<Client> {
+    let (_, site) = started_with(directory)?;
+    link(directory, site.transport)
+}
+
+/// Links to a running cluster as a client, over a transport that is at hand.
+pub(crate) fn link(directory: &ClusterDir, transport: Arc<dyn Transport>) -> Outcome<Client> {
+    connect(directory, transport).map_err(|error| {
+        let elsewhere = matches!(&error, StopError::Unreachable { .. });
+        let report = Report::from(error);
+        if elsewhere {
+            report.hint("`rpar logs` shows what the controller says; `rpar stop` cleans up")
+        } else {
+            report
+        }
+    })
+}
+
+/// How this program starts a controller for a resolved profile.
+pub(crate) fn launch(resolved: &Resolved, throw_away: bool) -> Outcome<Launch> {
+    Ok(Launch { program: program()?, profile: resolved.to_toml()?, throw_away })
+}
+
+/// This program, absolute.
+pub(crate) fn program() -> Outcome<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Report::of(Exit::Files, &error).because("this program's own path is unknown"))
+}

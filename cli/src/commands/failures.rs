@@ -1,0 +1,122 @@
+//! From the library's errors to what the user reads, and how the process ends.
+
+use rpar::SiteError;
+use rpar::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
+use rpar::profile::{ProfileError, ReadError};
+use rpar_core::error::BackendError;
+use rpar_runtime::client::ClientError;
+use rpar_runtime::files::FileError;
+
+use crate::exit::Exit;
+use crate::report::Report;
+
+impl From<ProfileError> for Report {
+    fn from(error: ProfileError) -> Self {
+        let report = Report::of(Exit::Profile, &error);
+        match error {
+            ProfileError::Unknown { .. } => report.hint("`rpar profile list` shows all profiles"),
+            ProfileError::UnknownParam { .. } => {
+                report.hint("`rpar start --help` shows the profile's parameters")
+            }
+            _ => report,
+        }
+    }
+}
+
+impl From<ReadError> for Report {
+    fn from(error: ReadError) -> Self {
+        Report::of(Exit::Files, &error)
+            .hint("the cluster may be of another build of rpar: stop it with that one")
+    }
+}
+
+impl From<SiteError> for Report {
+    fn from(error: SiteError) -> Self {
+        Report::of(Exit::Profile, &error)
+    }
+}
+
+impl From<SetupError> for Report {
+    fn from(error: SetupError) -> Self {
+        Report::of(Exit::Profile, &error)
+    }
+}
+
+impl From<FileError> for Report {
+    fn from(error: FileError) -> Self {
+        Report::of(Exit::Files, &error)
+    }
+}
+
+impl From<LockError> for Report {
+    fn from(error: LockError) -> Self {
+        let report = Report::of(Exit::Files, &error);
+        if matches!(error, LockError::Taken) { report.hint("try again when it is done") } else { report }
+    }
+}
+
+impl From<LaunchError> for Report {
+    fn from(error: LaunchError) -> Self {
+        let exit =
+            if matches!(error, LaunchError::Directory { .. }) { Exit::Files } else { Exit::Controller };
+        let mut report = Report::new(exit, error.to_string());
+        if let Some(log) = error.log() {
+            report = report.because(format!("its log ends with:\n{log}"));
+        }
+        match error {
+            LaunchError::Directory { .. } => report
+                .hint("clusters live below $XDG_STATE_HOME, or where the profile's `[storage] dir` says"),
+            _ => report,
+        }
+    }
+}
+
+impl From<ClientError> for Report {
+    fn from(error: ClientError) -> Self {
+        Report::of(Exit::Link, &error).hint("`rpar logs controller` shows what the controller says")
+    }
+}
+
+impl From<WaitError> for Report {
+    fn from(error: WaitError) -> Self {
+        let exit = match error {
+            WaitError::NoMore { .. } => Exit::Allocation,
+            WaitError::TooLate { .. } => Exit::Engines,
+            WaitError::Controller { .. } => Exit::Link,
+        };
+        let hint = error.hint();
+        Report::of(exit, &error).hint(hint)
+    }
+}
+
+impl From<BackendError> for Report {
+    fn from(error: BackendError) -> Self {
+        let mut report = Report::of(Exit::Site, &error);
+        if let Some(command) = &error.command {
+            let end = command
+                .exit
+                .map_or_else(|| "did not end by itself".into(), |code| format!("exit status {code}"));
+            let output = command.output.trim_end();
+            let said = if output.is_empty() { String::new() } else { format!("\n{output}") };
+            report = report.because(format!("`{}`: {end}{said}", command.argv.join(" ")));
+        }
+        match error.hint {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
+    }
+}
+
+impl From<StopError> for Report {
+    fn from(error: StopError) -> Self {
+        match error {
+            StopError::Site(error) => error.into(),
+            StopError::Files(error) => error.into(),
+            StopError::Unreachable { .. } | StopError::Refused { .. } => Report::of(Exit::Link, &error),
+            StopError::Remains { .. } => {
+                Report::of(Exit::Site, &error).hint("try `rpar stop` again in a while")
+            }
+            StopError::Remove { .. } => Report::of(Exit::Files, &error),
+        }
+    }
+}

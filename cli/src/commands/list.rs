@@ -1,0 +1,50 @@
+//! `rpar list`.
+
+use rpar::cluster::ClusterState;
+use rpar::paths::cluster_dirs;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use crate::exit::Exit;
+use crate::output::Table;
+use crate::report::Outcome;
+
+pub(crate) fn run(context: &Context) -> Outcome {
+    let mut table = Table::new(["CLUSTER", "STATE", "HOST", "PID", "DIRECTORY"]);
+    let mut list = Vec::new();
+    for directory in cluster_dirs(&context.profiles) {
+        let (state, record) = match directory.state() {
+            Ok(ClusterState::Absent) => continue,
+            Ok(ClusterState::Alive(record)) => ("alive", Some(record)),
+            Ok(ClusterState::Elsewhere(record)) => ("on another host", Some(record)),
+            Ok(ClusterState::Dead) => ("dead", None),
+            Err(_) => ("unreadable", None),
+        };
+        let host = record.as_ref().map(|record| record.host.clone());
+        let pid = record.as_ref().map(|record| record.pid);
+        list.push(json!({
+            "cluster": directory.cluster(),
+            "profile": directory.profile,
+            "cluster_id": directory.cluster_id,
+            "state": state,
+            "host": host,
+            "pid": pid,
+            "directory": directory.path,
+        }));
+        table.row([
+            directory.cluster(),
+            state.into(),
+            host.unwrap_or_else(|| "-".into()),
+            pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
+            directory.path.display().to_string(),
+        ]);
+    }
+    if context.output.json {
+        context.output.document(&Value::Array(list))?;
+    } else if list.is_empty() {
+        context.output.note("no clusters: `rpar start` starts one");
+    } else {
+        context.output.answer(&table.render(context.output.colors_stdout()))?;
+    }
+    Ok(Exit::Ok)
+}

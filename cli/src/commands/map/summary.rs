@@ -1,0 +1,89 @@
+//! Which tasks failed, and how.
+
+use bytes::Bytes;
+use rpar::cluster::plural;
+
+use super::super::task::End;
+
+/// More than this nobody reads; --json tells of each.
+const SHOWN: usize = 20;
+
+/// An argument is shown up to this many characters.
+const ARGUMENT_CHARACTERS: usize = 60;
+
+/// Counts tasks, and keeps what the first failures have to say.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    ended: u64,
+    failed: u64,
+    lines: Vec<String>,
+}
+
+impl Summary {
+    /// Takes the end of the task of this number, from 1.
+    pub(super) fn add(&mut self, number: u64, argument: &Bytes, end: &End) {
+        self.ended += 1;
+        if end.ok() {
+            return;
+        }
+        self.failed += 1;
+        if self.lines.len() < SHOWN {
+            let words = end.last_words().map(|words| format!(": {words}")).unwrap_or_default();
+            self.lines.push(format!("  {number}  {}  {}{words}", shown(argument), end.problem()));
+        }
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// What to tell of failures; empty when all went well.
+    pub(super) fn text(&self, known: Option<u64>) -> String {
+        if self.failed == 0 {
+            return String::new();
+        }
+        let total = known.unwrap_or(self.ended).max(self.ended);
+        let mut text = format!("{} of {} failed:\n", self.failed, plural(total, "task"));
+        text.extend(self.lines.iter().map(|line| format!("{line}\n")));
+        let more = self.failed - self.lines.len() as u64;
+        if more > 0 {
+            text += &format!("  and {more} more\n");
+        }
+        text
+    }
+}
+
+/// An argument in quotes, with what a terminal would take for commands made visible.
+fn shown(argument: &Bytes) -> String {
+    let text: String = String::from_utf8_lossy(argument).escape_debug().collect();
+    match text.char_indices().nth(ARGUMENT_CHARACTERS) {
+        Some((end, _)) => format!("'{}…'", &text[..end]),
+        None => format!("'{text}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rpar_core::task::{CommandOutcome, TaskStatus};
+
+    #[test]
+    fn failures_are_told_and_counted() {
+        let mut summary = Summary::default();
+        let ok = End { status: Some(TaskStatus::Ok), ..End::default() };
+        summary.add(1, &Bytes::from_static(b"a"), &ok);
+        assert_eq!(summary.text(Some(3)), "");
+        let command = CommandOutcome { exit: Some(2), stderr: "no such file\n".into(), ..Default::default() };
+        let failed = End { status: Some(TaskStatus::Failed), command, message: None };
+        summary.add(2, &Bytes::from_static(b"b\x1b[2J"), &failed);
+        let text = "1 of 3 tasks failed:\n  2  'b\\u{1b}[2J'  exit status 2: no such file\n";
+        assert_eq!(summary.text(Some(3)), text);
+        (0..30).for_each(|number| summary.add(number, &Bytes::from(vec![b'x'; 100]), &failed));
+        assert!(summary.text(None).ends_with("  and 11 more\n"));
+        assert_eq!(summary.failed(), 31);
+    }
+}

@@ -1,0 +1,64 @@
+//! `rpar profile list` and `rpar profile show`.
+
+use rpar::profile::Profile;
+use serde_json::{Map, Value, json};
+
+use super::context::Context;
+use crate::arguments::{ProfileCommands, ShowArguments};
+use crate::exit::Exit;
+use crate::output::Table;
+use crate::report::Outcome;
+
+pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
+    match command {
+        ProfileCommands::List => list(context),
+        ProfileCommands::Show(arguments) => show(context, arguments),
+    }
+}
+
+fn list(context: &Context) -> Outcome {
+    let mut table = Table::new(["PROFILE", "FROM", "DESCRIPTION"]);
+    let mut all = Vec::new();
+    for listed in context.profiles.list() {
+        let from: Vec<String> = listed.files.iter().map(ToString::to_string).collect();
+        let error = listed.description.as_ref().err().map(ToString::to_string);
+        let description = listed.description.unwrap_or_else(|error| format!("broken: {error}"));
+        all.push(json!({ "profile": listed.name, "from": from, "description": description, "error": error }));
+        table.row([listed.name, from.join(", "), description]);
+    }
+    if context.output.json {
+        context.output.document(&Value::Array(all))?;
+    } else {
+        context.output.answer(&table.render(context.output.colors_stdout()))?;
+        let [site, user, project] = context.profiles.directories().map(|path| path.display().to_string());
+        context.output.note(&format!("\nprofiles are looked for in {site}, {user} and {project}"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(context: &Context, arguments: &ShowArguments) -> Outcome {
+    let name = arguments.name.as_deref().unwrap_or(&context.profile);
+    let profile = context.profiles.load(name)?;
+    if context.output.json {
+        context.output.document(&document(&profile))?;
+    } else if arguments.origins {
+        let mut table = Table::new(["KEY", "VALUE", "FROM"]);
+        for (key, value) in profile.values() {
+            let from = profile.origins().of(&key).map(ToString::to_string).unwrap_or_default();
+            table.row([key, value.to_string().replace('\n', " "), from]);
+        }
+        context.output.answer(&table.render(context.output.colors_stdout()))?;
+    } else {
+        // what was read from TOML has a form in TOML
+        context.output.answer(&toml::to_string_pretty(profile.table()).unwrap_or_default())?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn document(profile: &Profile) -> Value {
+    let values = profile.values().into_iter().map(|(key, value)| {
+        let from = profile.origins().of(&key).map(ToString::to_string);
+        (key, json!({ "value": value, "from": from }))
+    });
+    json!({ "profile": profile.name(), "values": values.collect::<Map<String, Value>>() })
+}

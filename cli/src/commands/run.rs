@@ -1,0 +1,82 @@
+//! `rpar run`.
+
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rpar_core::task::{Arguments, TaskStatus};
+use rpar_runtime::client::{Client, Group};
+
+use super::attach::attach;
+use super::context::Context;
+use super::task::{self, End};
+use crate::arguments::RunArguments;
+use crate::exit::Exit;
+use crate::interrupt::Interrupts;
+use crate::report::{Outcome, Report};
+
+/// How soon Ctrl-C is felt; the result is printed at once.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A cancelled task reports back at once unless its engine is in trouble.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
+    let (script, words) = match &arguments.words[..] {
+        [script] => {
+            let text = script.to_str().ok_or_else(|| {
+                Report::new(
+                    Exit::Usage,
+                    format!("the command is not valid UTF-8: {}", script.to_string_lossy()),
+                )
+            })?;
+            (text.to_owned(), Vec::new())
+        }
+        words => {
+            let words = words.iter().map(|word| Bytes::copy_from_slice(word.as_bytes()));
+            ("exec \"$@\"".to_owned(), words.collect())
+        }
+    };
+    let function = task::function(script, &arguments.task)?;
+    let options = task::options(&arguments.task, 0);
+    let interrupts = Interrupts::watch(|_| {})?;
+    let attached = attach(context, &arguments.task)?;
+    let group = attached.client.group();
+    let mut payload = BytesMut::new();
+    Arguments(words).encode(&mut payload);
+    attached.client.submit(&group, &function, &options, payload.freeze());
+    let ended = wait(&attached.client, &group, &interrupts).and_then(|end| show(context, &end));
+    let finished = attached.finish();
+    let exit = ended?;
+    finished.map(|()| exit)
+}
+
+fn wait(client: &Client, group: &Group, interrupts: &Interrupts) -> Outcome<End> {
+    loop {
+        if let Some(outcome) = group.wait(0, Some(Instant::now() + LOOK)) {
+            return Ok(End::read(outcome));
+        }
+        if let Some(signal) = interrupts.pending() {
+            client.cancel(group);
+            group.wait_all(Some(Instant::now() + CANCEL_WITHIN));
+            return Err(Report::silent(Exit::Signal(signal)));
+        }
+    }
+}
+
+fn show(context: &Context, end: &End) -> Outcome {
+    if let (Some(TaskStatus::Ok | TaskStatus::Failed), None) = (end.status, &end.message) {
+        context.output.bytes(&end.command.stdout)?;
+        context.output.diagnostics(&end.command.stderr);
+        let code = match (end.command.exit, end.command.signal) {
+            (_, Some(signal)) => 128 + signal,
+            (exit, None) => exit.unwrap_or(0),
+        };
+        return Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)));
+    }
+    let report = Report::new(Exit::Lost, end.problem());
+    Err(match end.last_words() {
+        Some(words) => report.because(words),
+        None => report,
+    })
+}

@@ -1,0 +1,137 @@
+//! The hidden commands: the processes that a cluster is made of.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::Read;
+use std::path::Path;
+
+use rpar::cluster::controller_setup;
+use rpar::paths::ClusterDir;
+use rpar::profile::Resolved;
+use rpar::{NativeFunctions, Site};
+use rpar_core::id::AllocationId;
+use rpar_core::wire::Registration;
+use rpar_runtime::engine::{EngineSetup, PythonSettings};
+use rpar_runtime::files::{ProcessIdentity, host_name};
+use rpar_runtime::pilot::PilotSetup;
+use rpar_runtime::{controller, engine, pilot};
+use rustix::process::{Signal, getpid, kill_process, setsid};
+
+use super::context::{program, started_with};
+use crate::arguments::{ControllerArguments, EngineArguments};
+use crate::exit::Exit;
+use crate::report::{Outcome, Report};
+
+/// `rpar controller`.
+pub(crate) fn controller(arguments: &ControllerArguments) -> Outcome {
+    // fails only for the leader of a process group, as whoever types this command by hand is
+    let _ = setsid();
+    if arguments.throw_away {
+        end_with_stdin()?;
+    }
+    let (directory, resolved, site) = opened(&arguments.at.directory)?;
+    let setup = controller_setup(&resolved, &site, &directory, &program()?, arguments.throw_away)?;
+    let served = serve(controller::serve(setup))?;
+    if arguments.throw_away {
+        directory.remove().map_err(|error| Report::of(Exit::Files, &error))?;
+    }
+    served.map_err(|error| Report::of(Exit::Controller, &error))?;
+    Ok(Exit::Ok)
+}
+
+/// Has this process end in good order when the process at the other end of stdin goes, however it goes.
+fn end_with_stdin() -> Outcome<()> {
+    let watch = || {
+        let mut buffer = [0; 64];
+        while matches!(std::io::stdin().read(&mut buffer), Ok(count) if count > 0) {}
+        let _ = kill_process(getpid(), Signal::TERM);
+    };
+    let thread = std::thread::Builder::new().name("rpar-life-line".into()).spawn(watch);
+    thread.map(drop).map_err(|error| Report::of(Exit::Controller, &error))
+}
+
+/// `rpar pilot`.
+pub(crate) fn pilot(directory: &Path) -> Outcome {
+    let (directory, resolved, site) = opened(directory)?;
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let allocation = allocation(&environment);
+    let mut words = vec![match &resolved.engines.program {
+        Some(program) => program.clone(),
+        None => program()?.display().to_string(),
+    }];
+    words.extend(["engine".into(), "--directory".into(), directory.path.display().to_string()]);
+    if let Some(id) = &allocation {
+        words.extend(["--allocation".into(), id.to_string()]);
+    }
+    let connection = directory.engine_file();
+    let logs = directory.logs();
+    let served = serve(async move {
+        let nodes = site.scheduler.nodes(&environment).await.map_err(Report::from)?;
+        let setup = PilotSetup {
+            connection,
+            transport: site.transport,
+            launcher: site.launcher,
+            nodes,
+            allocation,
+            engines: resolved.engines.total,
+            ppn: resolved.engines.ppn,
+            program: words,
+            setup: resolved.engines.setup,
+            logs,
+        };
+        pilot::serve(setup).await.map_err(|error| Report::of(Exit::Engines, &error))
+    })?;
+    served.map(|()| Exit::Ok)
+}
+
+/// The site's id of the allocation that this process was started in, as its scheduler gave it out.
+fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
+    if environment.contains_key("RPAR_LOCAL_ALLOCATION") {
+        let pilot = ProcessIdentity::current().ok()?;
+        return Some(AllocationId(format!("local-{}-{}", pilot.pid, pilot.start_time)));
+    }
+    let site = ["PBS_JOBID", "SLURM_JOB_ID"].iter().find_map(|name| environment.get(*name));
+    site.map(|id| AllocationId(id.clone()))
+}
+
+/// `rpar engine`.
+pub(crate) fn engine(arguments: &EngineArguments) -> Outcome {
+    let (directory, resolved, site) = opened(&arguments.at.directory)?;
+    let node = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let setup = EngineSetup {
+        connection: directory.engine_file(),
+        transport: site.transport,
+        registration: Registration {
+            node: node.unwrap_or_else(host_name),
+            engines: arguments.engines,
+            pid: std::process::id(),
+            allocation: arguments.allocation.clone().map(AllocationId),
+        },
+        native: NativeFunctions::new(),
+        python: PythonSettings { executable: resolved.python.executable.map(Into::into) },
+        cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        give_up_after: resolved.engines.give_up_after,
+    };
+    serve(engine::serve(setup))?.map_err(|error| Report::of(Exit::Engines, &error))?;
+    Ok(Exit::Ok)
+}
+
+/// A cluster's directory, its profile and its site, as the cluster's own processes are told of them.
+fn opened(path: &Path) -> Outcome<(ClusterDir, Resolved, Site)> {
+    let cluster_id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut directory = ClusterDir { profile: String::new(), cluster_id, path: path.to_owned() };
+    let (resolved, site) = started_with(&directory)?;
+    directory.profile.clone_from(&resolved.profile);
+    Ok((directory, resolved, site))
+}
+
+/// Runs one of the processes on the runtime that measures best for it: everything on one thread.
+fn serve<T>(process: impl Future<Output = T>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Report::of(Exit::Files, &error).because("no runtime could be made"))?;
+    Ok(runtime.block_on(process))
+}

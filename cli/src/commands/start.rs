@@ -1,0 +1,159 @@
+//! `rpar start`.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rpar::cluster::{self, ClusterState, WaitError, discard, plural, wait_for_engines};
+use rpar::paths::ClusterDir;
+use rpar::profile::Resolved;
+use rpar::{Site, cluster::allocation_request};
+use rpar_core::wire::ClusterStatus;
+use rpar_runtime::client::Client;
+use serde_json::json;
+
+use super::context::{Context, launch, link, program, site, started_with};
+use crate::arguments::StartArguments;
+use crate::exit::Exit;
+use crate::interrupt::Interrupts;
+use crate::output::Progress;
+use crate::report::{Outcome, Report};
+
+pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
+    let resolved = context.resolve(arguments.engines)?;
+    let site = site(&resolved)?;
+    let directory = ClusterDir::new(&resolved, &context.cluster_id, context.profiles.surroundings())?;
+    if arguments.dry_run {
+        return dry_run(context, &resolved, &site, &directory);
+    }
+    let client = bring_up(context, &resolved, &site, &directory)?;
+    if arguments.no_wait {
+        let cluster = directory.cluster();
+        let engines = plural(resolved.engines.total.into(), "engine");
+        context.output.note(&format!("cluster {cluster} is started; {engines} will come"));
+        return Ok(Exit::Ok);
+    }
+    wait(context, arguments.timeout, &directory, &client, &site)
+}
+
+/// Shows what the site would get.
+fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome {
+    let script = site.scheduler.preview(&allocation_request(resolved, directory, &program()?)?)?;
+    if context.output.json {
+        context.output.document(&json!({ "argv": script.argv, "script": script.text }))?;
+    } else {
+        let words: Vec<String> = script.argv.iter().map(|word| quoted(word)).collect();
+        context.output.answer(&format!("$ {}\n\n{}", words.join(" "), script.text))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// A word as a shell would want it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,%+@".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// Starts the controller, in place of a dead one's remains, and links to it.
+fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome<Client> {
+    let _lock = directory.lock()?;
+    match directory.state()? {
+        ClusterState::Absent => {}
+        ClusterState::Dead => {
+            context.output.note(&format!("cleaning up what a dead cluster {} has left", directory.cluster()));
+            clean(directory, site, resolved)?;
+        }
+        ClusterState::Alive(record) | ClusterState::Elsewhere(record) => {
+            let cluster = directory.cluster();
+            let what = format!(
+                "cluster {cluster} runs already: its controller is pid {} on {}",
+                record.pid, record.host
+            );
+            let (stop, status) = (directory.command("stop"), directory.command("status"));
+            let hint =
+                format!("{stop} ends it, {status} shows it; --cluster-id NAME starts another beside it");
+            return Err(Report::new(Exit::Running, what).hint(hint));
+        }
+    }
+    let mut child = launch(resolved, false)?.run(directory)?;
+    let linked = link(directory, site.transport.clone());
+    if linked.is_err() {
+        // nobody else knows of it yet
+        let _ = child.kill();
+        let _ = child.wait();
+        clean(directory, site, resolved)?;
+    }
+    linked
+}
+
+/// Removes what a dead cluster has left, through the scheduler that it was started with.
+fn clean(directory: &ClusterDir, site: &Site, resolved: &Resolved) -> Outcome<()> {
+    let (resolved, site) = started_with(directory).unwrap_or_else(|_| (resolved.clone(), site.clone()));
+    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
+    Ok(())
+}
+
+/// Waits for the engines. Ctrl-C leaves the cluster as it is.
+fn wait(
+    context: &Context,
+    patience: Option<Duration>,
+    directory: &ClusterDir,
+    client: &Client,
+    site: &Site,
+) -> Outcome {
+    let output = context.output;
+    let (status, stop) = (directory.command("status"), directory.command("stop"));
+    Interrupts::watch(move |number| {
+        output.note(&format!("\nthe cluster goes on starting: {status} shows how far it is, {stop} ends it"));
+        std::process::exit(Exit::Signal(number).code().into());
+    })?;
+    let progress = Mutex::new(Progress::waiting(&output));
+    let say = |status: &ClusterStatus| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.say(&output, &cluster::waiting(status));
+        }
+    };
+    let waited = wait_for_engines(client, patience, &mut |status| say(status));
+    drop(progress);
+    match waited {
+        Ok(status) => complete(context, directory, &status),
+        Err(error) => {
+            take_back(context, directory, client, site, &error);
+            Err(error.into())
+        }
+    }
+}
+
+fn complete(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -> Outcome {
+    if context.output.json {
+        context.output.document(&super::status::document(status))?;
+        return Ok(Exit::Ok);
+    }
+    let mut nodes: Vec<&str> = status.engines.iter().map(|engine| engine.node.as_str()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let engines = plural(status.engines.len() as u64, "engine");
+    let nodes = plural(nodes.len() as u64, "node");
+    context.output.note(&format!("cluster {} is ready: {engines} on {nodes}", directory.cluster()));
+    Ok(Exit::Ok)
+}
+
+/// Ends a cluster that could not be completed. What goes wrong here is told, but is not the error.
+fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &Site, error: &WaitError) {
+    let result = (|| -> Outcome<()> {
+        let _lock = directory.lock()?;
+        if !matches!(error, WaitError::Controller { .. }) {
+            cluster::stop(directory, client)?;
+        }
+        let (resolved, _) = started_with(directory)?;
+        super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
+        Ok(())
+    })();
+    if let Err(report) = result {
+        let stop = directory.command("stop");
+        context.output.warn(&format!("not everything could be taken back: {stop} tries again"));
+        context.output.report(&report);
+    }
+}

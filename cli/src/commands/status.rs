@@ -1,0 +1,117 @@
+//! `rpar status`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rpar::cluster::{phase_word, plural};
+use rpar_core::profile::duration;
+use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
+use serde_json::Value;
+
+use super::context::Context;
+use crate::arguments::StatusArguments;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
+use crate::report::Outcome;
+
+/// A controller answers in a millisecond; one that is this late is not well.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(context: &Context, arguments: &StatusArguments) -> Outcome {
+    let (_, client) = context.client()?;
+    let status = client.status(None, ANSWER_WITHIN)?;
+    if context.output.json {
+        context.output.document(&document(&status))?;
+    } else {
+        context.output.answer(&text(&status, arguments.engines, &context.output))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The status as JSON.
+pub(crate) fn document(status: &ClusterStatus) -> Value {
+    // plain data with text keys has no way to fail
+    serde_json::to_value(status).unwrap_or(Value::Null)
+}
+
+fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
+    let color = output.colors_stdout();
+    let controller = &status.controller;
+    let mut text = format!(
+        "cluster {}: controller pid {} on {}, rpar {}, up {}, {}\n",
+        controller.cluster,
+        controller.pid,
+        controller.host,
+        controller.build,
+        duration::clock(Duration::from_secs(controller.uptime_seconds)),
+        plural(controller.clients.into(), "client"),
+    );
+    let tasks = &status.tasks;
+    text += &format!(
+        "engines: {} of {}; tasks: {} queued, {} assigned, {} succeeded, {} failed\n",
+        status.engines.len(),
+        status.engines_wanted,
+        tasks.queued,
+        tasks.assigned,
+        tasks.succeeded,
+        tasks.failed
+    );
+    if !status.allocations.is_empty() {
+        text += &format!("\n{}", allocations(&status.allocations).render(color));
+    }
+    if !status.engines.is_empty() {
+        let table = if each_engine { engines(&status.engines) } else { nodes(&status.engines) };
+        text += &format!("\n{}", table.render(color));
+    }
+    if !status.problems.is_empty() {
+        text += "\nproblems, latest last:\n";
+        text.extend(status.problems.iter().map(|problem| format!("  {problem}\n")));
+    }
+    text
+}
+
+fn allocations(list: &[AllocationStatus]) -> Table {
+    let mut table = Table::new(["ALLOCATION", "STATE", "NODES", "ENGINES", "LEFT", "REASON"]);
+    for allocation in list {
+        let left = allocation.state.remaining.map_or_else(|| "-".into(), duration::clock);
+        let reason =
+            allocation.problem.clone().or_else(|| allocation.state.reason.clone()).unwrap_or_default();
+        table.row([
+            allocation.id.as_ref().map_or_else(|| "-".into(), ToString::to_string),
+            phase_word(&allocation.state.phase).into(),
+            allocation.nodes.to_string(),
+            allocation.engines.to_string(),
+            left,
+            reason.replace('\n', " "),
+        ]);
+    }
+    table
+}
+
+fn nodes(engines: &[EngineStatus]) -> Table {
+    let mut table = Table::new(["NODE", "ENGINES", "ASSIGNED", "COMPLETED"]);
+    let mut nodes: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    for engine in engines {
+        let sums = nodes.entry(&engine.node).or_default();
+        *sums = (sums.0 + 1, sums.1 + u64::from(engine.assigned), sums.2 + engine.completed);
+    }
+    for (node, (count, assigned, completed)) in nodes {
+        table.row([node.into(), count.to_string(), assigned.to_string(), completed.to_string()]);
+    }
+    table
+}
+
+fn engines(engines: &[EngineStatus]) -> Table {
+    let mut table = Table::new(["ENGINE", "NODE", "PID", "ALLOCATION", "ASSIGNED", "COMPLETED"]);
+    for engine in engines {
+        table.row([
+            engine.id.to_string(),
+            engine.node.clone(),
+            engine.pid.to_string(),
+            engine.allocation.as_ref().map_or_else(|| "-".into(), ToString::to_string),
+            engine.assigned.to_string(),
+            engine.completed.to_string(),
+        ]);
+    }
+    table
+}

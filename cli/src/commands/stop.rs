@@ -1,0 +1,111 @@
+//! `rpar stop`.
+
+use rpar::cluster::{self, ClusterState, discard};
+use rpar::paths::{ClusterDir, cluster_dirs};
+use rpar_runtime::files::ControllerRecord;
+use serde_json::json;
+
+use super::context::{Context, started_with};
+use crate::arguments::StopArguments;
+use crate::exit::Exit;
+use crate::output::Progress;
+use crate::report::{Outcome, Report};
+
+pub(crate) fn run(context: &Context, arguments: &StopArguments) -> Outcome {
+    if arguments.all {
+        return all(context);
+    }
+    let directory = context.directory()?;
+    let stopped = stop(context, &directory)?;
+    if context.output.json {
+        context.output.document(&json!({ "cluster": directory.cluster(), "stopped": stopped }))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn all(context: &Context) -> Outcome {
+    let mut failed = None;
+    let mut stopped = Vec::new();
+    for directory in cluster_dirs(&context.profiles) {
+        match stop(context, &directory) {
+            Ok(true) => stopped.push(directory.cluster()),
+            Ok(false) => {}
+            Err(report) => {
+                context.output.report(&report);
+                failed = Some(report.exit);
+            }
+        }
+    }
+    if context.output.json {
+        context.output.document(&json!({ "stopped": stopped }))?;
+    } else if stopped.is_empty() && failed.is_none() {
+        context.output.note("no cluster is running");
+    }
+    // what went wrong was told where it did
+    failed.map_or(Ok(Exit::Ok), |exit| Err(Report::silent(exit)))
+}
+
+/// Ends one cluster, whatever state it is in; tells whether there was anything to end.
+fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
+    let cluster = directory.cluster();
+    // without a directory there is nothing to lock either
+    if directory.state()? == ClusterState::Absent {
+        context.output.note(&format!("cluster {cluster} does not run"));
+        return Ok(false);
+    }
+    let _lock = directory.lock()?;
+    let mut progress = Progress::waiting(&context.output);
+    progress.say(&context.output, &format!("stopping cluster {cluster}"));
+    match directory.state()? {
+        ClusterState::Absent => {
+            context.output.note(&format!("cluster {cluster} does not run"));
+            return Ok(false);
+        }
+        ClusterState::Alive(record) => stop_here(context, directory, &record)?,
+        ClusterState::Elsewhere(record) => stop_elsewhere(directory, &record)?,
+        ClusterState::Dead => {
+            context
+                .output
+                .note(&format!("the controller of cluster {cluster} is dead; cleaning up what it has left"));
+        }
+    }
+    remove(directory)?;
+    drop(progress);
+    context.output.note(&format!("cluster {cluster} is stopped"));
+    Ok(true)
+}
+
+fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<()> {
+    let (_, site) = started_with(directory)?;
+    let asked =
+        cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
+    let Err(error) = asked else { return Ok(()) };
+    // it is ours, on this host, and certainly that process: make it end
+    context.output.warn(&format!("{error}; ending its process {}", record.pid));
+    cluster::kill(&record.process());
+    Ok(())
+}
+
+fn stop_elsewhere(directory: &ClusterDir, record: &ControllerRecord) -> Outcome<()> {
+    let (_, site) = started_with(directory)?;
+    let hint = format!(
+        "run `rpar stop` on {}; if that host is gone for good, remove {} after cancelling its allocations",
+        record.host,
+        directory.path.display()
+    );
+    let asked =
+        cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
+    asked.map_err(|error| Report::from(error).hint(hint))
+}
+
+/// Gives back what is left and removes the directory. A directory that never got its profile has no allocations.
+fn remove(directory: &ClusterDir) -> Outcome<()> {
+    if !directory.profile_file().exists() {
+        return directory.remove().map_err(|error| {
+            Report::of(Exit::Files, &error).because(format!("{} cannot be removed", directory.path.display()))
+        });
+    }
+    let (resolved, site) = started_with(directory)?;
+    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Commands as tasks: what is submitted, and how it ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rpar_core::task::{
+    CommandOutcome, CommandSpec, Failure, Function, FunctionKind, TaskOptions, TaskStatus,
+};
+use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
+
+use crate::arguments::TaskArguments;
+use crate::exit::Exit;
+use crate::report::{Outcome, Report};
+
+/// A shell script as a function.
+pub(crate) fn function(script: String, arguments: &TaskArguments) -> Outcome<Arc<Defined>> {
+    let spec =
+        CommandSpec { script, workdir: workdir(arguments)?, environment: environment(&arguments.env)? };
+    let mut body = Vec::new();
+    // plain data into memory has no way to fail
+    let _ = ciborium::into_writer(&spec, &mut body);
+    Ok(Defined::new(Function { kind: FunctionKind::Command, body: body.into() }))
+}
+
+/// The options of a task, as the user gave them.
+pub(crate) fn options(arguments: &TaskArguments, retries: u16) -> Arc<TaskOptions> {
+    let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    Arc::new(TaskOptions { retries, rerun: !arguments.no_rerun, timeout_ms: timeout, targets: None })
+}
+
+fn workdir(arguments: &TaskArguments) -> Outcome<String> {
+    let current = std::env::current_dir()
+        .map_err(|error| Report::of(Exit::Files, &error).because("the current directory is unknown"))?;
+    let path = arguments.workdir.as_ref().map_or(current.clone(), |given| current.join(given));
+    let text = path.into_os_string().into_string();
+    text.map_err(|path| {
+        Report::new(Exit::Usage, format!("the directory {} is not UTF-8", path.to_string_lossy()))
+    })
+}
+
+fn environment(names: &[String]) -> Outcome<BTreeMap<String, String>> {
+    let mut environment = BTreeMap::new();
+    for name in names {
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (name.as_str(), std::env::var(name).ok()),
+        };
+        let value = value.ok_or_else(|| {
+            let error = format!("--env {name}: there is no variable `{name}` here, or it is not UTF-8");
+            Report::new(Exit::Usage, error).hint(format!("--env {name}=VALUE sets it"))
+        })?;
+        environment.insert(name.to_owned(), value);
+    }
+    Ok(environment)
+}
+
+/// How a command ended, in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct End {
+    /// What became of the task.
+    pub(crate) status: Option<TaskStatus>,
+    /// What the command wrote and how it ended, as far as it got.
+    pub(crate) command: CommandOutcome,
+    /// Why it did not end well, when that was not the command's own doing.
+    pub(crate) message: Option<String>,
+}
+
+impl End {
+    /// Reads what came back.
+    pub(crate) fn read(outcome: TaskOutcome) -> Self {
+        let status = Some(outcome.status);
+        let broken = |what: String| End { status, message: Some(what), ..End::default() };
+        match outcome.status {
+            TaskStatus::Ok | TaskStatus::Failed => match CommandOutcome::decode(outcome.payload.clone()) {
+                Ok(command) => End { status, command, message: None },
+                // a command that could not even be started fails without an outcome of its own
+                Err(error) => failure(&outcome.payload, status).unwrap_or_else(|| broken(error.to_string())),
+            },
+            _ => failure(&outcome.payload, status).unwrap_or_else(|| broken(format!("{:?}", outcome.status))),
+        }
+    }
+
+    /// Whether it ended well.
+    pub(crate) fn ok(&self) -> bool {
+        self.status == Some(TaskStatus::Ok)
+    }
+
+    /// What went wrong, in a few words.
+    pub(crate) fn problem(&self) -> String {
+        match (&self.message, self.command.exit, self.command.signal) {
+            (Some(message), _, _) => message.clone(),
+            (None, _, Some(signal)) => format!("killed by signal {signal}{}", signal_name(signal)),
+            (None, exit, None) => format!("exit status {}", exit.unwrap_or_default()),
+        }
+    }
+
+    /// The last line that it wrote to stderr, if any.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.command.stderr);
+        text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
+}
+
+fn failure(payload: &Bytes, status: Option<TaskStatus>) -> Option<End> {
+    let failure: Failure = ciborium::from_reader(payload.as_ref()).ok()?;
+    let command = CommandOutcome {
+        exit: failure.exit,
+        signal: failure.signal,
+        stdout: Bytes::new(),
+        stderr: failure.detail.into(),
+    };
+    Some(End { status, command, message: Some(failure.message) })
+}
+
+/// The usual name of a signal, in brackets, signal(7) on x86 and ARM.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        24 => " (SIGXCPU)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use std::time::Duration;
+
+    fn outcome(status: TaskStatus, payload: Bytes) -> TaskOutcome {
+        TaskOutcome { status, engine: None, duration: Duration::ZERO, payload }
+    }
+
+    #[test]
+    fn every_end_has_words() {
+        let mut payload = BytesMut::new();
+        let command =
+            CommandOutcome { exit: None, signal: Some(11), stderr: "a\nb\n\n".into(), ..Default::default() };
+        command.encode(&mut payload);
+        let end = End::read(outcome(TaskStatus::Failed, payload.freeze()));
+        assert_eq!(end.problem(), "killed by signal 11 (SIGSEGV)");
+        assert_eq!(end.last_words().as_deref(), Some("b"));
+        let mut payload = Vec::new();
+        let lost = Failure { message: "engine 3 was lost".into(), ..Failure::default() };
+        ciborium::into_writer(&lost, &mut payload).unwrap();
+        assert_eq!(End::read(outcome(TaskStatus::Lost, payload.into())).problem(), "engine 3 was lost");
+        assert!(!End::read(outcome(TaskStatus::Ok, Bytes::from_static(b"x"))).problem().is_empty());
+    }
+}
