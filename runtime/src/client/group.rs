@@ -291,10 +291,12 @@ mod tests {
         assert!(group.next_finished(None).is_none());
     }
 
+    type Wait = Box<dyn FnOnce(&Group) -> bool + Send>;
+
     #[test]
     fn whoever_waits_is_woken() {
         let group = group(3);
-        let waits: [Box<dyn FnOnce(&Group) -> bool + Send>; 3] = [
+        let waits: [Wait; 3] = [
             Box::new(|group| group.wait(2, None).is_some()),
             Box::new(|group| group.wait_all(None)),
             Box::new(|group| (0..3).all(|_| group.next_finished(None).is_some())),

@@ -5,6 +5,8 @@ mod error;
 mod group;
 mod outbox;
 mod ranges;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use error::{ClientError, ConnectError};

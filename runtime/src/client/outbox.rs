@@ -80,8 +80,8 @@ struct State {
     open: Option<Open>,
     prepared: Vec<Prepared>,
     requests: Vec<Request>,
-    /// The client's thread has taken everything and must be woken for more.
-    asleep: bool,
+    /// The client's thread knows that something waits, and need not be woken for more.
+    awake: bool,
     /// What has not left yet, and long arguments whose tasks have not ended.
     pending_bytes: u64,
     notices: VecDeque<String>,
@@ -136,9 +136,9 @@ impl Outbox {
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let asleep = std::mem::take(&mut state.asleep);
+        let awake = std::mem::replace(&mut state.awake, true);
         drop(state);
-        if asleep {
+        if !awake {
             self.wake.notify_one();
         }
     }
@@ -146,7 +146,7 @@ impl Outbox {
     /// Takes all that waits. Once more does, [`woken`](Self::woken) returns.
     pub(super) fn take(&self) -> Taken {
         let mut state = self.lock();
-        state.asleep = true;
+        state.awake = false;
         state.close_batch();
         Taken { batches: std::mem::take(&mut state.prepared), requests: std::mem::take(&mut state.requests) }
     }
