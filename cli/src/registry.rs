@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rpar_backends::{Batch, Exec, fork, local, slurm, torque};
+use rpar_backends::{Batch, Exec, auto, fork, local, slurm, srun, ssh, torque};
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
 use rpar_transports::Tcp;
 
-use crate::profile::{ProfileError, Section};
+use crate::profile::{ProfileError, Section, Surroundings};
 use crate::site::SiteError;
 
 /// Makes a backend from its section of a profile.
@@ -42,7 +42,13 @@ impl Registry {
             .scheduler("torque", move |section| {
                 Ok(Arc::new(Batch::new(torque::Torque::new(section.parse()?), exec())))
             })
+            .launcher("auto", move |section| {
+                let environment = Surroundings::current().variables;
+                Ok(Arc::new(auto::Auto::new(section.parse()?, environment, exec())))
+            })
             .launcher("fork", |section| Ok(Arc::new(fork::Fork::new(section.parse()?))))
+            .launcher("srun", move |section| Ok(Arc::new(srun::Srun::new(section.parse()?, exec()))))
+            .launcher("ssh", |section| Ok(Arc::new(ssh::Ssh::new(section.parse()?))))
             .transport("tcp", |section| Ok(Arc::new(Tcp::new(section.parse()?))))
     }
 

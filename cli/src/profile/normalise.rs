@@ -51,28 +51,34 @@ pub(crate) const STANDARD: [(&str, &str, &str); 6] = [
     ("name", "scheduler", "name"),
 ];
 
-/// Names that a parameter cannot have: other variables of templates, and flags of `rpar start`.
+/// Names that a parameter cannot have: other variables of templates, and flags of the commands that take parameters.
 const RESERVED: &[&str] = &[
     "cluster_id",
+    "color",
     "cores",
     "directory",
     "dry_run",
     "engines",
+    "env",
     "help",
     "home",
+    "jobs",
     "json",
     "log",
     "n",
+    "no_rerun",
     "no_wait",
+    "null",
     "pilot",
     "profile",
     "quiet",
-    "replace",
+    "retries",
     "start",
     "timeout",
     "user",
     "verbose",
     "version",
+    "workdir",
 ];
 
 /// Checks a layer's form and rewrites it: `[params] x = 1` becomes `[params.x] default = 1`, and a constant such as

@@ -51,7 +51,8 @@ impl fmt::Display for Origin {
             Origin::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Origin::File { path, line: None } => write!(f, "{}", path.display()),
             Origin::Variable(name) => write!(f, "environment variable {name}"),
-            Origin::Flag(name) => write!(f, "flag --{name}"),
+            Origin::Flag(name) if name.len() == 1 => write!(f, "flag -{name}"),
+            Origin::Flag(name) => write!(f, "flag --{}", name.replace('_', "-")),
         }
     }
 }
