@@ -1,31 +1,188 @@
 //! The controller's machine: knows every engine, task and allocation, and passes work and results between clients and
 //! engines. Synchronous and deterministic: the same inputs at the same times give the same effects.
 
+mod allocations;
+mod arrivals;
+mod batch;
+mod cancel;
+mod check;
+mod clients;
+mod delivery;
+mod dispatch;
+mod engines;
+mod functions;
 mod io;
+mod limits;
+mod loss;
+mod peers;
+mod policy;
+mod ready;
+mod results;
+mod site;
+mod status;
+mod stopping;
+mod submissions;
+mod tasks;
+mod transfers;
 
 pub use io::{ControllerConfig, Effect, Input};
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::LinkId;
 use crate::time::Timestamp;
+use crate::wire::Message;
+use clients::Client;
+use engines::{Engines, Host};
+use functions::Functions;
+use peers::{Part, Peers};
+use ready::Ready;
+use site::Site;
+use status::Board;
+use stopping::Stop;
+use tasks::Tasks;
+use transfers::Transfers;
 
 /// The machine.
 #[derive(Debug)]
 pub struct Controller {
     config: ControllerConfig,
+    now: Timestamp,
+    started: Option<Timestamp>,
+    peers: Peers,
+    clients: BTreeMap<LinkId, Client>,
+    /// Whether a client was ever there.
+    served: bool,
+    hosts: BTreeMap<LinkId, Host>,
+    engines: Engines,
+    functions: Functions,
+    tasks: Tasks,
+    ready: Ready,
+    /// Clients whose finished tasks take much memory; none between steps.
+    crowded: BTreeSet<LinkId>,
+    transfers: Transfers,
+    allocations: Site,
+    board: Board,
+    /// Since when there has been no engine.
+    bare_since: Timestamp,
+    stop: Option<Stop>,
+    exited: bool,
 }
 
 impl Controller {
     /// A controller with no links and no allocations yet; asks for its allocations in the first step.
     pub fn new(config: ControllerConfig) -> Self {
-        Controller { config }
+        Controller {
+            allocations: Site::new(&config),
+            config,
+            now: Timestamp::default(),
+            started: None,
+            peers: Peers::default(),
+            clients: BTreeMap::new(),
+            served: false,
+            hosts: BTreeMap::new(),
+            engines: Engines::default(),
+            functions: Functions::default(),
+            tasks: Tasks::default(),
+            ready: Ready::default(),
+            crowded: BTreeSet::new(),
+            transfers: Transfers::default(),
+            board: Board { version: 1, ..Board::default() },
+            bare_since: Timestamp::default(),
+            stop: None,
+            exited: false,
+        }
     }
 
     /// Takes one input at `now` and appends what is to be done to `effects`, in order.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        let _ = (now, input, effects, &self.config);
+        if self.exited {
+            return;
+        }
+        let (before, version) = (effects.len(), self.board.version);
+        // a clock that steps back stands still
+        self.now = self.now.max(now);
+        if self.started.is_none() {
+            self.started = Some(self.now);
+            self.bare_since = self.now;
+        }
+        match input {
+            Input::LinkUp { link, role, address } => self.link_up(link, role, address, effects),
+            Input::Received { link, message } => self.received(link, message, effects),
+            Input::LinkDown { link, reason } => self.lose_link(link, &reason, effects),
+            Input::Interrupted => self.begin_stop("it was interrupted", effects),
+            Input::Tick => {}
+            answer => self.answered(answer, effects),
+        }
+        self.keep_time(effects);
+        self.dispatch(effects);
+        self.give_up_unplaceable(effects);
+        self.compact();
+        if self.board.version != version {
+            self.answer(effects);
+        }
+        self.note_sent(&effects[before..]);
     }
 
     /// When the machine wants an [`Input::Tick`], if at all.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        if self.exited {
+            return None;
+        }
+        if self.started.is_none() {
+            return Some(Timestamp::default());
+        }
+        let stop = self.stop_deadline();
+        let waits = self.waits_deadline();
+        let allocations = self.allocations.deadline(self.stop.is_some());
+        [self.peers.deadline(), stop, waits, allocations].into_iter().flatten().min()
+    }
+
+    fn keep_time(&mut self, effects: &mut Vec<Effect>) {
+        let silent = self.peers.round(self.now, self.config.heartbeat, self.config.lost_after);
+        for link in silent.untold {
+            effects.push(Effect::Send { link, message: Message::Heartbeat });
+        }
+        for link in silent.lost {
+            let reason = format!("silent for {:?}", self.config.lost_after);
+            self.dismiss(link, &reason, effects);
+        }
+        self.advance_allocations(effects);
+        self.advance_stop(effects);
+    }
+
+    fn note_sent(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Send { link, .. } = effect {
+                self.peers.said(self.now, *link);
+            }
+        }
+    }
+
+    /// Takes a message; a peer that breaks the protocol is sent away.
+    fn received(&mut self, link: LinkId, message: Message, effects: &mut Vec<Effect>) {
+        let Some(part) = self.peers.heard(self.now, link) else { return };
+        if let Message::Goodbye { reason } = message {
+            effects.push(Effect::Close { link, reason: format!("the peer left: {reason}") });
+            self.lose_link(link, &reason, effects);
+            return;
+        }
+        let result = match part {
+            _ if matches!(message, Message::Heartbeat) => Ok(()),
+            Part::Client => self.client_says(link, message, effects),
+            Part::Unknown => self.stranger_says(link, message, effects),
+            Part::Host => self.host_says(link, message, effects),
+            Part::Pilot => self.pilot_says(link, message, effects),
+        };
+        if let Err(reason) = result {
+            self.dismiss(link, &format!("broke the protocol: {reason}"), effects);
+        }
+    }
+
+    /// Says goodbye to a peer and does without it.
+    fn dismiss(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Send { link, message: Message::Goodbye { reason: reason.to_owned() } });
+        effects.push(Effect::Close { link, reason: reason.to_owned() });
+        self.lose_link(link, reason, effects);
     }
 }

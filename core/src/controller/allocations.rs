@@ -1,0 +1,257 @@
+//! One request for nodes from its submission to its end.
+
+use std::time::Duration;
+
+use super::limits::{BACKOFF, BACKOFF_LIMIT, SUBMIT_TRIES, UNKNOWN_LIMIT, UNKNOWN_TIME};
+use super::status::shortened;
+use crate::error::{BackendError, Retry};
+use crate::id::{AllocationId, RequestId};
+use crate::scheduler::{AllocationPhase, AllocationRequest, AllocationState};
+use crate::time::Timestamp;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// To be submitted, at this time.
+    Due(Timestamp),
+    Submitting,
+    /// It may have been accepted: to be looked for, at this time.
+    FindDue(Timestamp),
+    Finding,
+    /// The site has accepted it.
+    Live,
+    /// It ended before its engines came; the end of its output is awaited, until this time.
+    Reading(Timestamp),
+    Over,
+}
+
+/// Giving an allocation back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    No,
+    /// To be asked for, at this time.
+    Due(Timestamp),
+    Asked,
+    /// The site has the request.
+    Delivered,
+}
+
+/// What is to be told of a change.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) problems: Vec<String>,
+    pub(super) changed: bool,
+    /// The output of this allocation is to be read.
+    pub(super) read: Vec<AllocationId>,
+}
+
+/// One request, and the allocation that came of it.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) request: RequestId,
+    pub(super) spec: AllocationRequest,
+    pub(super) stage: Stage,
+    pub(super) id: Option<AllocationId>,
+    pub(super) state: AllocationState,
+    pub(super) problem: Option<String>,
+    pub(super) cancel: Cancel,
+    /// Whether engines of it were ever there.
+    pub(super) seen: bool,
+    /// Whether its pilot has stopped to start engine hosts.
+    pub(super) given_up: bool,
+    tries: u32,
+    /// Searches since the last submission that found nothing, or failed.
+    searches: u32,
+    /// Answers in a row that did not mention it, and since when.
+    unknown: u32,
+    unknown_since: Timestamp,
+}
+
+/// The pause before a further try.
+pub(super) fn backoff(tries: u32) -> Duration {
+    BACKOFF.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(BACKOFF_LIMIT)
+}
+
+fn in_words(error: &BackendError) -> String {
+    error.hint.as_ref().map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})"))
+}
+
+impl Allocation {
+    /// Reading the output takes a moment; after this, the problem is told without.
+    const READ_WAIT: Duration = Duration::from_secs(10);
+
+    /// How long a new job may take to show in the site's lists.
+    const SHOW_WAIT: Duration = Duration::from_secs(10);
+
+    pub(super) fn new(request: RequestId, spec: AllocationRequest, stage: Stage) -> Self {
+        Allocation {
+            request,
+            spec,
+            stage,
+            id: None,
+            state: AllocationState::default(),
+            problem: None,
+            cancel: Cancel::No,
+            seen: false,
+            given_up: false,
+            tries: 0,
+            searches: 0,
+            unknown: 0,
+            unknown_since: Timestamp::default(),
+        }
+    }
+
+    /// Whether a search that is not due yet may be tried at once: a stop does not wait for the site's good time.
+    pub(super) fn tries_left(&self) -> bool {
+        self.searches == 0
+    }
+
+    /// What people call it.
+    pub(super) fn name(&self) -> String {
+        self.id.as_ref().map_or_else(|| format!("request {}", self.request), |id| format!("allocation {id}"))
+    }
+
+    /// Whether engines of it may still come.
+    pub(super) fn is_coming(&self) -> bool {
+        self.stage != Stage::Over && !(self.stage == Stage::Live && self.given_up)
+    }
+
+    /// The site knows it by this id.
+    pub(super) fn accepted(&mut self, now: Timestamp, id: AllocationId, stopping: bool, news: &mut News) {
+        self.id = Some(id);
+        self.stage = Stage::Live;
+        self.cancel = if stopping { Cancel::Due(now) } else { Cancel::No };
+        news.changed = true;
+    }
+
+    /// The submission failed.
+    pub(super) fn refused(&mut self, now: Timestamp, error: &BackendError, stopping: bool, news: &mut News) {
+        self.tries += 1;
+        match error.retry {
+            Retry::Unsure => {
+                self.searches = 0;
+                self.stage = Stage::FindDue(now);
+                news.problems.push(format!("{}; looking for it in the queue", in_words(error)));
+            }
+            Retry::Later if !stopping && self.tries < SUBMIT_TRIES => {
+                let pause = backoff(self.tries);
+                self.stage = Stage::Due(now + pause);
+                news.problems.push(format!("{}; trying again in {pause:?}", in_words(error)));
+            }
+            Retry::Never | Retry::Later => self.fail(in_words(error), news),
+        }
+    }
+
+    /// A search has not found it: once more after a moment, then it was not accepted.
+    pub(super) fn not_found(&mut self, now: Timestamp, stopping: bool, news: &mut News) {
+        self.searches += 1;
+        if self.searches < 2 {
+            self.stage = Stage::FindDue(now + Self::SHOW_WAIT);
+        } else if stopping {
+            self.stage = Stage::Over;
+        } else if self.tries < SUBMIT_TRIES {
+            self.stage = Stage::Due(now);
+        } else {
+            self.fail(format!("the site did not accept an allocation in {SUBMIT_TRIES} tries"), news);
+        }
+    }
+
+    /// A search has failed.
+    pub(super) fn search_failed(&mut self, now: Timestamp, error: &BackendError, news: &mut News) {
+        self.searches += 1;
+        if self.searches < SUBMIT_TRIES {
+            self.stage = Stage::FindDue(now + backoff(self.searches));
+            return;
+        }
+        let tag = &self.spec.tag;
+        self.fail(
+            format!(
+                "{}; the site may have accepted an allocation all the same: look for `{tag}` in its queue, and cancel it",
+                in_words(error)
+            ),
+            news,
+        );
+    }
+
+    fn fail(&mut self, problem: String, news: &mut News) {
+        self.stage = Stage::Over;
+        self.problem = Some(shortened(&problem));
+        news.problems.push(problem);
+        news.changed = true;
+    }
+
+    /// The site has told its state, or has not mentioned it.
+    pub(super) fn told(
+        &mut self,
+        now: Timestamp,
+        state: Option<AllocationState>,
+        linked: bool,
+        stopping: bool,
+        news: &mut News,
+    ) {
+        match state.filter(|state| state.phase != AllocationPhase::Unknown) {
+            None => self.not_mentioned(now, linked, news),
+            Some(state) => {
+                self.unknown = 0;
+                let told = |state: &AllocationState| {
+                    (state.phase.clone(), state.reason.clone(), state.nodes.clone())
+                };
+                news.changed |= told(&state) != told(&self.state);
+                self.state = state;
+                if self.state.phase == AllocationPhase::Ended {
+                    self.ended(now, stopping, news);
+                }
+            }
+        }
+    }
+
+    fn not_mentioned(&mut self, now: Timestamp, linked: bool, news: &mut News) {
+        if self.unknown == 0 {
+            self.unknown_since = now;
+        }
+        self.unknown += 1;
+        let long = self.unknown >= UNKNOWN_LIMIT && now.since(self.unknown_since) >= UNKNOWN_TIME;
+        if self.cancel == Cancel::Delivered && self.unknown >= 3 {
+            // it was given back, and the site has forgotten it
+            self.stage = Stage::Over;
+            news.changed = true;
+        } else if long && !linked {
+            self.state = AllocationState::default();
+            self.fail(
+                format!("the site no longer knows {}, and no engine of it is there", self.name()),
+                news,
+            );
+        }
+    }
+
+    fn ended(&mut self, now: Timestamp, stopping: bool, news: &mut News) {
+        news.changed = true;
+        if stopping || self.cancel != Cancel::No {
+            self.stage = Stage::Over;
+        } else if !self.seen
+            && let Some(id) = &self.id
+        {
+            news.read.push(id.clone());
+            self.stage = Stage::Reading(now + Self::READ_WAIT);
+        } else {
+            self.fail(format!("{} has ended{}", self.name(), self.how()), news);
+        }
+    }
+
+    /// The end of its output is here (or will not come).
+    pub(super) fn read(&mut self, text: &str, news: &mut News) {
+        let text = text.trim();
+        let said = if text.is_empty() {
+            ", and it left no output".to_owned()
+        } else {
+            format!("; the end of its output:\n{text}")
+        };
+        self.fail(format!("{} ended before its engines registered{}{said}", self.name(), self.how()), news);
+    }
+
+    fn how(&self) -> String {
+        let exit = self.state.exit.map(|exit| format!("exit status {exit}"));
+        let how: Vec<String> = exit.into_iter().chain(self.state.reason.clone()).collect();
+        if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) }
+    }
+}

@@ -1,0 +1,185 @@
+//! Peers come, say what they are, and go.
+
+use std::collections::BTreeSet;
+
+use super::Controller;
+use super::clients::Client;
+use super::engines::Host;
+use super::io::Effect;
+use super::limits::{ENGINES_LIMIT, NODE_NAME_LIMIT, OUTPUT_LIMIT_BYTES, PILOT_NODES_LIMIT};
+use super::peers::Part;
+use crate::connection::Role;
+use crate::id::{EngineId, LinkId, TaskId};
+use crate::wire::{Message, Registration, Transfer};
+
+impl Controller {
+    /// A peer is there.
+    pub(super) fn link_up(&mut self, link: LinkId, role: Role, address: String, effects: &mut Vec<Effect>) {
+        if self.peers.get(link).is_some() {
+            return;
+        }
+        self.peers.add(self.now, link, role, address);
+        match (role, self.stop.is_some()) {
+            (Role::Client, false) => {
+                self.served = true;
+                self.clients.insert(link, Client::new(self.config.submit_window_bytes));
+            }
+            (Role::Client, true) => self.dismiss(link, "the cluster is being stopped", effects),
+            (Role::Engine, true) => effects.push(Effect::Send { link, message: Message::Stop }),
+            (Role::Engine, false) => {}
+        }
+    }
+
+    /// A peer is gone.
+    pub(super) fn lose_link(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
+        let Some(peer) = self.peers.remove(link) else { return };
+        match peer.part {
+            Part::Client => {
+                self.forget_client(link, effects);
+                if self.config.ephemeral {
+                    self.begin_stop("its client has left", effects);
+                }
+            }
+            Part::Host => self.lose_host(link, reason, effects),
+            Part::Pilot => {
+                self.allocations.pilot_left(self.now, link);
+                effects.push(Effect::Log { text: format!("pilot at {} is gone: {reason}", peer.address) });
+            }
+            Part::Unknown => {}
+        }
+    }
+
+    /// Takes the first message of an engine host or a pilot.
+    pub(super) fn stranger_says(
+        &mut self,
+        link: LinkId,
+        message: Message,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        match message {
+            Message::Register(registration) => self.register(link, registration, effects),
+            Message::Pilot(info) => {
+                if info.nodes.len() > PILOT_NODES_LIMIT {
+                    return Err(format!("a pilot names more than {PILOT_NODES_LIMIT} nodes"));
+                }
+                self.peers.set_part(link, Part::Pilot);
+                effects.push(Effect::Log {
+                    text: format!(
+                        "pilot on node {}, process {}, with {} nodes",
+                        info.node,
+                        info.pid,
+                        info.nodes.len()
+                    ),
+                });
+                self.allocations.pilot_came(link, info);
+                Ok(())
+            }
+            other => Err(format!("{} came before the peer said what it is", other.name())),
+        }
+    }
+
+    fn register(
+        &mut self,
+        link: LinkId,
+        registration: Registration,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        let Registration { node, engines, pid, allocation } = registration;
+        let limit = ENGINES_LIMIT - self.engines.len().min(ENGINES_LIMIT);
+        if engines == 0 || engines as usize > limit {
+            return Err(format!("{engines} engines on one host; there may be from 1 to {limit} more"));
+        }
+        if node.len() > NODE_NAME_LIMIT {
+            return Err(format!("a node's name is longer than {NODE_NAME_LIMIT} bytes"));
+        }
+        let ids = self.engines.add(link, engines).ok_or("all engine ids are used up")?;
+        let first = EngineId(ids.start);
+        self.peers.set_part(link, Part::Host);
+        self.allocations.engines_came(allocation.as_ref());
+        for id in ids.clone() {
+            self.engines.rank(EngineId(id), &self.functions, self.config.queue_ahead);
+        }
+        effects.push(Effect::Log {
+            text: format!("engines {first} to {} on node {node}, process {pid}", ids.end - 1),
+        });
+        let host = Host { node: node.into(), pid, allocation, engines: ids, defined: BTreeSet::new() };
+        self.hosts.insert(link, host);
+        self.board.version += 1;
+        effects.push(Effect::Send { link, message: Message::Registered { first } });
+        if self.stop.is_some() {
+            effects.push(Effect::Send { link, message: Message::Stop });
+        }
+        Ok(())
+    }
+
+    /// Takes an engine host's message.
+    pub(super) fn host_says(
+        &mut self,
+        link: LinkId,
+        message: Message,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        match message {
+            Message::Done(outcomes) => self.done(link, outcomes, effects),
+            Message::Output { task, stream, data } => {
+                self.pass_output(link, task, stream, data, effects);
+                Ok(())
+            }
+            Message::Grant { transfer: Transfer::Argument(task), upto } => {
+                self.grant_argument(link, task, upto, effects);
+                Ok(())
+            }
+            Message::Chunk { transfer: Transfer::Result(task), offset, data } => {
+                self.pass_result(link, task, offset, data, effects)
+            }
+            other => Err(format!("{} is not for an engine host to say", other.name())),
+        }
+    }
+
+    /// Passes on what a task wrote.
+    fn pass_output(
+        &mut self,
+        link: LinkId,
+        task: TaskId,
+        stream: u8,
+        data: bytes::Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((batch, index)) = self.tasks.find(task) else { return };
+        let engine = batch.slot(index).and_then(|slot| self.engines.get(slot.engine));
+        if engine.is_none_or(|engine| engine.host != link) {
+            return;
+        }
+        let (link, task) = (batch.origin.client, batch.client_id(index));
+        let Some(client) = self.clients.get_mut(&link) else { return };
+        client.output_bytes = client.output_bytes.saturating_add(data.len() as u64);
+        if client.output_bytes <= OUTPUT_LIMIT_BYTES {
+            effects.push(Effect::Send { link, message: Message::Output { task, stream, data } });
+        } else if !client.output_dropped {
+            client.output_dropped = true;
+            let text = "tasks write faster than this client reads: some of it is not shown live".to_owned();
+            effects.push(Effect::Send { link, message: Message::Notice { text } });
+        }
+    }
+
+    /// Takes a pilot's message.
+    pub(super) fn pilot_says(
+        &mut self,
+        link: LinkId,
+        message: Message,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        match message {
+            Message::Report { node, text, restarting } => {
+                if !restarting {
+                    self.allocations.node_given_up(link, &node);
+                }
+                let then = if restarting { "it is started again" } else { "it is not started again" };
+                let text = format!("the engine host on node {node} ended: {text}; {then}");
+                self.problem(&text, effects);
+                Ok(())
+            }
+            other => Err(format!("{} is not for a pilot to say", other.name())),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The machine's invariants, for tests and the simulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Controller;
+use super::batch::Place;
+use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_TASKS_LIMIT};
+use crate::id::{EngineId, LinkId, TaskId};
+
+/// What is counted over all tasks.
+#[derive(Default)]
+struct Census {
+    queued: BTreeSet<u64>,
+    assigned: u64,
+    engines: BTreeMap<EngineId, (u32, u64, u32)>,
+    unfinished: BTreeMap<LinkId, (u64, u64)>,
+}
+
+impl Controller {
+    /// Asserts that the machine's parts agree: every task is in one place, none sits at a lost engine, counts and
+    /// windows are right.
+    ///
+    /// # Panics
+    /// When they do not: the machine is broken.
+    pub fn check(&self) {
+        let census = self.census();
+        self.check_queue(&census);
+        self.check_engines(&census);
+        for (link, client) in &self.clients {
+            let (cost, kept) = census.unfinished.get(link).copied().unwrap_or_default();
+            assert_eq!(client.window.unfinished(), cost, "the window of client {link}");
+            assert_eq!(client.kept, kept, "the memory of client {link}");
+            assert_eq!(client.outbox.check(), None, "the results of client {link}");
+            assert!(client.functions.iter().all(|key| self.functions.get(*key).is_some()));
+        }
+        for (task, relay) in &self.transfers.results {
+            let place = self.tasks.find(*task).and_then(|(batch, index)| Some(batch.slot(index)?.place));
+            assert_eq!(place, Some(Place::Relayed), "task {task} has a relay");
+            assert!(self.hosts.contains_key(&relay.host) && self.clients.contains_key(&relay.client));
+            assert!(
+                relay.passed <= relay.granted || relay.bytes == 0,
+                "more of {task} passed than was asked for"
+            );
+        }
+        for task in self.transfers.arguments.keys() {
+            let place = self.tasks.find(*task).and_then(|(batch, index)| Some(batch.slot(index)?.place));
+            assert_eq!(place, Some(Place::Assigned), "task {task} has an argument on its way");
+        }
+        assert!(!self.exited || self.deadline().is_none());
+    }
+
+    fn census(&self) -> Census {
+        let mut census = Census::default();
+        for batch in self.tasks.batches() {
+            assert!(self.clients.contains_key(&batch.origin.client), "batch {} has no client", batch.first);
+            let (mut live, mut cost) = (0, 0);
+            for position in batch.positions(0, batch.count) {
+                let (slot, id) = (batch.at(position), batch.first + batch.index(position) as u64);
+                let bytes = batch.bytes(position..position + 1);
+                if slot.place != Place::Ended {
+                    live += 1;
+                    cost += batch.cost(position..position + 1);
+                }
+                assert!(slot.failures <= slot.attempt, "task {id} failed more often than it ran");
+                let engine = census.engines.entry(slot.engine);
+                match slot.place {
+                    Place::Queued => _ = census.queued.insert(id),
+                    Place::Assigned => {
+                        let (assigned, sum, _) = engine.or_default();
+                        (*assigned, *sum) = (*assigned + 1, *sum + bytes);
+                        census.assigned += 1;
+                    }
+                    Place::Relayed => {
+                        engine.or_default().2 += 1;
+                        census.assigned += 1;
+                        assert!(self.transfers.results.contains_key(&TaskId(id)), "task {id} has no relay");
+                    }
+                    Place::Ended => {}
+                }
+            }
+            assert_eq!(batch.live, live, "unfinished tasks of batch {}", batch.first);
+            assert!(live > 0, "batch {} is finished and still there", batch.first);
+            let sums = census.unfinished.entry(batch.origin.client).or_default();
+            *sums = (sums.0 + cost, sums.1 + batch.footprint());
+        }
+        census
+    }
+
+    fn check_queue(&self, census: &Census) {
+        assert_eq!(self.tasks.queued, census.queued.len() as u64, "queued tasks");
+        assert_eq!(self.tasks.assigned, census.assigned, "assigned tasks");
+        let (mut in_lanes, mut common) = (BTreeSet::new(), 0);
+        for (number, lane) in self.ready.lanes() {
+            let mut tasks = 0;
+            for range in &lane.queue {
+                for index in range.from..range.to {
+                    assert!(in_lanes.insert(range.first + index as u64), "a task waits twice");
+                }
+                tasks += range.len();
+            }
+            assert!(tasks > 0 && tasks == lane.tasks, "the tasks of lane {number}");
+            if lane.targets.is_none() {
+                common += tasks;
+                let muted = self.ready.is_muted(lane.client);
+                assert_eq!(self.ready.common.contains(number), !muted, "the turn of lane {number}");
+            }
+        }
+        assert_eq!(in_lanes, census.queued, "what waits in lanes");
+        assert_eq!(self.ready.common_tasks, common, "tasks that may run anywhere");
+    }
+
+    fn check_engines(&self, census: &Census) {
+        for (id, engine) in self.engines.iter() {
+            let (assigned, bytes, relays) = census.engines.get(&id).copied().unwrap_or_default();
+            assert_eq!(
+                (engine.assigned, engine.bytes, engine.relays),
+                (assigned, bytes, relays),
+                "engine {id}"
+            );
+            assert!(assigned <= ENGINE_TASKS_LIMIT, "engine {id} has too many tasks");
+            let most = ENGINE_BYTES_LIMIT + crate::wire::INLINE_LIMIT_BYTES as u64;
+            assert!(bytes <= most, "engine {id} has too many bytes");
+            let host = self.hosts.get(&engine.host);
+            assert!(host.is_some_and(|host| host.engines.contains(&id.0)), "engine {id} has no host");
+            let sent: u64 = engine.spans().map(|span| span.len()).sum();
+            assert!(sent >= (assigned + relays) as u64, "engine {id} has tasks that were not sent");
+        }
+        for (id, (assigned, _, relays)) in &census.engines {
+            assert!(
+                *assigned + *relays == 0 || self.engines.get(*id).is_some(),
+                "tasks sit at engine {id}, which is lost"
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What tasks leave behind when they end: results for the client, room in its window, free memory.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Controller;
+use super::io::Effect;
+use super::limits::{BATCH_TASKS_LIMIT, UNIFORM_TASKS_LIMIT};
+use super::ready::Range;
+use crate::id::{EngineId, LinkId};
+use crate::task::{Failure, TaskStatus};
+use crate::wire::{BATCH_TARGET_BYTES, Batch, Column, Message, Outcomes, OutcomesCutter, Runs};
+
+/// Finished tasks' memory is let go of when it is this much, and twice what the unfinished take.
+const SLACK_BYTES: u64 = 16 << 20;
+
+impl Controller {
+    /// Sends results to a client, or keeps them until it has taken some.
+    pub(super) fn deliver(&mut self, link: LinkId, outcomes: Outcomes, effects: &mut Vec<Effect>) {
+        let Some(client) = self.clients.get_mut(&link) else { return };
+        let tasks = outcomes.batch.lengths.len();
+        if outcomes.batch.payload.len() <= 2 * BATCH_TARGET_BYTES && tasks <= 2 * BATCH_TASKS_LIMIT {
+            client.outbox.push(outcomes);
+        } else {
+            let mut rest = OutcomesCutter::new(outcomes);
+            while rest.batch().remaining() > 0 {
+                let count = rest.batch().fitting(BATCH_TARGET_BYTES as u64).clamp(1, BATCH_TASKS_LIMIT);
+                client.outbox.push(rest.take(count));
+            }
+        }
+        self.flush(link, effects);
+    }
+
+    /// Sends a client what its window allows, and holds its tasks back while too much waits.
+    pub(super) fn flush(&mut self, link: LinkId, effects: &mut Vec<Effect>) {
+        let Some(client) = self.clients.get_mut(&link) else { return };
+        while let Some(outcomes) = client.outbox.next() {
+            effects.push(Effect::Send { link, message: Message::Results(outcomes) });
+        }
+        if let Some(bytes) = client.window.announce() {
+            effects.push(Effect::Send { link, message: Message::Window { bytes } });
+        }
+        let (held, ceiling) = (client.outbox.held_bytes(), self.config.result_window_bytes);
+        let muted = self.ready.is_muted(link);
+        if held > ceiling && !muted {
+            self.ready.mute(link, true);
+        } else if held <= ceiling / 2 && muted {
+            self.ready.mute(link, false);
+            self.engines.heat();
+        }
+    }
+
+    /// Takes note that `count` tasks of a batch, which count `cost`, have ended.
+    pub(super) fn ended(&mut self, first: u64, count: u32, cost: u64) {
+        let Some(batch) = self.tasks.batch_mut(first) else { return };
+        batch.live -= count;
+        let (over, base, owner) = (batch.live == 0, batch.base, batch.origin.client);
+        let footprint = batch.footprint();
+        let Some(client) = self.clients.get_mut(&owner) else { return };
+        client.window.end(cost);
+        if over {
+            client.kept -= footprint;
+            client.batches.remove(&base);
+            self.tasks.remove(first);
+        } else if client.kept > SLACK_BYTES + 3 * client.window.unfinished() {
+            self.crowded.insert(owner);
+        }
+    }
+
+    /// Lets go of the memory of finished tasks in batches that have unfinished ones.
+    pub(super) fn compact(&mut self) {
+        while let Some(owner) = self.crowded.pop_first() {
+            self.compact_of(owner);
+        }
+    }
+
+    fn compact_of(&mut self, owner: LinkId) {
+        let Some(client) = self.clients.get_mut(&owner) else { return };
+        for first in client.batches.values() {
+            if let Some(batch) = self.tasks.batch_mut(*first) {
+                let before = batch.footprint();
+                batch.compact();
+                client.kept -= before - batch.footprint();
+            }
+        }
+    }
+
+    /// Ends tasks that no engine has, and tells their clients why. Their places are the caller's to leave.
+    pub(super) fn end_all(
+        &mut self,
+        ranges: &[Range],
+        status: TaskStatus,
+        engine: Option<EngineId>,
+        why: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let why = Failure::new(why).encode();
+        let mut uniform = Uniform::new(status, engine, why);
+        for range in ranges {
+            let Some(batch) = self.tasks.batch_mut(range.first) else { continue };
+            let mut cost = 0;
+            for position in batch.positions(range.from, range.to) {
+                batch.at_mut(position).place = super::batch::Place::Ended;
+                cost += batch.cost(position..position + 1);
+            }
+            let (client, mut base) = (batch.origin.client, batch.client_id(range.from));
+            self.board.failed += range.len();
+            self.ended(range.first, range.len() as u32, cost);
+            let mut left = range.len() as u32;
+            while left > 0 {
+                let count = left.min(UNIFORM_TASKS_LIMIT as u32);
+                let outcomes = uniform.outcomes(Runs::one(base, count), count as usize);
+                self.deliver(client, outcomes, effects);
+                left -= count;
+                base.0 += count as u64;
+            }
+        }
+    }
+}
+
+/// Outcomes of tasks that all ended alike: they share the memory of their reasons.
+struct Uniform {
+    status: TaskStatus,
+    engine: Option<EngineId>,
+    why: Bytes,
+    payload: Bytes,
+    count: usize,
+}
+
+impl Uniform {
+    fn new(status: TaskStatus, engine: Option<EngineId>, why: Bytes) -> Self {
+        Uniform { status, engine, payload: why.clone(), why, count: 1 }
+    }
+
+    fn outcomes(&mut self, runs: Runs, count: usize) -> Outcomes {
+        if count > self.count {
+            let mut payload = BytesMut::with_capacity(count * self.why.len());
+            (0..count).for_each(|_| payload.extend_from_slice(&self.why));
+            self.payload = payload.freeze();
+            self.count = count;
+        }
+        let lengths: Column = std::iter::repeat_n(self.why.len() as u32, count).collect();
+        Outcomes {
+            engine: self.engine,
+            runs,
+            codes: vec![self.status as u8; count].into(),
+            micros: std::iter::repeat_n(0, count).collect(),
+            batch: Batch { lengths, payload: self.payload.slice(..count * self.why.len()), bulk: Vec::new() },
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Queued tasks go to engines that have room for them.
+
+use super::Controller;
+use super::batch::Place;
+use super::io::Effect;
+use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
+use super::ready::{Fate, Lane, Range};
+use crate::id::{EngineId, TaskId};
+use crate::wire::{Message, Runs, Transfer};
+
+/// How many of the best engines are asked for room: an idle one is among the first, and every other will report.
+const LOOK_LIMIT: usize = 64;
+
+impl Controller {
+    /// Sends tasks to engines until no engine has room for any that wait.
+    pub(super) fn dispatch(&mut self, effects: &mut Vec<Effect>) {
+        if self.stop.is_some() {
+            return;
+        }
+        // each round ends with every open engine looked at; a second is for engines that had left their own lanes' tasks
+        // for others, which then were not there
+        while self.dispatch_targeted(effects) | self.dispatch_common(effects) {}
+    }
+
+    /// One portion for each engine that is the target of lanes; every second one is left to the common lanes.
+    fn dispatch_targeted(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let mut progress = false;
+        for id in self.engines.take_hot() {
+            if !self.engines.is_open(id) {
+                // it is looked at again when it has room
+                continue;
+            }
+            let common = !self.ready.common.is_empty();
+            let Some(engine) = self.engines.get_mut(id) else { continue };
+            if common && engine.targeted_last {
+                engine.targeted_last = false;
+                self.engines.keep_hot(id);
+                progress = true;
+                continue;
+            }
+            for _ in 0..engine.lanes.len() {
+                let Some(lane) = self.engines.get_mut(id).and_then(|engine| engine.lanes.turn()) else {
+                    break;
+                };
+                let share = self.ready.lane(lane).map_or(0, Lane::share);
+                if self.send(lane, id, share, effects) {
+                    progress = true;
+                    if let Some(engine) = self.engines.get_mut(id) {
+                        engine.targeted_last = true;
+                    }
+                    self.engines.keep_hot(id);
+                    break;
+                }
+            }
+        }
+        progress
+    }
+
+    /// Serves the common lanes in turn, each from the best engine, until a whole round finds no room.
+    fn dispatch_common(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let (mut progress, mut vain) = (false, 0);
+        while vain < self.ready.common.len() {
+            let Some(lane) = self.ready.common.turn() else { break };
+            // few tasks are spread over all engines
+            let share = self.ready.common_tasks.div_ceil(self.engines.len().max(1) as u64);
+            if self.send_to_best(lane, share, effects) {
+                (progress, vain) = (true, 0);
+            } else {
+                vain += 1;
+            }
+        }
+        progress
+    }
+
+    fn send_to_best(&mut self, lane: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
+        let Some(function) = self.front_function(lane) else { return false };
+        let best = self.engines.open().take(LOOK_LIMIT).find(|id| {
+            self.engines
+                .get(*id)
+                .is_some_and(|engine| engine.credit(function, &self.functions, self.config.queue_ahead) > 0)
+        });
+        best.is_some_and(|engine| self.send(lane, engine, share, effects))
+    }
+
+    fn front_function(&self, lane: u32) -> Option<u32> {
+        let front = self.ready.lane(lane)?.queue.front()?;
+        self.tasks.batch(front.first).map(|batch| batch.origin.function)
+    }
+
+    /// Sends an engine the first tasks of a lane, as many as it has room for, but not many more than its `share`.
+    fn send(&mut self, number: u32, id: EngineId, share: u64, effects: &mut Vec<Effect>) -> bool {
+        let ahead = self.config.queue_ahead;
+        let Some(lane) = self.ready.lane(number) else { return false };
+        if self.ready.is_muted(lane.client) {
+            return false;
+        }
+        let Some(range) = lane.queue.front().copied() else { return false };
+        let (Some(batch), Some(engine)) = (self.tasks.batch_mut(range.first), self.engines.get_mut(id))
+        else {
+            return false;
+        };
+        let function = batch.origin.function;
+        let credit = engine.credit(function, &self.functions, ahead) as u64;
+        // an eighth of the time ahead is too little to make a difference between engines
+        let mean = self.functions.pace(function).mean.max(1);
+        let crumb = (ahead.as_nanos() as u64 / 8 / mean).max(1);
+        let limit = credit.min(share.max(crumb)).min(BATCH_TASKS_LIMIT as u64) as u32;
+        if limit == 0 {
+            return false;
+        }
+        let room = ENGINE_BYTES_LIMIT.saturating_sub(engine.bytes);
+        let count = batch.stretch(range.from, range.to, limit, room);
+        let span = Range { to: range.from + count, ..range };
+        let positions = batch.positions(span.from, span.to);
+        let bytes = batch.bytes(positions.clone());
+        let (mut attempt, mut suspect) = (1, false);
+        for position in positions {
+            let slot = batch.at_mut(position);
+            suspect |= slot.losses() > 0;
+            slot.attempt = slot.attempt.saturating_add(1);
+            (slot.place, slot.engine) = (Place::Assigned, id);
+            attempt = slot.attempt;
+        }
+        engine.assign(span, function, bytes, suspect);
+        let host = engine.host;
+        self.tasks.queued -= count as u64;
+        self.tasks.assigned += count as u64;
+        let fate = self.ready.take(number, count);
+        self.lane_changed(number, fate);
+        self.engines.rank(id, &self.functions, ahead);
+        self.send_run(host, id, span, attempt, effects);
+        true
+    }
+
+    fn send_run(
+        &mut self,
+        link: crate::id::LinkId,
+        engine: EngineId,
+        span: Range,
+        attempt: u16,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(batch) = self.tasks.batch(span.first) else { return };
+        let (key, count) = (batch.origin.function, span.len() as u32);
+        let Some(known) = self.functions.get(key) else { return };
+        if self.hosts.get_mut(&link).is_some_and(|host| host.defined.insert(key)) {
+            effects.push(Effect::Send { link, message: Message::Define(known.function.clone()) });
+        }
+        let first = TaskId(span.first + span.from as u64);
+        if let Some(bytes) = batch.bulk(span.from) {
+            // an earlier engine may have pulled some of it
+            let (client, client_id) = (batch.origin.client, batch.client_id(span.from));
+            if attempt > 1 {
+                let message = Message::Grant { transfer: Transfer::Argument(client_id), upto: 0 };
+                effects.push(Effect::Send { link: client, message });
+            }
+            self.transfers.begin_argument(first, link, bytes);
+        }
+        let message = Message::Run {
+            engine,
+            function: known.hash,
+            attempt,
+            timeout_ms: batch.origin.options.timeout_ms,
+            runs: Runs::one(first, count),
+            batch: batch.arguments(span.from, count),
+        };
+        effects.push(Effect::Send { link, message });
+    }
+
+    /// Forgets a lane that is empty.
+    pub(super) fn lane_changed(&mut self, number: u32, fate: Fate) {
+        if let Fate::Gone(targets) = fate {
+            self.engines.target(&targets, number, false);
+        }
+    }
+
+    /// Forgets what was sent to an engine and has left it.
+    pub(super) fn trim(&mut self, id: EngineId) {
+        let tasks = &self.tasks;
+        let Some(engine) = self.engines.get_mut(id) else { return };
+        engine.trim(|span| {
+            let batch = tasks.batch(span.first)?;
+            let mut positions = batch.positions(span.from, span.to);
+            let here = positions.find(|position| {
+                let slot = batch.at(*position);
+                slot.engine == id && matches!(slot.place, Place::Assigned | Place::Relayed)
+            });
+            here.map(|position| batch.index(position))
+        });
+    }
+}

@@ -1,0 +1,261 @@
+//! The engines that are there, the hosts they are on, and what each has ahead.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::functions::Functions;
+use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT};
+use super::policy::Policy;
+use super::ready::{Range, Rotation};
+use crate::id::{AllocationId, EngineId, LinkId};
+
+/// One process that holds a node's engines.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) node: Arc<str>,
+    pub(super) pid: u32,
+    pub(super) allocation: Option<AllocationId>,
+    pub(super) engines: std::ops::Range<u32>,
+    /// The functions that were sent to it.
+    pub(super) defined: BTreeSet<u32>,
+}
+
+/// One engine.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) host: LinkId,
+    /// Tasks sent to it that have not ended, and their arguments' bytes.
+    pub(super) assigned: u32,
+    pub(super) bytes: u64,
+    /// Long results of it that are on their way.
+    pub(super) relays: u32,
+    pub(super) completed: u64,
+    /// How many of the assigned tasks are of which function.
+    load: Vec<(u32, u32)>,
+    /// What was sent to it, in order; tasks that have left since are still in there.
+    spans: VecDeque<Range>,
+    /// A task that has lost engines before: nothing is sent behind it.
+    suspect: Option<u64>,
+    /// Lanes that have it as a target.
+    pub(super) lanes: Rotation,
+    /// Whether it got its last tasks from one of those.
+    pub(super) targeted_last: bool,
+    /// Its rank among the open engines, if it is one of them.
+    rank: Option<u64>,
+}
+
+impl Engine {
+    fn new(host: LinkId) -> Self {
+        Engine {
+            host,
+            assigned: 0,
+            bytes: 0,
+            relays: 0,
+            completed: 0,
+            load: Vec::new(),
+            spans: VecDeque::new(),
+            suspect: None,
+            lanes: Rotation::default(),
+            targeted_last: false,
+            rank: None,
+        }
+    }
+
+    /// The work ahead, in nanoseconds.
+    fn backlog(&self, functions: &Functions) -> u64 {
+        self.load.iter().fold(0, |sum: u64, (function, count)| {
+            sum.saturating_add(functions.pace(*function).mean.saturating_mul(*count as u64))
+        })
+    }
+
+    fn is_open(&self, functions: &Functions, ahead: u64) -> bool {
+        let room = self.suspect.is_none()
+            && self.relays <= ENGINE_RELAYS_LIMIT
+            && self.assigned < ENGINE_TASKS_LIMIT
+            && self.bytes < ENGINE_BYTES_LIMIT;
+        // a nearly full engine waits for a better filled frame
+        room && (self.assigned == 0 || self.backlog(functions) <= ahead - ahead / 8)
+    }
+
+    /// How many tasks of a function it may get now: as many as fill the time ahead, but no more than have been
+    /// measured; one if it has none.
+    pub(super) fn credit(&self, function: u32, functions: &Functions, ahead: Duration) -> u32 {
+        let pace = functions.pace(function);
+        let least = (self.assigned == 0) as u64;
+        if pace.samples == 0 {
+            return least as u32;
+        }
+        let time = nanos(ahead).saturating_sub(self.backlog(functions)) / pace.mean.max(1);
+        let running = self.load.iter().find(|(key, _)| *key == function).map_or(0, |(_, count)| *count);
+        let evidence = pace.samples.saturating_add(1).saturating_sub(running as u64);
+        let room = ENGINE_TASKS_LIMIT.saturating_sub(self.assigned) as u64;
+        time.min(evidence).max(least).min(room) as u32
+    }
+
+    /// Takes note that tasks were sent to it.
+    pub(super) fn assign(&mut self, span: Range, function: u32, bytes: u64, suspect: bool) {
+        let count = span.len() as u32;
+        self.assigned += count;
+        self.bytes += bytes;
+        self.suspect = suspect.then_some(span.first + span.from as u64).or(self.suspect);
+        match self.load.iter_mut().find(|(key, _)| *key == function) {
+            Some((_, running)) => *running += count,
+            None => self.load.push((function, count)),
+        }
+        match self.spans.back_mut() {
+            Some(last) if last.first == span.first && last.to == span.from => last.to = span.to,
+            _ => self.spans.push_back(span),
+        }
+    }
+
+    /// Takes note that tasks have left it.
+    pub(super) fn release(&mut self, function: u32, count: u32, bytes: u64) {
+        self.assigned -= count;
+        self.bytes -= bytes;
+        if let Some(at) = self.load.iter().position(|(key, _)| *key == function) {
+            self.load[at].1 -= count;
+            if self.load[at].1 == 0 {
+                self.load.swap_remove(at);
+            }
+        }
+        if self.assigned == 0 {
+            self.suspect = None;
+        }
+    }
+
+    /// Forgets what has left it; `first_here` tells the first task of a span that has not.
+    pub(super) fn trim(&mut self, mut first_here: impl FnMut(Range) -> Option<u32>) {
+        if self.assigned == 0 && self.relays == 0 {
+            self.spans.clear();
+        } else if self.spans.len() > 2 * (self.assigned + self.relays) as usize + 64 {
+            self.spans.retain(|span| first_here(*span).is_some());
+        }
+        while let Some(span) = self.spans.front_mut() {
+            if let Some(from) = first_here(*span) {
+                span.from = from;
+                break;
+            }
+            self.spans.pop_front();
+        }
+    }
+
+    /// What was sent to it, in order.
+    pub(super) fn spans(&self) -> impl Iterator<Item = Range> + '_ {
+        self.spans.iter().copied()
+    }
+}
+
+/// All engines.
+#[derive(Debug, Default)]
+pub(super) struct Engines {
+    all: BTreeMap<EngineId, Engine>,
+    next: u32,
+    /// Those that may get tasks, best first.
+    open: BTreeSet<(u64, EngineId)>,
+    /// Those that may get tasks of lanes that have them as targets, and were not looked at since.
+    hot: BTreeSet<EngineId>,
+    policy: Policy,
+}
+
+impl Engines {
+    /// Adds a host's engines; tells their ids, or that none are left.
+    pub(super) fn add(&mut self, host: LinkId, count: u32) -> Option<std::ops::Range<u32>> {
+        let ids = self.next..self.next.checked_add(count)?;
+        self.next = ids.end;
+        self.all.extend(ids.clone().map(|id| (EngineId(id), Engine::new(host))));
+        Some(ids)
+    }
+
+    /// Takes out an engine.
+    pub(super) fn remove(&mut self, id: EngineId) -> Option<Engine> {
+        let engine = self.all.remove(&id)?;
+        self.hot.remove(&id);
+        if let Some(rank) = engine.rank {
+            self.open.remove(&(rank, id));
+        }
+        Some(engine)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn get(&self, id: EngineId) -> Option<&Engine> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: EngineId) -> Option<&mut Engine> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (EngineId, &Engine)> {
+        self.all.iter().map(|(id, engine)| (*id, engine))
+    }
+
+    /// Puts an engine where it belongs now that something about it has changed.
+    pub(super) fn rank(&mut self, id: EngineId, functions: &Functions, ahead: Duration) {
+        let Some(engine) = self.all.get_mut(&id) else { return };
+        let open = engine.is_open(functions, nanos(ahead));
+        let rank = open.then(|| self.policy.rank(engine));
+        if open && !engine.lanes.is_empty() {
+            self.hot.insert(id);
+        }
+        if rank == engine.rank {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut engine.rank, rank) {
+            self.open.remove(&(old, id));
+        }
+        if let Some(rank) = rank {
+            self.open.insert((rank, id));
+        }
+    }
+
+    /// The open engines, best first.
+    pub(super) fn open(&self) -> impl Iterator<Item = EngineId> + '_ {
+        self.open.iter().map(|(_, id)| *id)
+    }
+
+    /// Whether an engine may get tasks.
+    pub(super) fn is_open(&self, id: EngineId) -> bool {
+        self.all.get(&id).is_some_and(|engine| engine.rank.is_some())
+    }
+
+    /// Marks the engines that a lane waits for, or does not any more.
+    pub(super) fn target(&mut self, targets: &[EngineId], lane: u32, waits: bool) {
+        for id in targets {
+            let Some(engine) = self.all.get_mut(id) else { continue };
+            if waits {
+                engine.lanes.insert(lane);
+                self.hot.insert(*id);
+            } else {
+                engine.lanes.remove(lane);
+            }
+        }
+    }
+
+    /// Has every engine looked at again for its lanes.
+    pub(super) fn heat(&mut self) {
+        let waited_for = self.all.iter().filter(|(_, engine)| !engine.lanes.is_empty());
+        self.hot.extend(waited_for.map(|(id, _)| *id));
+    }
+
+    /// The engines to look at for their lanes.
+    pub(super) fn take_hot(&mut self) -> BTreeSet<EngineId> {
+        std::mem::take(&mut self.hot)
+    }
+
+    /// Has an engine looked at again.
+    pub(super) fn keep_hot(&mut self, id: EngineId) {
+        self.hot.insert(id);
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().min(u64::MAX as u128) as u64
+}

@@ -1,0 +1,72 @@
+//! Bounds of the machine, and why each is what it is.
+
+use std::time::Duration;
+
+/// The most tasks in one `Run`, and in one stretch of a submission that is kept together: enough to make a frame's cost
+/// vanish, little enough that finished tasks free memory in small steps.
+pub(super) const BATCH_TASKS_LIMIT: usize = 16_384;
+
+/// The most tasks ahead at one engine: 16 ms of work at a microsecond each.
+pub(super) const ENGINE_TASKS_LIMIT: u32 = 16_384;
+
+/// The most bytes of arguments ahead at one engine, but for a single task: a node's engines stay below 100 MiB.
+pub(super) const ENGINE_BYTES_LIMIT: u64 = 4 << 20;
+
+/// Long results that may wait at an engine before it gets no more tasks: one is on its way while the next is computed.
+pub(super) const ENGINE_RELAYS_LIMIT: u32 = 1;
+
+/// A submission up to this size is copied, so that a few bytes never keep a whole read buffer alive.
+pub(super) const COPY_LIMIT_BYTES: usize = 4 << 10;
+
+/// What one client's functions may take here: they stay until its link goes.
+pub(super) const FUNCTIONS_LIMIT_BYTES: u64 = 256 << 20;
+
+/// How many functions one client may define, for the same reason.
+pub(super) const FUNCTIONS_LIMIT: usize = 1 << 16;
+
+/// The most engines of one host, and of the cluster: the status of all of them still fits a frame.
+pub(super) const ENGINES_LIMIT: usize = 1 << 14;
+
+/// The longest node name: 64 bytes is the limit of a host name on Linux (`HOST_NAME_MAX`).
+pub(super) const NODE_NAME_LIMIT: usize = 64;
+
+/// The most nodes that a pilot names.
+pub(super) const PILOT_NODES_LIMIT: usize = ENGINES_LIMIT;
+
+/// Questions of one client that may wait for a newer status.
+pub(super) const ASKS_LIMIT: usize = 16;
+
+/// What tasks wrote that is passed on to a client between two of its messages; a client that reads says something with
+/// every heartbeat at least. What passes this is in the result all the same.
+pub(super) const OUTPUT_LIMIT_BYTES: u64 = 8 << 20;
+
+/// The most tasks that one made-up outcome covers: their repeated reason stays below a batch's target.
+pub(super) const UNIFORM_TASKS_LIMIT: usize = 1024;
+
+/// Problems kept for the status, and how long each may be.
+pub(super) const PROBLEMS_LIMIT: usize = 20;
+pub(super) const PROBLEM_BYTES: usize = 2 << 10;
+
+/// How often a request for an allocation, or the search for it, is tried.
+pub(super) const SUBMIT_TRIES: u32 = 6;
+
+/// The pause before the second try; doubles up to [`BACKOFF_LIMIT`].
+pub(super) const BACKOFF: Duration = Duration::from_secs(2);
+pub(super) const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
+
+/// An allocation that the site does not mention this often in a row, over this time, is taken to have ended.
+pub(super) const UNKNOWN_LIMIT: u32 = 5;
+pub(super) const UNKNOWN_TIME: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for allocations to end, and for engine hosts to leave once that is so.
+pub(super) const STOP_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LEAVE_WAIT: Duration = Duration::from_secs(5);
+
+/// How often the site is asked while a stop waits.
+pub(super) const STOP_POLL: Duration = Duration::from_secs(1);
+
+/// How long tasks wait for engines when the cluster has not asked for any: they come by themselves, if at all.
+pub(super) const OUTSIDE_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a throw-away cluster waits for its client.
+pub(super) const EPHEMERAL_WAIT: Duration = Duration::from_secs(120);

@@ -1,0 +1,190 @@
+//! Engines that are lost, and tasks that no engine can run.
+
+use super::Controller;
+use super::batch::Place;
+use super::io::Effect;
+use super::limits::OUTSIDE_WAIT;
+use super::ready::Range;
+use crate::id::{EngineId, LinkId, TaskId};
+use crate::task::TaskStatus;
+use crate::time::Timestamp;
+
+/// What was at engines that are lost.
+#[derive(Debug, Default)]
+struct Left {
+    again: Vec<Range>,
+    lost: Vec<(EngineId, Range)>,
+    unwanted: Vec<Range>,
+}
+
+impl Controller {
+    /// An engine host is gone, and its engines with it: their tasks run again, or end.
+    pub(super) fn lose_host(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
+        let Some(host) = self.hosts.remove(&link) else { return };
+        let mut left = Left::default();
+        let mut targeted = Vec::new();
+        for id in host.engines.clone().map(EngineId) {
+            self.collect(id, &mut left);
+            targeted.extend(self.engines.remove(id));
+        }
+        if self.engines.is_empty() {
+            self.bare_since = self.now;
+        }
+        self.board.version += 1;
+        if self.stop.is_none() {
+            self.tell_loss(&host.node, host.engines.len(), reason, &left, effects);
+        }
+        for (id, range) in &left.lost {
+            let why = format!(
+                "engine {id} on node {} was lost while it had this task ({reason}); {}",
+                host.node,
+                if self.may_rerun(range.first) {
+                    format!("it was tried {} times", self.config.attempts_limit)
+                } else {
+                    "it was submitted as not to be run again".to_owned()
+                }
+            );
+            self.tasks.assigned -= range.len();
+            self.end_all(&[*range], TaskStatus::Lost, Some(*id), &why, effects);
+        }
+        self.tasks.assigned -= left.unwanted.iter().map(Range::len).sum::<u64>();
+        self.end_all(&left.unwanted, TaskStatus::Cancelled, None, "cancelled while it ran", effects);
+        left.again.sort_unstable();
+        for range in left.again.iter().rev() {
+            self.tasks.assigned -= range.len();
+            self.queue(*range, true);
+        }
+        let lanes: Vec<u32> = targeted.iter().flat_map(|engine| engine.lanes.iter()).collect();
+        for number in lanes {
+            self.give_up_lane(number, effects);
+        }
+    }
+
+    fn tell_loss(
+        &mut self,
+        node: &str,
+        engines: usize,
+        reason: &str,
+        left: &Left,
+        effects: &mut Vec<Effect>,
+    ) {
+        let tasks = left.again.iter().map(Range::len).sum::<u64>();
+        let what = if engines == 1 { "an engine".to_owned() } else { format!("{engines} engines") };
+        let then = if tasks == 0 { String::new() } else { format!("; {tasks} of its tasks run again") };
+        self.problem(&format!("{what} on node {node} was lost: {reason}{then}"), effects);
+    }
+
+    /// Sorts out what a lost engine had, and marks it.
+    fn collect(&mut self, id: EngineId, left: &mut Left) {
+        let Some(engine) = self.engines.get(id) else { return };
+        for span in engine.spans() {
+            let Some(batch) = self.tasks.batch_mut(span.first) else { continue };
+            let (rerun, client) = (batch.origin.options.rerun, batch.origin.client);
+            for position in batch.positions(span.from, span.to) {
+                let index = batch.index(position);
+                let task = TaskId(batch.first + index as u64);
+                let range = Range { first: span.first, from: index, to: index + 1 };
+                let slot = batch.at_mut(position);
+                if slot.engine != id || !matches!(slot.place, Place::Assigned | Place::Relayed) {
+                    continue;
+                }
+                if slot.place == Place::Relayed {
+                    self.transfers.results.remove(&task);
+                    let client_id = batch.client_id(index);
+                    if let Some(client) = self.clients.get_mut(&client) {
+                        // an announcement that has not left yet must not, and one that has is replaced by what follows
+                        client.outbox.withdraw(|held| held.announces(client_id));
+                    }
+                }
+                self.transfers.arguments.remove(&task);
+                let slot = batch.at_mut(position);
+                slot.place = Place::Queued;
+                if slot.unwanted {
+                    left.unwanted.push(range);
+                } else if rerun && slot.losses() < self.config.attempts_limit {
+                    match left.again.last_mut() {
+                        Some(last) if last.first == range.first && last.to == index => last.to = range.to,
+                        _ => left.again.push(range),
+                    }
+                } else {
+                    left.lost.push((id, range));
+                }
+            }
+        }
+    }
+
+    fn may_rerun(&self, batch: u64) -> bool {
+        self.tasks.batch(batch).is_some_and(|batch| batch.origin.options.rerun)
+    }
+
+    /// Ends a client's tasks for these engines if there is none of them.
+    pub(super) fn give_up_targets(
+        &mut self,
+        client: LinkId,
+        targets: &[EngineId],
+        effects: &mut Vec<Effect>,
+    ) {
+        if targets.iter().any(|id| self.engines.get(*id).is_some()) {
+            return;
+        }
+        for number in self.ready.of_client(client) {
+            self.give_up_lane(number, effects);
+        }
+    }
+
+    /// Ends the tasks of a lane none of whose targets is there: engine ids are never used again.
+    fn give_up_lane(&mut self, number: u32, effects: &mut Vec<Effect>) {
+        let Some(lane) = self.ready.lane(number) else { return };
+        let Some(targets) = lane.targets.clone() else { return };
+        if targets.iter().any(|id| self.engines.get(*id).is_some()) {
+            return;
+        }
+        let named: Vec<String> = targets.iter().take(8).map(EngineId::to_string).collect();
+        let more = if targets.len() > named.len() { ", ..." } else { "" };
+        let why = format!(
+            "none of the engines that may run this task is there (engine {}{more}); a lost engine comes back under a new \
+             id: `rpar status` lists those that are there",
+            named.join(", ")
+        );
+        let ranges = self.empty_lane(number);
+        self.end_all(&ranges, TaskStatus::Unplaced, None, &why, effects);
+    }
+
+    /// Whether engines may still come.
+    pub(super) fn engines_coming(&self) -> bool {
+        self.stop.is_none() && (self.allocations.are_coming() || self.waits_for_outside().is_some())
+    }
+
+    /// Until when engines may come by themselves: the cluster has asked for none.
+    fn waits_for_outside(&self) -> Option<Timestamp> {
+        let until = self.bare_since + OUTSIDE_WAIT;
+        (self.config.requests.is_empty() && self.engines.is_empty() && self.now < until).then_some(until)
+    }
+
+    /// When tasks have waited long enough.
+    pub(super) fn unplaceable_deadline(&self) -> Option<Timestamp> {
+        if self.tasks.queued == 0 { None } else { self.waits_for_outside() }
+    }
+
+    /// Ends all queued tasks if there is no engine and none can come.
+    pub(super) fn give_up_unplaceable(&mut self, effects: &mut Vec<Effect>) {
+        if self.tasks.queued == 0 || !self.engines.is_empty() || self.stop.is_some() || self.engines_coming()
+        {
+            return;
+        }
+        let cause = self
+            .allocations
+            .why_none_comes()
+            .or_else(|| self.board.problems.back().cloned())
+            .unwrap_or_else(|| "the cluster has asked for none".to_owned());
+        let why = format!(
+            "there is no engine, and none can come any more: {cause}. See `rpar status` and `rpar logs`, then start the \
+             cluster again"
+        );
+        let numbers: Vec<u32> = self.ready.lanes().map(|(number, _)| number).collect();
+        for number in numbers {
+            let ranges = self.empty_lane(number);
+            self.end_all(&ranges, TaskStatus::Unplaced, None, &why, effects);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
+
+use super::Controller;
+use super::batch::{Batch, Place, Slot};
+use super::io::Effect;
+use super::ready::Range;
+use super::transfers::Relay;
+use crate::id::{EngineId, LinkId, TaskId};
+use crate::task::TaskStatus;
+use crate::wire::{BULK, BatchCutter, Message, Outcomes, RunsBuilder, Transfer};
+
+/// What becomes of a task that an engine has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its outcome goes to the client.
+    Forward,
+    /// Its outcome goes to the client, who then pulls the long result.
+    Relay,
+    /// It runs again.
+    Again,
+}
+
+/// Neighbouring tasks of the same fate and client.
+#[derive(Debug)]
+struct Piece {
+    fate: Fate,
+    client: LinkId,
+    /// Where they are in the outcomes' columns.
+    at: usize,
+    count: usize,
+    /// The controller's id of the first.
+    id: TaskId,
+    /// The client's ids.
+    runs: RunsBuilder,
+}
+
+/// Outcomes that are being sorted out.
+#[derive(Debug)]
+struct Sorting<'a> {
+    engine: EngineId,
+    outcomes: &'a Outcomes,
+    attempts_limit: u16,
+    pieces: Vec<Piece>,
+    again: Vec<Range>,
+    /// Tasks whose long argument is needed no more.
+    arguments: Vec<TaskId>,
+    succeeded: u64,
+    failed: u64,
+}
+
+/// What has left the engine, of one batch.
+#[derive(Debug, Default)]
+struct Tally {
+    released: u32,
+    bytes: u64,
+    micros: u64,
+    ended: u32,
+    cost: u64,
+}
+
+impl Controller {
+    /// Takes an engine's outcomes. Tasks that are not there (any more) are ignored: their client has left, or their
+    /// cancellation crossed.
+    pub(super) fn done(
+        &mut self,
+        link: LinkId,
+        outcomes: Outcomes,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        let engine = self.check_done(link, &outcomes)?;
+        let mut sorting = Sorting {
+            engine,
+            outcomes: &outcomes,
+            attempts_limit: self.config.attempts_limit,
+            pieces: Vec::new(),
+            again: Vec::new(),
+            arguments: Vec::new(),
+            succeeded: 0,
+            failed: 0,
+        };
+        let mut at = 0;
+        for (first, count) in outcomes.runs.iter() {
+            let (mut id, end) = (first.0, first.0 + count as u64);
+            while let Some(batch) = self.tasks.first_within(id, end) {
+                let (from, to) = (id.max(batch.first), end.min(batch.end()));
+                let tally = sorting.batch(batch, from, to, at + (from - first.0) as usize);
+                let (number, function) = (batch.first, batch.origin.function);
+                self.left(engine, number, function, &tally);
+                id = to;
+            }
+            at += count as usize;
+        }
+        let Sorting { pieces, again, arguments, succeeded, failed, .. } = sorting;
+        self.board.succeeded += succeeded;
+        self.board.failed += failed;
+        for task in arguments {
+            self.transfers.arguments.remove(&task);
+        }
+        self.trim(engine);
+        self.engines.rank(engine, &self.functions, self.config.queue_ahead);
+        for range in again {
+            self.tasks.assigned -= range.len();
+            self.queue(range, false);
+        }
+        self.pass_on(link, engine, outcomes, pieces, effects);
+        Ok(())
+    }
+
+    fn check_done(&self, link: LinkId, outcomes: &Outcomes) -> Result<EngineId, String> {
+        let engine = outcomes.engine.ok_or("Done names no engine")?;
+        if self.engines.get(engine).is_none_or(|known| known.host != link) {
+            return Err(format!("Done for engine {engine}, which is not on this host"));
+        }
+        let count = outcomes.batch.lengths.len();
+        let codes = outcomes.codes.len();
+        if outcomes.runs.count() != count as u64
+            || outcomes.micros.len() != count
+            || codes != 0 && codes != count
+        {
+            return Err("Done has columns of different length".to_owned());
+        }
+        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8) {
+            return Err("Done has a status that no engine gives".to_owned());
+        }
+        if !outcomes.runs.iter().all(|(first, count)| self.tasks.were_given(first, count)) {
+            return Err("Done for tasks that never were".to_owned());
+        }
+        Ok(engine)
+    }
+
+    /// Takes note that tasks of a batch have left an engine, some of them for good.
+    fn left(&mut self, engine: EngineId, batch: u64, function: u32, tally: &Tally) {
+        self.functions.measure(function, tally.released as u64, tally.micros);
+        if let Some(engine) = self.engines.get_mut(engine) {
+            engine.release(function, tally.released, tally.bytes);
+            engine.completed += tally.ended as u64;
+        }
+        self.tasks.assigned -= tally.ended as u64;
+        self.ended(batch, tally.ended, tally.cost);
+    }
+
+    /// Sends each client its part.
+    fn pass_on(
+        &mut self,
+        link: LinkId,
+        engine: EngineId,
+        outcomes: Outcomes,
+        mut pieces: Vec<Piece>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let whole = outcomes.batch.lengths.len();
+        if let [Piece { fate: Fate::Forward, count, .. }] = pieces[..]
+            && count == whole
+            && let Some(piece) = pieces.pop()
+        {
+            let outcomes = Outcomes { runs: piece.runs.finish(), ..outcomes };
+            self.deliver(piece.client, outcomes, effects);
+            return;
+        }
+        let mut rest = BatchCutter::new(outcomes.batch);
+        let mut done = 0;
+        for piece in pieces {
+            rest.take(piece.at - done);
+            let batch = rest.take(piece.count);
+            done = piece.at + piece.count;
+            let range = piece.at..done;
+            let codes = &outcomes.codes;
+            let long = batch.bulk.first().map(|bulk| bulk.bytes);
+            let part = Outcomes {
+                engine: Some(engine),
+                runs: piece.runs.finish(),
+                codes: if codes.is_empty() { codes.clone() } else { codes.slice(range.clone()) },
+                micros: outcomes.micros.slice(range),
+                batch,
+            };
+            match piece.fate {
+                Fate::Forward => self.deliver(piece.client, part, effects),
+                Fate::Relay => self.announce(link, engine, piece.id, piece.client, part, effects),
+                // what it had to say is not wanted
+                Fate::Again if long.is_some() => {
+                    let message = Message::Grant { transfer: Transfer::Result(piece.id), upto: 0 };
+                    effects.push(Effect::Send { link, message });
+                }
+                Fate::Again => {}
+            }
+        }
+    }
+
+    /// Tells a client of a long result, which it then pulls.
+    fn announce(
+        &mut self,
+        host: LinkId,
+        engine: EngineId,
+        task: TaskId,
+        client: LinkId,
+        outcomes: Outcomes,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(client_id) = outcomes.runs.ids().next() else { return };
+        if let Some(engine) = self.engines.get_mut(engine) {
+            engine.relays += 1;
+        }
+        self.engines.rank(engine, &self.functions, self.config.queue_ahead);
+        let relay = Relay {
+            host,
+            client,
+            client_id,
+            bytes: outcomes.batch.bulk.first().map_or(0, |bulk| bulk.bytes),
+            ok: outcomes.codes.first().is_none_or(|code| *code == TaskStatus::Ok as u8),
+            passed: 0,
+            granted: 0,
+        };
+        self.transfers.results.insert(task, relay);
+        self.deliver(client, outcomes, effects);
+    }
+}
+
+impl Sorting<'_> {
+    /// Sorts out the tasks `from..to` of a batch, whose columns begin at `at`.
+    fn batch(&mut self, batch: &mut Batch, from: u64, to: u64, at: usize) -> Tally {
+        let mut tally = Tally::default();
+        let any_long = !self.outcomes.batch.bulk.is_empty();
+        for position in batch.positions((from - batch.first) as u32, (to - batch.first) as u32) {
+            let index = batch.index(position);
+            let task = batch.first + index as u64;
+            let column = at + (task - from) as usize;
+            let code = self.outcomes.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
+            let long = any_long && self.outcomes.batch.lengths.get(column) == BULK;
+            let retries = batch.origin.options.retries;
+            let rerun = batch.origin.options.rerun;
+            let slot = batch.at_mut(position);
+            if slot.place != Place::Assigned || slot.engine != self.engine {
+                continue;
+            }
+            let fate = if runs_again(slot, code, retries, rerun, self.attempts_limit) {
+                Fate::Again
+            } else if long {
+                Fate::Relay
+            } else {
+                Fate::Forward
+            };
+            slot.place = match fate {
+                Fate::Again => Place::Queued,
+                Fate::Relay => Place::Relayed,
+                Fate::Forward => Place::Ended,
+            };
+            tally.released += 1;
+            if batch.bulk(index).is_some() {
+                self.arguments.push(TaskId(task));
+            }
+            tally.bytes += batch.bytes(position..position + 1);
+            tally.micros += self.outcomes.micros.get(column) as u64;
+            match fate {
+                Fate::Forward => {
+                    tally.ended += 1;
+                    tally.cost += batch.cost(position..position + 1);
+                    let counter =
+                        if code == TaskStatus::Ok as u8 { &mut self.succeeded } else { &mut self.failed };
+                    *counter += 1;
+                }
+                Fate::Relay => {}
+                Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),
+            }
+            self.add(fate, batch.origin.client, column, TaskId(task), batch.client_id(index));
+        }
+        tally
+    }
+
+    fn add(&mut self, fate: Fate, client: LinkId, at: usize, id: TaskId, client_id: TaskId) {
+        match self.pieces.last_mut() {
+            Some(last)
+                if fate == Fate::Forward
+                    && last.fate == fate
+                    && last.client == client
+                    && last.at + last.count == at =>
+            {
+                last.count += 1;
+                last.runs.push(client_id);
+            }
+            _ => {
+                let mut runs = RunsBuilder::default();
+                runs.push(client_id);
+                self.pieces.push(Piece { fate, client, at, count: 1, id, runs });
+            }
+        }
+    }
+}
+
+/// Whether a task that has ended so runs again; takes note of why.
+fn runs_again(slot: &mut Slot, code: u8, retries: u16, rerun: bool, attempts_limit: u16) -> bool {
+    if slot.unwanted || code == TaskStatus::Ok as u8 {
+        return false;
+    }
+    if code == TaskStatus::Cancelled as u8 {
+        // nobody has asked for that: its engine gave it up
+        return rerun && slot.losses() < attempts_limit;
+    }
+    let again = slot.failures < retries;
+    if again {
+        slot.failures += 1;
+    }
+    again
+}

@@ -1,0 +1,368 @@
+//! All allocations of the cluster: one submission or search at a time, one poll at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::allocations::{Allocation, Cancel, News, Stage, backoff};
+use super::engines::Host;
+use super::io::{ControllerConfig, Effect};
+use super::limits::{BACKOFF, BACKOFF_LIMIT, STOP_POLL};
+use crate::error::BackendError;
+use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
+use crate::scheduler::AllocationState;
+use crate::time::Timestamp;
+use crate::wire::{AllocationStatus, PilotInfo};
+use std::time::Duration;
+
+/// The answer to a poll.
+type States = BTreeMap<AllocationId, AllocationState>;
+
+/// All allocations.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) all: Vec<Allocation>,
+    tag: ClusterTag,
+    poll_every: Duration,
+    poll_due: Timestamp,
+    polling: bool,
+    poll_failures: u32,
+    /// How long a stop waits until it asks again.
+    stop_pause: Duration,
+    /// Which allocation a pilot serves, and the nodes on which it has not given up.
+    pilots: BTreeMap<LinkId, (Option<usize>, BTreeSet<String>)>,
+    /// Whether a submission was ever in doubt: then a stop searches for what nobody knows of.
+    sweep: Sweep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sweep {
+    NotNeeded,
+    Needed,
+    Asked(RequestId),
+    Done,
+}
+
+impl Site {
+    pub(super) fn new(config: &ControllerConfig) -> Self {
+        let requests = config.requests.iter().enumerate();
+        let all = requests.map(|(number, spec)| {
+            Allocation::new(RequestId(number as u64), spec.clone(), Stage::Due(Timestamp::default()))
+        });
+        Site {
+            all: all.collect(),
+            tag: config.tag.clone(),
+            poll_every: config.poll_every,
+            poll_due: Timestamp::default(),
+            polling: false,
+            poll_failures: 0,
+            stop_pause: Duration::from_millis(50),
+            pilots: BTreeMap::new(),
+            sweep: Sweep::NotNeeded,
+        }
+    }
+
+    /// Asks the scheduler for whatever is due.
+    pub(super) fn advance(
+        &mut self,
+        now: Timestamp,
+        stopping: bool,
+        effects: &mut Vec<Effect>,
+        news: &mut News,
+    ) {
+        let mut busy = self.is_busy();
+        for allocation in &mut self.all {
+            match allocation.stage {
+                Stage::Due(_) if stopping => allocation.stage = Stage::Over,
+                Stage::Due(at) if at <= now && !busy => {
+                    busy = true;
+                    allocation.stage = Stage::Submitting;
+                    let (request, spec) = (allocation.request, allocation.spec.clone());
+                    effects.push(Effect::Submit { request, spec });
+                }
+                Stage::FindDue(at) if (at <= now || stopping && allocation.tries_left()) && !busy => {
+                    busy = true;
+                    allocation.stage = Stage::Finding;
+                    effects.push(Effect::Find { request: allocation.request, tag: self.tag.clone() });
+                }
+                Stage::Reading(until) if until <= now || stopping => allocation.read("", news),
+                _ => {}
+            }
+            if let (Stage::Live, Cancel::Due(at), Some(id)) =
+                (allocation.stage, allocation.cancel, &allocation.id)
+                && at <= now
+            {
+                effects.push(Effect::Cancel { allocation: id.clone() });
+                allocation.cancel = Cancel::Asked;
+            }
+        }
+        if stopping && self.sweep == Sweep::Needed && self.all.iter().all(|one| one.stage == Stage::Over) {
+            let request = RequestId(self.all.len() as u64);
+            self.sweep = Sweep::Asked(request);
+            effects.push(Effect::Find { request, tag: self.tag.clone() });
+        }
+        if !self.polling && now >= self.poll_due {
+            let live: Vec<AllocationId> = self.live().filter_map(|one| one.id.clone()).collect();
+            if !live.is_empty() {
+                self.polling = true;
+                effects.push(Effect::Poll { allocations: live });
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        // one at a time, so that a search never finds what another submission is about to get
+        self.all.iter().any(|one| matches!(one.stage, Stage::Submitting | Stage::Finding))
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Allocation> {
+        self.all.iter().filter(|one| one.stage == Stage::Live)
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self, stopping: bool) -> Option<Timestamp> {
+        let busy = self.is_busy();
+        let stages = self.all.iter().filter_map(|one| match (one.stage, one.cancel) {
+            (Stage::Due(at) | Stage::FindDue(at), _) if !busy => {
+                Some(if stopping { self.poll_due.min(at) } else { at })
+            }
+            (Stage::Reading(until), _) => Some(until),
+            (Stage::Live, Cancel::Due(at)) => Some(at),
+            _ => None,
+        });
+        let poll = (!self.polling && self.live().next().is_some()).then_some(self.poll_due);
+        stages.chain(poll).min()
+    }
+
+    /// The answer to a submission.
+    pub(super) fn submitted(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        answer: Result<AllocationId, BackendError>,
+        stopping: bool,
+        news: &mut News,
+    ) {
+        let Some(one) = self.all.iter_mut().find(|one| one.request == request) else { return };
+        if one.stage != Stage::Submitting {
+            return;
+        }
+        match answer {
+            Ok(id) => {
+                one.accepted(now, id, stopping, news);
+                self.poll_due = now;
+            }
+            Err(error) => {
+                one.refused(now, &error, stopping, news);
+                if matches!(one.stage, Stage::FindDue(_)) {
+                    self.sweep = Sweep::Needed;
+                }
+            }
+        }
+    }
+
+    /// The answer to a search.
+    pub(super) fn found(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        answer: Result<Vec<AllocationId>, BackendError>,
+        stopping: bool,
+        news: &mut News,
+    ) {
+        let known: BTreeSet<AllocationId> = self.all.iter().filter_map(|one| one.id.clone()).collect();
+        let fresh = answer.map(|ids| ids.into_iter().filter(|id| !known.contains(id)).collect::<Vec<_>>());
+        if self.sweep == Sweep::Asked(request) {
+            self.sweep = Sweep::Done;
+            self.swept(now, fresh, news);
+            return;
+        }
+        let Some(one) = self.all.iter_mut().find(|one| one.request == request) else { return };
+        if one.stage != Stage::Finding {
+            return;
+        }
+        match fresh {
+            Ok(fresh) => match fresh.into_iter().next() {
+                Some(id) => {
+                    one.accepted(now, id, stopping, news);
+                    self.poll_due = now;
+                }
+                None => one.not_found(now, stopping, news),
+            },
+            Err(error) => one.search_failed(now, &error, news),
+        }
+    }
+
+    /// What nobody knew of is given back.
+    fn swept(&mut self, now: Timestamp, fresh: Result<Vec<AllocationId>, BackendError>, news: &mut News) {
+        let ids = match fresh {
+            Ok(ids) => ids,
+            Err(error) => {
+                news.problems.push(format!("{error}; look for `{}` in the site's queue", self.tag));
+                return;
+            }
+        };
+        let Some(spec) = self.all.first().map(|one| one.spec.clone()) else { return };
+        for id in ids {
+            let request = RequestId(self.all.len() as u64);
+            let mut one = Allocation::new(request, spec.clone(), Stage::Live);
+            one.accepted(now, id, true, news);
+            self.all.push(one);
+        }
+        self.poll_due = now;
+    }
+
+    /// The answer to a poll. `linked` tells whether engines of an allocation are there.
+    pub(super) fn polled(
+        &mut self,
+        now: Timestamp,
+        answer: Result<States, BackendError>,
+        linked: impl Fn(&AllocationId) -> bool,
+        stopping: bool,
+        news: &mut News,
+    ) {
+        self.polling = false;
+        let pause = if stopping {
+            self.stop_pause = (self.stop_pause * 2).min(STOP_POLL);
+            self.stop_pause
+        } else {
+            self.poll_every
+        };
+        match answer {
+            Ok(mut states) => {
+                self.poll_failures = 0;
+                self.poll_due = now + pause;
+                for one in self.all.iter_mut().filter(|one| one.stage == Stage::Live) {
+                    let Some(id) = one.id.clone() else { continue };
+                    one.told(now, states.remove(&id), linked(&id), stopping, news);
+                }
+            }
+            Err(error) => {
+                self.poll_failures += 1;
+                if self.poll_failures == 1 {
+                    news.problems.push(format!("{error}; asking again"));
+                }
+                let longer = backoff(self.poll_failures).max(pause);
+                self.poll_due = now + if stopping { pause } else { longer.min(BACKOFF_LIMIT) };
+            }
+        }
+    }
+
+    /// The answer to a cancellation.
+    pub(super) fn cancelled(
+        &mut self,
+        now: Timestamp,
+        id: &AllocationId,
+        answer: Result<(), BackendError>,
+        news: &mut News,
+    ) {
+        let Some(one) = self.all.iter_mut().find(|one| one.id.as_ref() == Some(id)) else { return };
+        if one.cancel != Cancel::Asked {
+            return;
+        }
+        match answer {
+            Ok(()) => {
+                one.cancel = Cancel::Delivered;
+                self.poll_due = self.poll_due.min(now);
+            }
+            Err(error) => {
+                one.cancel = Cancel::Due(now + BACKOFF);
+                news.problems.push(format!("{error}; trying again"));
+            }
+        }
+    }
+
+    /// The end of an allocation's output.
+    pub(super) fn output(&mut self, id: &AllocationId, text: &str, news: &mut News) {
+        let wanted =
+            |one: &&mut Allocation| one.id.as_ref() == Some(id) && matches!(one.stage, Stage::Reading(_));
+        if let Some(one) = self.all.iter_mut().find(wanted) {
+            one.read(text, news);
+        }
+    }
+
+    /// Gives back everything.
+    pub(super) fn stop(&mut self, now: Timestamp) {
+        for one in &mut self.all {
+            if one.stage == Stage::Live && one.cancel == Cancel::No {
+                one.cancel = Cancel::Due(now);
+            }
+        }
+        self.poll_due = now + self.stop_pause;
+    }
+
+    /// Whether nothing is left of any allocation.
+    pub(super) fn is_over(&self) -> bool {
+        let swept = matches!(self.sweep, Sweep::NotNeeded | Sweep::Done);
+        swept && self.all.iter().all(|one| one.stage == Stage::Over)
+    }
+
+    /// What may be left.
+    pub(super) fn unconfirmed(&self) -> Vec<String> {
+        self.all.iter().filter(|one| one.stage != Stage::Over).map(Allocation::name).collect()
+    }
+
+    /// Whether engines may still come.
+    pub(super) fn are_coming(&self) -> bool {
+        self.all.iter().any(Allocation::is_coming)
+    }
+
+    /// Why none comes, as far as allocations are to blame.
+    pub(super) fn why_none_comes(&self) -> Option<String> {
+        self.all.iter().rev().find_map(|one| one.problem.clone())
+    }
+
+    /// The place of an allocation; a peer that does not know its own belongs to the only one.
+    fn place(&self, id: Option<&AllocationId>) -> Option<usize> {
+        match id {
+            Some(id) => self.all.iter().position(|one| one.id.as_ref() == Some(id)),
+            None => (self.all.len() == 1).then_some(0),
+        }
+    }
+
+    /// Engines have registered.
+    pub(super) fn engines_came(&mut self, id: Option<&AllocationId>) {
+        if let Some(place) = self.place(id) {
+            self.all[place].seen = true;
+            self.all[place].given_up = false;
+        }
+    }
+
+    /// A pilot has come.
+    pub(super) fn pilot_came(&mut self, link: LinkId, info: PilotInfo) {
+        let place = self.place(info.allocation.as_ref());
+        self.pilots.insert(link, (place, info.nodes.into_iter().collect()));
+    }
+
+    /// A pilot starts no more engine hosts on a node.
+    pub(super) fn node_given_up(&mut self, link: LinkId, node: &str) {
+        let Some((place, nodes)) = self.pilots.get_mut(&link) else { return };
+        nodes.remove(node);
+        if nodes.is_empty()
+            && let Some(one) = place.and_then(|place| self.all.get_mut(place))
+        {
+            one.given_up = true;
+        }
+    }
+
+    /// A pilot is gone; its allocation may be about to end.
+    pub(super) fn pilot_left(&mut self, now: Timestamp, link: LinkId) {
+        if self.pilots.remove(&link).is_some() {
+            self.poll_due = self.poll_due.min(now + STOP_POLL);
+        }
+    }
+
+    /// What the status shows.
+    pub(super) fn status(&self, hosts: &BTreeMap<LinkId, Host>) -> Vec<AllocationStatus> {
+        let status = self.all.iter().enumerate().map(|(place, one)| AllocationStatus {
+            id: one.id.clone(),
+            nodes: one.spec.nodes,
+            state: one.state.clone(),
+            engines: hosts
+                .values()
+                .filter(|host| self.place(host.allocation.as_ref()) == Some(place))
+                .map(|host| host.engines.len() as u32)
+                .sum(),
+            problem: one.problem.clone(),
+        });
+        status.collect()
+    }
+}

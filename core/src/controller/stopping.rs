@@ -1,0 +1,128 @@
+//! The scheduler's answers, and the end of the cluster.
+
+use super::Controller;
+use super::allocations::News;
+use super::io::{Effect, Input};
+use super::limits::{EPHEMERAL_WAIT, LEAVE_WAIT, STOP_WAIT};
+use super::peers::Part;
+use crate::time::Timestamp;
+use crate::wire::Message;
+
+/// A stop that is under way.
+#[derive(Debug)]
+pub(super) struct Stop {
+    reason: String,
+    /// Until when the site is waited for.
+    until: Timestamp,
+    /// Since when all allocations have ended, and only engine hosts may be left.
+    over_since: Option<Timestamp>,
+}
+
+impl Controller {
+    /// Takes an answer of the scheduler.
+    pub(super) fn answered(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        let (now, stopping, mut news) = (self.now, self.stop.is_some(), News::default());
+        match input {
+            Input::Submitted { request, answer } => {
+                self.allocations.submitted(now, request, answer, stopping, &mut news)
+            }
+            Input::Found { request, answer } => {
+                self.allocations.found(now, request, answer, stopping, &mut news)
+            }
+            Input::Polled { answer } => {
+                let hosts = &self.hosts;
+                let linked = |id: &_| {
+                    hosts
+                        .values()
+                        .any(|host| host.allocation.as_ref().is_none_or(|allocation| allocation == id))
+                };
+                self.allocations.polled(now, answer, linked, stopping, &mut news);
+            }
+            Input::Cancelled { allocation, answer } => {
+                self.allocations.cancelled(now, &allocation, answer, &mut news)
+            }
+            Input::Output { allocation, text } => self.allocations.output(&allocation, &text, &mut news),
+            _ => {}
+        }
+        self.publish(news, effects);
+    }
+
+    fn publish(&mut self, news: News, effects: &mut Vec<Effect>) {
+        self.board.version += news.changed as u64;
+        for text in &news.problems {
+            self.problem(text, effects);
+        }
+        effects.extend(news.read.into_iter().map(|allocation| Effect::ReadOutput { allocation }));
+    }
+
+    /// Asks the scheduler for what is due.
+    pub(super) fn advance_allocations(&mut self, effects: &mut Vec<Effect>) {
+        let mut news = News::default();
+        self.allocations.advance(self.now, self.stop.is_some(), effects, &mut news);
+        self.publish(news, effects);
+    }
+
+    /// When tasks or the cluster have waited long enough.
+    pub(super) fn waits_deadline(&self) -> Option<Timestamp> {
+        let ephemeral = self.ephemeral_until();
+        [self.unplaceable_deadline(), ephemeral].into_iter().flatten().min()
+    }
+
+    fn ephemeral_until(&self) -> Option<Timestamp> {
+        let waits = self.config.ephemeral && !self.served && self.stop.is_none();
+        waits.then(|| self.started.unwrap_or_default() + EPHEMERAL_WAIT)
+    }
+
+    /// When the stop goes on by itself.
+    pub(super) fn stop_deadline(&self) -> Option<Timestamp> {
+        let stop = self.stop.as_ref()?;
+        Some(stop.over_since.map_or(stop.until, |since| since + LEAVE_WAIT))
+    }
+
+    /// Begins to end the cluster: nothing new is dispatched, engine hosts and pilots leave, allocations are given back.
+    pub(super) fn begin_stop(&mut self, reason: &str, effects: &mut Vec<Effect>) {
+        if self.stop.is_some() {
+            return;
+        }
+        let until = self.now + STOP_WAIT;
+        self.stop = Some(Stop { reason: reason.to_owned(), until, over_since: None });
+        self.board.version += 1;
+        effects.push(Effect::Log { text: format!("the cluster stops: {reason}") });
+        for link in self.peers.links(|part| part != Part::Client) {
+            effects.push(Effect::Send { link, message: Message::Stop });
+        }
+        self.allocations.stop(self.now);
+    }
+
+    /// Leaves once everything has ended, or was waited for long enough.
+    pub(super) fn advance_stop(&mut self, effects: &mut Vec<Effect>) {
+        if self.ephemeral_until().is_some_and(|until| self.now >= until) {
+            self.begin_stop("no client came", effects);
+            self.advance_allocations(effects);
+        }
+        let Some(stop) = &mut self.stop else { return };
+        if self.allocations.is_over() {
+            stop.over_since.get_or_insert(self.now);
+        }
+        let given_up = self.now >= stop.until && stop.over_since.is_none();
+        let over = stop.over_since.is_some_and(|since| {
+            self.now >= since + LEAVE_WAIT || self.peers.links(|part| part != Part::Client).is_empty()
+        });
+        if !given_up && !over {
+            return;
+        }
+        let mut reason = format!("the cluster was stopped: {}", stop.reason);
+        if given_up {
+            let left = self.allocations.unconfirmed().join(", ");
+            reason = format!("{reason}; the site has not confirmed the end of {left}: look for it there");
+        }
+        for link in self.peers.links(|_| true) {
+            let goodbye = Message::Goodbye { reason: reason.clone() };
+            effects.push(Effect::Send { link, message: goodbye });
+            effects.push(Effect::Close { link, reason: reason.clone() });
+            self.peers.remove(link);
+        }
+        effects.push(Effect::Exit { reason });
+        self.exited = true;
+    }
+}

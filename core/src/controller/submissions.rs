@@ -1,0 +1,164 @@
+//! What clients say: functions, tasks, windows, questions.
+
+use std::sync::Arc;
+
+use super::Controller;
+use super::batch::Origin;
+use super::io::Effect;
+use super::limits::{BATCH_TASKS_LIMIT, FUNCTIONS_LIMIT, FUNCTIONS_LIMIT_BYTES};
+use super::ready::{Fate, Range};
+use crate::id::{EngineId, FunctionHash, LinkId, TaskId};
+use crate::task::{Function, TaskOptions};
+use crate::wire::{BULK, Batch, BatchCutter, INLINE_LIMIT_BYTES, Message, Transfer};
+
+impl Controller {
+    /// Takes a client's message.
+    pub(super) fn client_says(
+        &mut self,
+        link: LinkId,
+        message: Message,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.output_bytes = 0;
+        }
+        match message {
+            Message::Define(function) => self.define(link, function),
+            Message::Submit { base, function, options, batch } => {
+                self.submit(link, base, function, options, batch, effects)
+            }
+            Message::Cancel(runs) => {
+                self.cancel(link, &runs, effects);
+                Ok(())
+            }
+            Message::Window { bytes } => {
+                if let Some(client) = self.clients.get_mut(&link) {
+                    client.outbox.widen(bytes);
+                }
+                self.flush(link, effects);
+                Ok(())
+            }
+            Message::Ask { question, after } => self.ask(link, question, after, effects),
+            Message::Stop => {
+                self.begin_stop("a client stopped it", effects);
+                Ok(())
+            }
+            Message::Grant { transfer: Transfer::Result(task), upto } => {
+                self.grant_result(link, task, upto, effects);
+                Ok(())
+            }
+            Message::Chunk { transfer: Transfer::Argument(task), offset, data } => {
+                self.pass_argument(link, task, offset, data, effects);
+                Ok(())
+            }
+            other => Err(format!("{} is not for a client to say", other.name())),
+        }
+    }
+
+    fn define(&mut self, link: LinkId, function: Function) -> Result<(), String> {
+        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
+        let bytes = function.body.len() as u64;
+        let key = self.functions.define(function);
+        if !client.functions.insert(key) {
+            self.functions.release(key);
+            return Ok(());
+        }
+        client.function_bytes += bytes;
+        if client.function_bytes > FUNCTIONS_LIMIT_BYTES || client.functions.len() > FUNCTIONS_LIMIT {
+            return Err(format!(
+                "more than {FUNCTIONS_LIMIT} functions, or {FUNCTIONS_LIMIT_BYTES} bytes of them; pass large data as arguments"
+            ));
+        }
+        Ok(())
+    }
+
+    fn submit(
+        &mut self,
+        link: LinkId,
+        base: TaskId,
+        function: FunctionHash,
+        mut options: TaskOptions,
+        batch: Batch,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        check_batch(&batch)?;
+        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
+        let count = batch.lengths.len() as u64;
+        let end = base.0.checked_add(count).ok_or("submitted ids pass the last one")?;
+        if base.0 < client.next {
+            return Err(format!("task {base} was submitted before"));
+        }
+        if !client.window.receive(batch.cost()) {
+            return Err("more was submitted than the window allows".to_owned());
+        }
+        let key = self.functions.key(&function).filter(|key| client.functions.contains(key));
+        let key = key.ok_or_else(|| format!("function {function:?} was not defined"))?;
+        client.next = end;
+        let targets = options.targets.take().map(|mut targets| {
+            targets.sort_unstable();
+            targets.dedup();
+            Arc::<[EngineId]>::from(targets)
+        });
+        let options = Arc::new(options);
+        let (mut rest, mut base) = (BatchCutter::new(batch), base.0);
+        while rest.remaining() > 0 {
+            let part = rest.take(BATCH_TASKS_LIMIT);
+            let count = part.lengths.len() as u32;
+            let origin =
+                Origin { client: link, function: key, options: options.clone(), targets: targets.clone() };
+            let first = self.tasks.add(origin, base, part);
+            if let (Some(client), Some(batch)) = (self.clients.get_mut(&link), self.tasks.batch(first)) {
+                client.batches.insert(base, first);
+                client.kept += batch.footprint();
+            }
+            self.enqueue(Range { first, from: 0, to: count }, false);
+            base += count as u64;
+        }
+        if let Some(targets) = targets {
+            self.give_up_targets(link, &targets, effects);
+        }
+        Ok(())
+    }
+
+    /// Queues tasks that had left the queue.
+    pub(super) fn queue(&mut self, range: Range, front: bool) {
+        self.tasks.queued += range.len();
+        self.enqueue(range, front);
+    }
+
+    fn enqueue(&mut self, range: Range, front: bool) {
+        let Some(batch) = self.tasks.batch(range.first) else { return };
+        let (lane, fate) = self.ready.push(batch.origin.client, &batch.origin.targets, range, front);
+        match fate {
+            Fate::New(targets) => self.engines.target(&targets, lane, true),
+            // an engine that has room was looked at in vain before
+            _ if batch.origin.targets.is_some() => {
+                if let Some(targets) = &batch.origin.targets {
+                    targets.iter().for_each(|id| self.engines.keep_hot(*id));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a batch is what its columns say; a link's decoder has looked at most of it.
+fn check_batch(batch: &Batch) -> Result<(), String> {
+    let mut announced = batch.bulk.iter();
+    let mut inline = 0u64;
+    for (index, length) in batch.lengths.iter().enumerate() {
+        if length == BULK {
+            if announced.next().is_none_or(|bulk| bulk.index as usize != index) {
+                return Err("a long argument is not announced".to_owned());
+            }
+        } else if length as usize > INLINE_LIMIT_BYTES {
+            return Err(format!("an argument of {length} bytes came in a batch; it must be announced"));
+        } else {
+            inline += length as u64;
+        }
+    }
+    if inline != batch.payload.len() as u64 || announced.next().is_some() {
+        return Err("lengths do not add up to the arguments".to_owned());
+    }
+    Ok(())
+}
