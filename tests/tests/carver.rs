@@ -1,0 +1,160 @@
+//! The story of the README, on a real Slurm behind Torque's commands: start, status, map, stop. And that no secret shows
+//! on the way.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rpar_tests::binary::Home;
+use rpar_tests::services::{self, Slurm};
+
+/// A user with a home, at a site.
+struct User {
+    home: Home,
+    slurm: Slurm,
+}
+
+impl User {
+    fn new() -> User {
+        User { home: Home::new(), slurm: services::slurm() }
+    }
+
+    fn rpar(&self, words: &[&str]) -> Output {
+        let mut command = self.home.command();
+        command.args(["--profile", "carver"]).args(words).envs(&self.slurm.environment);
+        command.output().expect("rpar starts")
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.rpar(words);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rpar {words:?} ended with {}: {stderr}", output.status);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What the site shows to everybody.
+    fn site(&self, program: &str, words: &[&str]) -> String {
+        let output = Command::new(program).args(words).envs(&self.slurm.environment).output().expect("it starts");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    fn directory(&self) -> std::path::PathBuf {
+        self.home.state().join("carver/default")
+    }
+
+    /// The names of this cluster's jobs that have not ended, as Slurm tells them.
+    fn jobs(&self, name: &str) -> Vec<String> {
+        let jobs = self.site("squeue", &["-h", "-o", "%j %T"]);
+        jobs.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn two_nodes_of_eight_engines() {
+    let user = User::new();
+
+    let script = user.ok(&["start", "--nodes", "2", "--ppn", "8", "--dry-run"]);
+    for line in ["qsub", "#PBS -l nodes=2:ppn=8", "#PBS -l walltime=00:30:00", "#PBS -q regular"] {
+        assert!(script.contains(line), "{line} is not in {script}");
+    }
+    assert!(!user.directory().exists(), "a dry run leaves nothing");
+
+    user.ok(&["start", "--nodes", "2", "--ppn", "8"]);
+    let status: serde_json::Value = serde_json::from_str(&user.ok(&["status", "--json"])).expect("json");
+    let text = status.to_string();
+    assert_eq!(text.matches("\"node\":\"node").count(), 16, "sixteen engines, each with its node: {text}");
+    let name = find_name(&script);
+    assert_eq!(user.jobs(&name).len(), 1, "one job, named {name}");
+
+    assert_eq!(user.ok(&["map", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
+    let nodes = user.ok(&["map", "sleep 0.2; echo $RPAR_NODE {}", ":::", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    let mut used: Vec<&str> = nodes.lines().filter_map(|line| line.split(' ').next()).collect();
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used.len(), 2, "nine tasks at once need both nodes: {nodes}");
+
+    no_secret_shows(&user);
+
+    user.ok(&["stop"]);
+    assert_eq!(user.jobs(&name), Vec::<String>::new(), "nothing is left in the queue");
+    assert!(!user.directory().exists(), "no file is left");
+    assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
+}
+
+fn find_name(script: &str) -> String {
+    let line = script.lines().find_map(|line| line.strip_prefix("#PBS -N ")).expect("the script names the job");
+    line.trim().to_owned()
+}
+
+/// Looks for the cluster's secrets wherever other users, or a careless copy, could find them.
+fn no_secret_shows(user: &User) {
+    let directory = user.directory();
+    let secrets: Vec<String> = ["client.toml", "engine.toml"]
+        .iter()
+        .map(|file| fs::read_to_string(directory.join(file)).expect("a connection file"))
+        .filter_map(|text| text.lines().find_map(|line| line.strip_prefix("secret = ").map(str::to_owned)))
+        .map(|quoted| quoted.trim_matches(['"', '\'']).to_owned())
+        .collect();
+    assert_eq!(secrets.len(), 2);
+    assert_ne!(secrets[0], secrets[1], "each role has its own");
+
+    let mut seen = 0;
+    let mut look = |place: String, content: &[u8]| {
+        seen += 1;
+        let content = String::from_utf8_lossy(content);
+        for secret in &secrets {
+            assert!(!content.contains(secret.as_str()), "a secret shows in {place}");
+        }
+    };
+    for process in fs::read_dir("/proc").expect("/proc").flatten() {
+        for file in ["cmdline", "environ"] {
+            let path = process.path().join(file);
+            look(path.display().to_string(), &fs::read(&path).unwrap_or_default());
+        }
+    }
+    for file in walk(&directory) {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name != "client.toml" && name != "engine.toml" {
+            look(file.display().to_string(), &fs::read(&file).unwrap_or_default());
+        }
+    }
+    look("qstat -f".into(), user.site("qstat", &["-f"]).as_bytes());
+    look("scontrol show job".into(), user.site("scontrol", &["show", "job", "--details"]).as_bytes());
+    for words in [&["status"][..], &["logs"], &["list"], &["profile", "show", "carver"]] {
+        look(format!("rpar {words:?}"), user.ok(words).as_bytes());
+    }
+    assert!(seen > 30, "only {seen} places were looked at");
+}
+
+fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+#[test]
+fn no_qsub_on_the_path() {
+    let home = Home::new();
+    let output = home.command().args(["--profile", "carver", "start"]).env("PATH", home.work()).output().expect("starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(stderr.contains("qsub") && stderr.contains("PATH") && stderr.contains("hint:"), "{stderr}");
+    assert!(!home.state().join("carver/default").exists(), "a failed start leaves nothing");
+    assert_eq!(home.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_refused_request() {
+    let user = User::new();
+    user.home.profile("lost", "extends = \"carver\"\n[params.queue]\nchoices = [\"nosuch\"]\ndefault = \"nosuch\"\n");
+    let mut command = user.home.command();
+    command.args(["--profile", "lost", "start"]).envs(&user.slurm.environment);
+    let output = command.output().expect("rpar starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(stderr.contains("nvalid partition") && stderr.contains("hint:"), "the site's own words: {stderr}");
+    assert!(!user.home.state().join("lost/default").exists(), "a failed start leaves nothing");
+}
