@@ -163,7 +163,7 @@ impl ProfileError {
         path.extend(error.path);
         path.retain(|part| !part.is_empty());
         let child = |name: &str| path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
-        let place = |key: &str| origins.of(key).map_or_else(|| "the profile".to_owned(), ToString::to_string);
+        let place = |key: &str| origins.place(key);
         let key = path.join(".");
         match error.kind {
             Kind::UnknownField(field, known) => {

@@ -88,13 +88,14 @@ pub(crate) fn merge(
     for section in ["scheduler", "launcher", "transport"] {
         forget_other_kinds(&mut layers, section);
     }
+    forget_other_templates(&mut layers)?;
     let mut figment = Figment::new();
     for (index, layer) in layers.iter().enumerate() {
         figment = figment.merge(Provided { index, table: &layer.table });
     }
     let failed = |error| ProfileError::from_figment(error, "", &Origins::default());
     let data = figment.data().map_err(failed)?;
-    let mut origins = Origins::default();
+    let mut origins = Origins::new(name);
     for dict in data.values() {
         record(&figment, &layers, dict, "", &mut origins);
     }
@@ -157,6 +158,25 @@ fn forget_other_kinds(layers: &mut [Layer], section: &str) {
     }
 }
 
+/// A job script of a higher layer replaces that of a lower one, whether it is in the profile or in a file.
+fn forget_other_templates(layers: &mut [Layer]) -> Result<(), ProfileError> {
+    const KEYS: [&str; 2] = ["template", "template_file"];
+    let has = |layer: &Layer| {
+        KEYS.map(|key| layer.section("scheduler").is_some_and(|table| table.contains_key(key)))
+    };
+    if let Some(layer) = layers.iter().find(|layer| has(layer) == [true; 2]) {
+        let [key, other] = KEYS.map(|key| format!("scheduler.{key}"));
+        return Err(ProfileError::Twice { place: layer.place(&other).to_string(), key, other });
+    }
+    let highest = layers.iter().rposition(|layer| has(layer) != [false; 2]).unwrap_or(0);
+    for layer in &mut layers[..highest] {
+        if let Some(Value::Table(table)) = layer.table.get_mut("scheduler") {
+            table.retain(|key, _| !KEYS.contains(&key));
+        }
+    }
+    Ok(())
+}
+
 fn params(
     profile: &str,
     table: &Table,
@@ -186,19 +206,18 @@ fn param(
     known: &[&str],
 ) -> Result<Param, ProfileError> {
     let path = format!("params.{name}");
-    let place = |key: &str| origins.of(key).map_or_else(|| "the profile".to_owned(), ToString::to_string);
     if !table.contains_key("type") {
         let first = table.keys().next().map_or_else(|| path.clone(), |key| format!("{path}.{key}"));
         let others = known.iter().copied().filter(|other| other != &name);
         let suggestion = suggestion(name, "parameters", others);
         let suggestion = format!("{suggestion}; a new parameter needs a `type`");
-        return Err(ProfileError::UnknownKey { place: place(&first), key: path, suggestion });
+        return Err(ProfileError::UnknownKey { place: origins.place(&first), key: path, suggestion });
     }
     let mut table = table.clone();
     if let Some(default) = table.get("default").filter(|default| is_template(default)) {
         let key = format!("{path}.default");
         let rendered = render::value(default, facts).map_err(|reason| ProfileError::Template {
-            place: place(&key),
+            place: origins.place(&key),
             key: origins.spelled(&key).to_owned(),
             reason,
         })?;
@@ -208,12 +227,17 @@ fn param(
         };
     }
     let spec: ParamSpec = section::parse(&table, &path, origins)?;
-    check_standard(name, &spec, &place(&format!("{path}.type")))?;
+    check_standard(name, &spec, &origins.place(&format!("{path}.type")))?;
     Param::new(name, &spec).map_err(|error| {
-        let key = format!("{path}.{}", error.key.unwrap_or("default"));
+        let wrong = error.key.unwrap_or("default");
+        let key = format!("{path}.{wrong}");
+        if !table.contains_key(wrong) {
+            let place = origins.place(&format!("{path}.type"));
+            return ProfileError::Missing { place, key, expected: error.expected };
+        }
         let spelled = origins.spelled(&key).to_owned();
         let value = format!("`{}`", error.value);
-        ProfileError::Value { place: place(&key), key: spelled, value, expected: error.expected }
+        ProfileError::Value { place: origins.place(&key), key: spelled, value, expected: error.expected }
     })
 }
 

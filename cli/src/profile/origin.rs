@@ -60,16 +60,22 @@ impl fmt::Display for Origin {
 /// The origin of every value of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
+    profile: String,
     by_key: BTreeMap<String, Origin>,
     /// What a key was called where it was set, if it was set under another name.
     spelled: BTreeMap<String, String>,
 }
 
 impl Origins {
+    /// Origins of a profile's values.
+    pub(crate) fn new(profile: &str) -> Self {
+        Origins { profile: profile.to_owned(), ..Origins::default() }
+    }
+
     /// Origins of values that all stand in one file.
     pub(crate) fn whole_file(path: PathBuf) -> Self {
         let origin = Origin::File { path, line: None };
-        Origins { by_key: BTreeMap::from([(String::new(), origin)]), spelled: BTreeMap::new() }
+        Origins { by_key: BTreeMap::from([(String::new(), origin)]), ..Origins::default() }
     }
 
     pub(crate) fn set(&mut self, key: &str, origin: Origin, spelled: Option<&String>) {
@@ -92,6 +98,11 @@ impl Origins {
                 None => key = "",
             }
         }
+    }
+
+    /// Where a key is, for messages; the profile as a whole if it is nowhere.
+    pub(crate) fn place(&self, key: &str) -> String {
+        self.of(key).map_or_else(|| format!("profile {}", self.profile), ToString::to_string)
     }
 
     /// What the key was called where it was set: a constant `engines.nodes` is the default of `params.nodes`.

@@ -22,7 +22,13 @@ pub(crate) fn value(value: &Value, variables: &Variables) -> Result<Option<Value
             None => text_template(text, variables).map(|text| Some(Value::String(text))),
         },
         Value::Array(items) => {
-            let rendered = items.iter().filter_map(|item| self::value(item, variables).transpose());
+            // an item may be there only sometimes: "{% if exclusive %}-n{% endif %}"
+            let vanished =
+                |item: &Value, rendered: &Value| item.as_str() != Some("") && rendered.as_str() == Some("");
+            let rendered = items.iter().filter_map(|item| {
+                let rendered = self::value(item, variables).transpose()?;
+                (!rendered.as_ref().is_ok_and(|rendered| vanished(item, rendered))).then_some(rendered)
+            });
             rendered.collect::<Result<Vec<Value>, String>>().map(|items| Some(Value::Array(items)))
         }
         Value::Table(table) => {

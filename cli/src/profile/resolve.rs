@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use rpar_core::profile::{Param, ParamValue, Scalar};
+use rpar_core::profile::{
+    ControllerSection, EnginesSection, Param, ParamValue, PythonSection, RequestSection, Scalar,
+    StorageSection, duration,
+};
 use rpar_core::transport::Endpoint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,7 +50,7 @@ impl Profile {
         let none = BTreeMap::new();
         let mut resolving = Resolving::new(self, &none)?;
         resolving.settle_standard(None)?;
-        let storage = resolving.section::<rpar_core::profile::StorageSection>("storage", Table::new())?;
+        let storage = resolving.section::<StorageSection>("storage", Table::new())?;
         Ok(storage.dir.map(|dir| self.surroundings.expand(&dir).display().to_string()))
     }
 }
@@ -152,27 +155,23 @@ impl<'a> Resolving<'a> {
         let (nodes, ppn) = (self.count("nodes"), self.count("ppn"));
         let total = total.unwrap_or_else(|| nodes.saturating_mul(ppn));
         let total = Value::Integer(total.into());
-        let mut engines: rpar_core::profile::EnginesSection =
+        let mut engines: EnginesSection =
             self.section("engines", Table::from_iter([("total".to_owned(), total)]))?;
         engines.program = engines.program.map(|program| self.absolute(program)).transpose()?;
-        let controller: rpar_core::profile::ControllerSection = self.section("controller", Table::new())?;
-        if controller.lost_after < 2 * controller.heartbeat {
-            let expected = "at least twice `controller.heartbeat`".to_owned();
-            return Err(self.wrong("controller.lost_after", controller.lost_after, expected));
-        }
-        let mut python: rpar_core::profile::PythonSection = self.section("python", Table::new())?;
+        let controller: ControllerSection = self.section("controller", Table::new())?;
+        self.check_heartbeat(&controller)?;
+        let mut python: PythonSection = self.section("python", Table::new())?;
         let found = || python::find(&self.profile.surroundings).map(|path| path.display().to_string());
         python.executable = python.executable.or_else(found);
-        let mut storage: rpar_core::profile::StorageSection = self.section("storage", Table::new())?;
+        let mut storage: StorageSection = self.section("storage", Table::new())?;
         let expand = |dir: String| self.profile.surroundings.expand(&dir).display().to_string();
         storage.dir = storage.dir.map(expand);
         let template = self.template()?;
         let mut scheduler = self.rendered("scheduler")?;
         let mut request = take_common(&mut scheduler);
         request.extend(template.map(|text| ("template".to_owned(), Value::String(text))));
-        let request: rpar_core::profile::RequestSection =
-            section::parse(&request, "scheduler", &self.origins)?;
-        check_job_name(&request.name, &self.place("scheduler.name"))?;
+        let request: RequestSection = section::parse(&request, "scheduler", &self.origins)?;
+        self.check_job_name(&request.name)?;
         let mut transport = self.rendered("transport")?;
         let listen = self.listen(take_common(&mut transport), &transport)?;
         Ok(Resolved {
@@ -189,6 +188,21 @@ impl<'a> Resolving<'a> {
             storage,
             origins: std::mem::take(&mut self.origins),
         })
+    }
+
+    fn check_heartbeat(&self, controller: &ControllerSection) -> Result<(), ProfileError> {
+        let (heartbeat, lost_after) = (controller.heartbeat, controller.lost_after);
+        if lost_after >= 2 * heartbeat {
+            return Ok(());
+        }
+        // blame what somebody has set
+        let (blamed, value, expected, other) = match self.origins.of("controller.lost_after") {
+            Some(Origin::BuiltIn) => {
+                ("controller.heartbeat", heartbeat, "at most half of `controller.lost_after`", lost_after)
+            }
+            _ => ("controller.lost_after", lost_after, "at least twice `controller.heartbeat`", heartbeat),
+        };
+        Err(self.wrong(blamed, value, format!("{expected}, which is {}", duration::display(other))))
     }
 
     /// A section of rpar's own, rendered and strictly parsed, with `more` in it.
@@ -224,13 +238,10 @@ impl<'a> Resolving<'a> {
                 value.as_str().map(str::to_owned).ok_or_else(|| self.wrong(&key, value, "a text".to_owned()))
             })
         };
+        // merging has left one of the two
         let (inline, file) = (text("template").transpose()?, text("template_file").transpose()?);
         let (key, template) = match (inline, file) {
-            (Some(_), Some(_)) => {
-                let (key, other) = ("scheduler.template".to_owned(), "scheduler.template_file".to_owned());
-                return Err(ProfileError::Twice { place: self.place(&key), key, other });
-            }
-            (Some(inline), None) => ("scheduler.template", inline),
+            (Some(inline), _) => ("scheduler.template", inline),
             (None, Some(file)) => ("scheduler.template_file", self.read_template(&file)?),
             (None, None) => return Ok(None),
         };
@@ -278,6 +289,20 @@ impl<'a> Resolving<'a> {
         Ok(vec![Endpoint(format!("{kind}://0.0.0.0:0"))])
     }
 
+    /// A cluster's tag is this name, `-` and 8 digits, and Torque takes 15 characters beginning with a letter.
+    fn check_job_name(&self, name: &str) -> Result<(), ProfileError> {
+        let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic());
+        if first && name.len() <= 6 && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(());
+        }
+        let key = match self.origins.of("scheduler.name") {
+            Some(Origin::BuiltIn) => "params.name.default",
+            _ => "scheduler.name",
+        };
+        let expected = "1 to 6 letters and digits, beginning with a letter".to_owned();
+        Err(self.wrong(key, name.to_owned(), expected))
+    }
+
     fn absolute(&self, program: String) -> Result<String, ProfileError> {
         if program.starts_with('/') {
             return Ok(program);
@@ -294,11 +319,12 @@ impl<'a> Resolving<'a> {
     }
 
     fn wrong(&self, key: &str, value: impl Shown, expected: String) -> ProfileError {
-        ProfileError::Value { place: self.place(key), key: key.to_owned(), value: value.shown(), expected }
+        let spelled = self.origins.spelled(key).to_owned();
+        ProfileError::Value { place: self.place(key), key: spelled, value: value.shown(), expected }
     }
 
     fn place(&self, key: &str) -> String {
-        self.origins.of(key).map_or_else(|| format!("profile {}", self.profile.name), ToString::to_string)
+        self.origins.place(key)
     }
 
     fn param(&self, name: &str) -> Option<&'a Param> {
@@ -339,20 +365,6 @@ fn accept(param: &Param, value: &Scalar, place: &str, key: &str) -> Result<Param
     })
 }
 
-/// A cluster's tag is this name, `-` and 8 digits, and Torque takes 15 characters beginning with a letter.
-fn check_job_name(name: &str, place: &str) -> Result<(), ProfileError> {
-    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic());
-    if first && name.len() <= 6 && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Ok(());
-    }
-    Err(ProfileError::Value {
-        place: place.to_owned(),
-        key: "scheduler.name".to_owned(),
-        value: format!("`{name}`"),
-        expected: "1 to 6 letters and digits, beginning with a letter".to_owned(),
-    })
-}
-
 /// How a wrong value is shown.
 trait Shown {
     fn shown(&self) -> String;
@@ -378,6 +390,6 @@ impl Shown for &Value {
 
 impl Shown for std::time::Duration {
     fn shown(&self) -> String {
-        format!("`{}`", rpar_core::profile::duration::display(*self))
+        format!("`{}`", duration::display(*self))
     }
 }

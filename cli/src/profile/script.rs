@@ -63,9 +63,8 @@ impl Resolved {
         ];
         variables.extend(words.map(|(name, word)| (name.to_owned(), Some(Scalar::Text(word)))));
         let key = "scheduler.template".to_owned();
-        let from = self.origins.of(&key);
         render::text_template(template, &variables).map_err(|reason| ProfileError::Template {
-            place: from.map_or_else(|| format!("profile {}", self.profile), ToString::to_string),
+            place: self.origins.place(&key),
             key,
             reason,
         })

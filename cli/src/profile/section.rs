@@ -23,7 +23,7 @@ impl Section {
     pub(crate) fn new(name: &'static str, table: &Table, origins: &Origins) -> Result<Self, ProfileError> {
         let mut options = table.clone();
         let key = format!("{name}.kind");
-        let place = || origins.of(&key).map_or_else(|| "the profile".to_owned(), ToString::to_string);
+        let place = || origins.place(&key);
         let expected = format!("the name of a {name}");
         match options.remove("kind") {
             Some(Value::String(kind)) => Ok(Section { name, kind, options, origins: origins.clone() }),
@@ -54,8 +54,7 @@ impl Section {
 
     /// Where the `kind` was set, for messages.
     pub(crate) fn place(&self) -> String {
-        let key = format!("{}.kind", self.name);
-        self.origins.of(&key).map_or_else(|| "the profile".to_owned(), ToString::to_string)
+        self.origins.place(&format!("{}.kind", self.name))
     }
 }
 

@@ -49,7 +49,7 @@ impl ParamType {
         match self {
             ParamType::Int => "a whole number",
             ParamType::Float => "a number",
-            ParamType::String => "a text",
+            ParamType::String => "a text of one line",
             ParamType::Bool => "true or false",
             ParamType::Choice => "one of the choices",
             ParamType::Duration => duration::FORMS,
@@ -241,7 +241,12 @@ impl Param {
 
 impl ParamError {
     fn new(value: impl fmt::Display, expected: impl Into<String>) -> Self {
-        ParamError { key: None, value: value.to_string(), expected: expected.into() }
+        let shown = |letter: char| match letter.is_control() {
+            true => letter.escape_default().to_string(),
+            false => letter.to_string(),
+        };
+        let value = value.to_string().chars().map(shown).collect();
+        ParamError { key: None, value, expected: expected.into() }
     }
 
     fn at(self, key: &'static str) -> Self {
