@@ -3,9 +3,11 @@
 
 pub mod client;
 pub mod clock;
+mod command;
 pub mod controller;
 pub mod engine;
 pub mod files;
 pub mod link;
 pub mod native;
 pub mod pilot;
+mod python;

@@ -1,13 +1,22 @@
 //! Rust functions that are compiled into the engine's program.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use rpar_core::task::Failure;
+use rpar_core::task::{Failure, Function, FunctionKind, TaskStatus};
+
+use crate::engine::{Executor, Feed, Task};
+use crate::link::BUILD;
 
 type NativeFunction = dyn Fn(&Bytes) -> Result<Bytes, Failure> + Send + Sync;
+
+/// What a name stands for, or why for nothing.
+type Found = Result<Arc<NativeFunction>, Failure>;
 
 /// The Rust functions that an engine host can run, by name.
 #[derive(Clone, Default)]
@@ -29,10 +38,195 @@ impl NativeFunctions {
     ) {
         self.functions.insert(name.to_owned(), Arc::new(function));
     }
+
+    fn find(&self, name: &[u8]) -> Found {
+        let name = String::from_utf8_lossy(name);
+        self.functions.get(name.as_ref()).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let program = std::env::current_exe().unwrap_or_default();
+            Failure::new(format!(
+                "the engine's program {} (rpar {BUILD}) has no function `{name}`; it knows: {known}",
+                program.display(),
+            ))
+        })
+    }
 }
 
 impl fmt::Debug for NativeFunctions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.functions.keys()).finish()
+    }
+}
+
+/// Calls Rust functions on the engine's own thread.
+pub(crate) struct NativeExecutor {
+    functions: Arc<NativeFunctions>,
+    /// What the last task asked for, and what that is.
+    last: Option<(Arc<Function>, Found)>,
+}
+
+impl NativeExecutor {
+    pub(crate) fn new(functions: Arc<NativeFunctions>) -> Self {
+        NativeExecutor { functions, last: None }
+    }
+
+    fn find(&mut self, wanted: &Arc<Function>) -> &Found {
+        let (functions, last) = (&self.functions, self.last.take());
+        let known = last.filter(|(function, _)| Arc::ptr_eq(function, wanted));
+        &self.last.insert(known.unwrap_or_else(|| (Arc::clone(wanted), functions.find(&wanted.body)))).1
+    }
+
+    fn call(&mut self, task: &Task) -> Result<Bytes, Failure> {
+        match self.find(&task.function) {
+            Ok(function) => catch_unwind(AssertUnwindSafe(|| function(&task.argument)))
+                .unwrap_or_else(|panic| Err(Failure::new(format!("panicked: {}", said(panic.as_ref()))))),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+}
+
+impl Executor for NativeExecutor {
+    fn run(&mut self, feed: &mut Feed) {
+        while let Some(task) = feed.take(FunctionKind::Native) {
+            let begun = Instant::now();
+            let answer = self.call(&task);
+            let ran = begun.elapsed();
+            if let Some(limit) = task.timeout.filter(|limit| ran > *limit) {
+                let why = format!(
+                    "ran for {ran:?}, over its limit of {limit:?}: a Rust function is not interrupted"
+                );
+                feed.fail(task.id, TaskStatus::TimedOut, ran, &Failure::new(why));
+            } else if feed.is_cancelled(task.id) {
+                let why = "cancelled while it ran: a Rust function is not interrupted, so it ran to its end";
+                feed.fail(task.id, TaskStatus::Cancelled, ran, &Failure::new(why));
+            } else {
+                match answer {
+                    Ok(result) => feed.end(task.id, TaskStatus::Ok, ran, result),
+                    Err(failure) => feed.fail(task.id, TaskStatus::Failed, ran, &failure),
+                }
+            }
+        }
+    }
+}
+
+/// What a panic said, if it was text, as it is from `panic!`.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with something other than text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Bench, PythonSettings};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    const GENEROUS: Duration = Duration::from_secs(30);
+
+    fn function(name: &'static str) -> Function {
+        Function { kind: FunctionKind::Native, body: Bytes::from_static(name.as_bytes()) }
+    }
+
+    fn bench(add: impl FnOnce(&mut NativeFunctions)) -> Bench {
+        let mut functions = NativeFunctions::new();
+        add(&mut functions);
+        Bench::with(functions, PythonSettings::default())
+    }
+
+    fn failure(bench: &mut Bench, wanted: TaskStatus) -> Failure {
+        let (status, payload) = bench.next(GENEROUS);
+        assert_eq!(status, wanted);
+        Failure::decode(&payload).unwrap()
+    }
+
+    #[test]
+    fn results_come_in_order_short_and_long() {
+        let mut bench = bench(|known| {
+            known.add("repeat", |argument| Ok(argument.repeat(argument.len()).into()));
+            known.add("refuse", |_| Err(Failure::new("no")));
+        });
+        let arguments: Vec<Bytes> =
+            [0usize, 1, 700, 2].iter().map(|length| vec![b'x'; *length].into()).collect();
+        bench.submit(&function("repeat"), None, &arguments);
+        bench.submit(&function("refuse"), None, &[Bytes::new()]);
+        for length in [0, 1, 490_000, 4] {
+            let (status, payload) = bench.next(GENEROUS);
+            assert_eq!((status, payload.len()), (TaskStatus::Ok, length));
+        }
+        assert_eq!(failure(&mut bench, TaskStatus::Failed).message, "no");
+    }
+
+    #[test]
+    fn a_panic_fails_its_task_alone() {
+        let mut bench = bench(|known| {
+            known.add("halve", |argument| {
+                assert!(argument.len() % 2 == 0, "{} is odd", argument.len());
+                Ok(argument.slice(..argument.len() / 2))
+            })
+        });
+        bench.submit(&function("halve"), None, &[Bytes::from_static(b"abc"), Bytes::from_static(b"ab")]);
+        assert_eq!(failure(&mut bench, TaskStatus::Failed).message, "panicked: 3 is odd");
+        assert_eq!(bench.next(GENEROUS), (TaskStatus::Ok, Bytes::from_static(b"a")));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let mut bench = bench(|known| known.add("count", |argument| Ok(argument.clone())));
+        bench.submit(&function("cuont"), None, &[Bytes::new()]);
+        let message = failure(&mut bench, TaskStatus::Failed).message;
+        assert!(
+            message.contains("`cuont`") && message.contains("knows: count") && message.contains(BUILD),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_interrupted_says_so_at_its_end() {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let may_go = std::sync::Mutex::new(may_go);
+        let mut bench = bench(|known| {
+            known.add("wait", move |argument| {
+                begun.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+                Ok(argument.clone())
+            })
+        });
+        let wanted = bench.submit(&function("wait"), None, &[Bytes::new(), Bytes::new()]);
+        has_begun.recv().unwrap();
+        bench.cancel(&wanted);
+        go.send(()).unwrap();
+        assert!(failure(&mut bench, TaskStatus::Cancelled).message.contains("not interrupted"));
+        assert_eq!(failure(&mut bench, TaskStatus::Cancelled).message, "cancelled before it ran");
+
+        bench.submit(&function("wait"), Some(Duration::ZERO), &[Bytes::new()]);
+        has_begun.recv().unwrap();
+        go.send(()).unwrap();
+        assert!(failure(&mut bench, TaskStatus::TimedOut).message.contains("not interrupted"));
+    }
+
+    #[test]
+    fn what_was_reset_is_not_told() {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let may_go = std::sync::Mutex::new(may_go);
+        let mut bench = bench(|known| {
+            known.add("wait", move |argument| {
+                begun.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+                Ok(argument.clone())
+            })
+        });
+        bench.submit(&function("wait"), None, &[Bytes::from_static(b"old"), Bytes::from_static(b"old")]);
+        has_begun.recv().unwrap();
+        bench.reset();
+        bench.submit(&function("wait"), None, &[Bytes::from_static(b"new")]);
+        go.send(()).unwrap();
+        has_begun.recv().unwrap();
+        go.send(()).unwrap();
+        assert_eq!(bench.next(GENEROUS), (TaskStatus::Ok, Bytes::from_static(b"new")));
     }
 }

@@ -1,67 +1,217 @@
 //! An engine's end of its lane: where its executors take tasks from and report how they ended.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::{Failure, FunctionKind, TaskStatus};
+use rpar_core::wire::BULK;
 
 use super::executor::Task;
+use super::lane::{Cancelled, Lane, RunBatch};
 
 /// The tasks of one engine, in order, and the way back for their results.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    wake: OwnedFd,
+    lane: Arc<Lane>,
+    engine: EngineId,
+    current: Option<Current>,
+    cancels: Vec<Cancelled>,
+    seen: u64,
+    life: u64,
+    /// The life that begins once the executor has ended what it holds.
+    next_life: Option<u64>,
+    closed: bool,
+}
+
+/// A batch that is being taken apart.
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    batch: RunBatch,
+    /// The ids left of the run at `run - 1`.
+    id: u64,
+    left: u32,
+    run: usize,
+    /// Which task is next, and where its argument begins.
+    index: usize,
+    payload: usize,
+    bulk: usize,
+}
+
+impl Current {
+    fn new(number: u64, batch: RunBatch) -> Self {
+        Current { number, batch, id: 0, left: 0, run: 0, index: 0, payload: 0, bulk: 0 }
+    }
+
+    fn is_over(&self) -> bool {
+        self.index >= self.batch.batch.lengths.len()
+    }
+
+    fn next(&mut self) -> Option<Task> {
+        if self.is_over() {
+            return None;
+        }
+        while self.left == 0 {
+            let (first, count) = self.batch.runs.iter().nth(self.run)?;
+            (self.id, self.left, self.run) = (first.0, count, self.run + 1);
+        }
+        let id = TaskId(self.id);
+        (self.id, self.left) = (self.id + 1, self.left - 1);
+        let argument = self.argument();
+        let RunBatch { function, attempt, timeout, .. } = &self.batch;
+        Some(Task { id, function: Arc::clone(function), attempt: *attempt, timeout: *timeout, argument })
+    }
+
+    fn argument(&mut self) -> Bytes {
+        let length = self.batch.batch.lengths.get(self.index);
+        self.index += 1;
+        if length == BULK {
+            self.bulk += 1;
+            return self.batch.bulk.get(self.bulk - 1).cloned().unwrap_or_default();
+        }
+        let payload = &self.batch.batch.payload;
+        let start = self.payload.min(payload.len());
+        self.payload = (start + length as usize).min(payload.len());
+        payload.slice(start..self.payload)
+    }
 }
 
 impl Feed {
+    pub(super) fn new(lane: Arc<Lane>) -> Self {
+        Feed {
+            lane,
+            engine: EngineId(0),
+            current: None,
+            cancels: Vec::new(),
+            seen: 0,
+            life: 0,
+            next_life: None,
+            closed: false,
+        }
+    }
+
     /// The next task, if one is waiting and it is of this kind. Never blocks. Tasks that were cancelled while they
     /// waited are reported here and never come out.
     pub(crate) fn take(&mut self, kind: FunctionKind) -> Option<Task> {
-        let _ = kind;
-        None
+        loop {
+            if self.peek()? != kind {
+                return None;
+            }
+            let task = self.current.as_mut()?.next()?;
+            if self.is_cancelled(task.id) {
+                self.fail(
+                    task.id,
+                    TaskStatus::Cancelled,
+                    Duration::ZERO,
+                    &Failure::new("cancelled before it ran"),
+                );
+                continue;
+            }
+            return Some(task);
+        }
     }
 
     /// Reports how a task ended. `ran` is how long it itself ran. Blocks only while too many results wait for the
     /// link.
     pub(crate) fn end(&mut self, task: TaskId, status: TaskStatus, ran: Duration, payload: Bytes) {
-        let _ = (task, status, ran, payload);
+        let (engine, micros) = (self.engine, u32::try_from(ran.as_micros()).unwrap_or(u32::MAX));
+        self.lane.report(self.life, |outbox| outbox.end(engine, task, status, micros, payload));
     }
 
     /// Reports that a task did not end well.
     pub(crate) fn fail(&mut self, task: TaskId, status: TaskStatus, ran: Duration, failure: &Failure) {
-        let _ = (task, status, ran, failure);
+        self.end(task, status, ran, failure.encode());
     }
 
     /// Passes on what a running task wrote: stream 1 is stdout, 2 is stderr. It goes before the task's end, and blocks
     /// as that does.
     pub(crate) fn output(&mut self, task: TaskId, stream: u8, data: Bytes) {
-        let _ = (task, stream, data);
+        self.lane.report(self.life, |outbox| outbox.output(task, stream, data));
     }
 
     /// The engine's id at present.
     pub(crate) fn engine(&self) -> EngineId {
-        EngineId(0)
+        self.engine
     }
 
     /// Readable when there is something to [`heed`](Self::heed).
     pub(crate) fn wake(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+        self.lane.wake()
     }
 
     /// Takes in what was ordered, and makes [`wake`](Self::wake) quiet.
-    pub(crate) fn heed(&mut self) {}
+    pub(crate) fn heed(&mut self) {
+        self.lane.quiet();
+        self.look();
+    }
 
-    /// Whether a task that was taken is not wanted any more. Cheap. Ask for every task held after each `heed`: the
-    /// answer is forgotten once a task of a later batch was taken.
-    pub(crate) fn is_cancelled(&self, task: TaskId) -> bool {
-        let _ = task;
-        false
+    /// Whether a task that was taken is not wanted any more. Cheap. Ask for every task held after each
+    /// [`heed`](Self::heed): the answer is forgotten once a task of a later batch was taken.
+    pub(crate) fn is_cancelled(&mut self, task: TaskId) -> bool {
+        self.glance();
+        self.cancels.iter().any(|cancelled| cancelled.contains(task.0))
     }
 
     /// Whether everything is to be ended and forgotten, because the controller is gone or the host ends.
-    pub(crate) fn is_reset(&self) -> bool {
-        false
+    pub(crate) fn is_reset(&mut self) -> bool {
+        self.glance();
+        self.next_life.is_some()
+    }
+
+    /// Waits for the next task, with nothing in any executor's hands, and tells its kind; `None` when there will be no
+    /// more.
+    pub(super) fn wait(&mut self) -> Option<FunctionKind> {
+        loop {
+            if let Some(life) = self.next_life.take() {
+                self.life = life;
+            }
+            if let Some(kind) = self.peek() {
+                return Some(kind);
+            }
+            if self.closed {
+                return None;
+            }
+            if !self.is_reset() {
+                self.lane.wait(self.seen);
+            }
+        }
+    }
+
+    /// The kind of the next task, if one is waiting.
+    fn peek(&mut self) -> Option<FunctionKind> {
+        if self.is_reset() || self.closed {
+            return None;
+        }
+        if self.current.as_ref().is_none_or(Current::is_over) {
+            self.current = None;
+            let (number, batch) = self.lane.take_batch(self.life)?;
+            self.cancels.retain(|cancelled| cancelled.reaches(number));
+            self.engine = batch.engine;
+            self.current = Some(Current::new(number, batch));
+        }
+        self.current.as_ref().map(|current| current.batch.function.kind)
+    }
+
+    /// One atomic read while there are no orders.
+    fn glance(&mut self) {
+        if self.lane.orders() != self.seen {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        self.seen = self.lane.orders();
+        let orders = self.lane.take_orders();
+        if orders.life != self.life {
+            self.next_life = Some(orders.life);
+            self.current = None;
+            self.cancels.clear();
+        }
+        self.closed = orders.closed;
+        let number = self.current.as_ref().map_or(0, |current| current.number);
+        self.cancels.extend(orders.cancels.into_iter().filter(|cancelled| cancelled.reaches(number)));
     }
 }

@@ -1,9 +1,19 @@
 //! The engine host: one process a node, whose engines each run one task at a time.
 
+#[cfg(test)]
+mod bench;
+mod connection;
+mod engines;
 mod executor;
 mod feed;
 mod guard;
+mod host;
+mod interrupt;
+mod lane;
+mod outbox;
+mod thread;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +22,16 @@ use rpar_core::transport::Transport;
 use rpar_core::wire::Registration;
 use thiserror::Error;
 
+#[cfg(test)]
+pub(crate) use bench::Bench;
+pub(crate) use connection::await_connection;
 pub use executor::PythonSettings;
-#[expect(unused_imports, reason = "for the executors of each kind")]
 pub(crate) use executor::{EngineContext, Executor, Task};
-#[expect(unused_imports, reason = "for the executors of each kind")]
 pub(crate) use feed::Feed;
-#[expect(unused_imports, reason = "for the executors of each kind")]
 pub(crate) use guard::Child;
+pub(crate) use interrupt::Interrupts;
 
+use crate::files::FileError;
 use crate::native::NativeFunctions;
 
 /// What an engine host needs to start.
@@ -44,6 +56,14 @@ pub struct EngineSetup {
 /// The engine host had to end.
 #[derive(Debug, Error)]
 pub enum EngineError {
+    /// There is no usable connection file.
+    #[error("the engine host on {node} does not know its controller: {source}")]
+    Connection {
+        /// On which node.
+        node: String,
+        /// Why.
+        source: FileError,
+    },
     /// The controller refused it or stayed away.
     #[error("the engine host on {node} ends: {reason}")]
     Ended {
@@ -51,6 +71,24 @@ pub enum EngineError {
         node: String,
         /// Why.
         reason: String,
+    },
+    /// The system gave no thread, descriptor or signal.
+    #[error(
+        "the engine host on {node} lacks something of the system: {reason}; see its limits with `ulimit -a`"
+    )]
+    System {
+        /// On which node.
+        node: String,
+        /// The system's reason.
+        reason: io::Error,
+    },
+    /// An engine's thread has ended by itself: a defect of rpar.
+    #[error("engine {slot} of the engine host on {node} died; the log says why")]
+    Engine {
+        /// On which node.
+        node: String,
+        /// The engine's place there.
+        slot: u32,
     },
 }
 
@@ -61,5 +99,8 @@ pub enum EngineError {
 /// # Errors
 /// When it does not end in good order.
 pub async fn serve(setup: EngineSetup) -> Result<(), EngineError> {
-    Err(EngineError::Ended { node: setup.registration.node, reason: "not linked".to_owned() })
+    match await_connection(&setup.connection).await {
+        Ok(connection) => host::run(setup, connection).await,
+        Err(source) => Err(EngineError::Connection { node: setup.registration.node, source }),
+    }
 }

@@ -1,5 +1,12 @@
 //! The pilot: runs beside an allocation's nodes, starts their engine hosts and keeps them alive.
 
+mod contact;
+mod fleet;
+mod plan;
+mod restarts;
+mod watch;
+
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,11 +44,32 @@ pub struct PilotSetup {
 #[derive(Debug, Error)]
 pub enum PilotError {
     /// No engine host could be kept alive.
-    #[error("no engine host stayed alive: {reason}")]
+    #[error("no engine host stayed alive; the last: {reason}")]
     GaveUp {
         /// How the last one ended, and the last lines that it wrote.
         reason: String,
     },
+    /// There is no controller, or it refused this pilot.
+    #[error("the pilot ends its engine hosts: {reason}")]
+    Alone {
+        /// Why.
+        reason: String,
+    },
+    /// There is nothing to do.
+    #[error(
+        "no engine can be started: {nodes} nodes were granted, for {engines} engines, at most {ppn} on a node"
+    )]
+    Nothing {
+        /// How many nodes there are.
+        nodes: usize,
+        /// How many engines were asked for.
+        engines: u32,
+        /// How many a node may have.
+        ppn: u32,
+    },
+    /// The system gave no signal or randomness.
+    #[error("the pilot lacks something of the system: {0}")]
+    System(#[from] io::Error),
 }
 
 /// Starts one engine host a node and keeps them alive until the controller ends the cluster or is gone.
@@ -49,7 +77,7 @@ pub enum PilotError {
 /// Not cancel-safe: a dropped future leaves the engine hosts running.
 ///
 /// # Errors
-/// When every engine host was given up.
+/// When every engine host was given up, or there is no controller.
 pub async fn serve(setup: PilotSetup) -> Result<(), PilotError> {
-    Err(PilotError::GaveUp { reason: format!("nothing was started on {} nodes", setup.nodes.len()) })
+    watch::run(setup).await
 }

@@ -1,0 +1,182 @@
+//! Attending to a running command until it is over: reading what it writes, ending it when it must.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rpar_core::id::TaskId;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
+
+use super::capture::Stream;
+use crate::engine::Feed;
+
+/// How long a command may take to end itself after SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a command is looked at where the kernel cannot tell of its end (pidfd_open(2) came with Linux 5.3).
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How a command was over.
+#[derive(Debug)]
+pub(super) struct End {
+    /// How its process ended.
+    pub(super) status: io::Result<ExitStatus>,
+    /// Why it was ended by force, if it was.
+    pub(super) forced: Option<Force>,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// Why a command is ended by force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Force {
+    Cancelled,
+    TimedOut,
+    /// It wrote more than is kept to this stream.
+    TooMuch(&'static str),
+    /// Everything ends here.
+    Reset,
+}
+
+#[derive(Debug)]
+pub(super) struct Attendance<'a> {
+    pub(super) child: Child,
+    pub(super) task: TaskId,
+    pub(super) deadline: Option<Instant>,
+    pub(super) feed: &'a mut Feed,
+    /// A place to read into, kept from task to task.
+    pub(super) buffer: &'a mut [u8],
+}
+
+/// How far ending by force has come.
+#[derive(Clone, Copy, Debug)]
+struct Forced {
+    why: Force,
+    /// When SIGKILL follows; `None` when it has.
+    kill_at: Option<Instant>,
+}
+
+impl Attendance<'_> {
+    /// Waits until the command is over. `release` is called when its process has ended and its number still is its own.
+    pub(super) fn run(mut self, release: impl FnOnce()) -> End {
+        let mut stdout = Stream::new(self.child.stdout.take());
+        let mut stderr = Stream::new(self.child.stderr.take());
+        let group = Pid::from_raw(self.child.id() as i32);
+        let mut process = group.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let mut forced: Option<Forced> = None;
+        let mut ended = false;
+        loop {
+            let due = forced.map_or(self.deadline, |forced| forced.kill_at);
+            let seen = wait(&self.feed.wake(), process.as_ref(), [&stdout, &stderr], due);
+            if seen.stdout {
+                stdout.read(self.buffer);
+            }
+            if seen.stderr {
+                stderr.read(self.buffer);
+            }
+            ended |= seen.process || (process.is_none() && self.has_ended());
+            // what it started itself has its time to end too, when it was told to
+            let alone = stdout.is_over() && stderr.is_over();
+            if ended && (alone || forced.is_none_or(|forced| forced.kill_at.is_none())) {
+                break;
+            }
+            if ended {
+                process = None;
+            }
+            if seen.orders {
+                self.feed.heed();
+            }
+            let why = self.why(&stdout, &stderr);
+            forced = force(forced, why, group);
+        }
+        if let (Some(_), Some(group)) = (forced, group) {
+            // fails only when all of it has ended
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        // before the wait below frees its number
+        release();
+        stdout.finish(self.buffer);
+        stderr.finish(self.buffer);
+        let forced = forced.map(|forced| forced.why);
+        End { status: self.child.wait(), forced, stdout: stdout.data, stderr: stderr.data }
+    }
+
+    /// Without taking note of it, so that the number stays its own.
+    fn has_ended(&self) -> bool {
+        let id = Pid::from_raw(self.child.id() as i32).map(WaitId::Pid);
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !id.is_some_and(|id| matches!(waitid(id, options), Ok(None)))
+    }
+
+    fn why(&mut self, stdout: &Stream, stderr: &Stream) -> Option<Force> {
+        if self.feed.is_reset() {
+            Some(Force::Reset)
+        } else if self.feed.is_cancelled(self.task) {
+            Some(Force::Cancelled)
+        } else if stdout.is_full() {
+            Some(Force::TooMuch("stdout"))
+        } else if stderr.is_full() {
+            Some(Force::TooMuch("stderr"))
+        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Some(Force::TimedOut)
+        } else {
+            None
+        }
+    }
+}
+
+/// Sends the signal that is due, if one is.
+fn force(before: Option<Forced>, why: Option<Force>, group: Option<Pid>) -> Option<Forced> {
+    let signal = |signal| group.map(|group| kill_process_group(group, signal));
+    match (before, why) {
+        (None, Some(why)) => {
+            // fails only when all of it has ended
+            let _ = signal(Signal::TERM);
+            Some(Forced { why, kill_at: Some(Instant::now() + GRACE) })
+        }
+        (Some(Forced { why, kill_at: Some(at) }), _) if Instant::now() >= at => {
+            let _ = signal(Signal::KILL);
+            Some(Forced { why, kill_at: None })
+        }
+        (before, _) => before,
+    }
+}
+
+/// What poll(2) saw.
+#[derive(Debug, Default)]
+struct Seen {
+    orders: bool,
+    process: bool,
+    stdout: bool,
+    stderr: bool,
+}
+
+fn wait(orders: &impl AsFd, process: Option<&OwnedFd>, streams: [&Stream; 2], due: Option<Instant>) -> Seen {
+    let mut fds = Vec::with_capacity(4);
+    fds.push(PollFd::new(orders, PollFlags::IN));
+    // a stream that is over is left out, and so is a process that cannot be asked
+    let others = [process, streams[0].pipe(), streams[1].pipe()];
+    fds.extend(others.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
+    let mut left = due.map(|due| due.saturating_duration_since(Instant::now()));
+    if process.is_none() {
+        left = Some(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)));
+    }
+    let timeout =
+        left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => {}
+        Err(Errno::INTR) => return Seen::default(),
+        // for want of memory: look again soon
+        Err(_) => std::thread::sleep(LOOK_EVERY),
+    }
+    let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+    let orders = ready.next().unwrap_or(false);
+    let mut seen = others.map(|other| other.is_some() && ready.next().unwrap_or(false)).into_iter();
+    let mut next = || seen.next().unwrap_or(false);
+    Seen { orders, process: next(), stdout: next(), stderr: next() }
+}

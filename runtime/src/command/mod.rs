@@ -1,0 +1,151 @@
+//! Command tasks: `sh -c SCRIPT rpar ARGUMENT...`, one process at a time on its engine's own thread.
+
+mod attend;
+mod capture;
+mod program;
+mod script;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, FunctionKind, TaskStatus};
+use rustix::process::Pid;
+
+use crate::engine::{Child, EngineContext, Executor, Feed, Task};
+use attend::{Attendance, End, Force};
+use capture::{CHUNK_BYTES, LIMIT_BYTES};
+use start::Prepared;
+
+/// Exit status of a command that rpar itself could not run, as env(1), nice(1) and timeout(1) have it.
+const CANNOT_RUN: i32 = 125;
+
+/// How much of a command's stderr goes into the failure that tells of its forced end.
+const DETAIL_BYTES: usize = 2 << 10;
+
+/// Runs commands.
+#[derive(Debug)]
+pub(crate) struct CommandExecutor {
+    context: Arc<EngineContext>,
+    prepared: Option<Prepared>,
+    buffer: Vec<u8>,
+}
+
+impl CommandExecutor {
+    pub(crate) fn new(context: Arc<EngineContext>) -> Self {
+        CommandExecutor { context, prepared: None, buffer: vec![0; CHUNK_BYTES] }
+    }
+
+    fn run_one(&mut self, task: &Task, feed: &mut Feed) -> (TaskStatus, Bytes) {
+        let known = self.prepared.take().filter(|known| Arc::ptr_eq(&known.function, &task.function));
+        let prepared =
+            self.prepared.insert(known.unwrap_or_else(|| Prepared::new(Arc::clone(&task.function))));
+        let spec = match &prepared.spec {
+            Ok(spec) => spec,
+            Err(reason) => return not_run(reason),
+        };
+        let arguments = match Arguments::decode(task.argument.clone()) {
+            Ok(arguments) => arguments.0,
+            Err(error) => return not_run(&error.to_string()),
+        };
+        let mut variables = self.context.environment();
+        variables.push(("RPAR_TASK_ID", task.id.to_string()));
+        variables.push(("RPAR_ENGINE_ID", feed.engine().to_string()));
+        variables.push(("PARALLEL_SEQ", (task.id.0 + 1).to_string()));
+        let child = match prepared.start(spec, &arguments, &variables) {
+            Ok(child) => child,
+            Err(error) => return not_run(&self.context.why_not(spec, &error)),
+        };
+        if let Some(group) = Pid::from_raw(child.id() as i32) {
+            self.context.guard.watch(self.context.slot, Child::Command, group);
+        }
+        let deadline = task.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let attendance = Attendance { child, task: task.id, deadline, feed, buffer: &mut self.buffer };
+        let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
+        outcome(end, task.timeout)
+    }
+}
+
+impl Executor for CommandExecutor {
+    fn run(&mut self, feed: &mut Feed) {
+        while let Some(task) = feed.take(FunctionKind::Command) {
+            let begun = Instant::now();
+            let (status, payload) = self.run_one(&task, feed);
+            feed.end(task.id, status, begun.elapsed(), payload);
+        }
+    }
+}
+
+impl EngineContext {
+    /// Why a command could not be started, for people.
+    fn why_not(&self, spec: &CommandSpec, error: &std::io::Error) -> String {
+        match std::fs::metadata(Path::new(&spec.workdir)) {
+            Ok(directory) if directory.is_dir() => {
+                format!("could not start a process on {}: {error}", self.node)
+            }
+            Ok(_) => format!("working directory {} on {} is no directory", spec.workdir, self.node),
+            Err(error) => format!(
+                "working directory {} cannot be used on {}: {error}; choose one that the engines see too with --workdir",
+                spec.workdir, self.node
+            ),
+        }
+    }
+}
+
+/// The outcome of a command that never ran.
+fn not_run(reason: &str) -> (TaskStatus, Bytes) {
+    let stderr = format!("rpar: {reason}\n").into();
+    let outcome = CommandOutcome { exit: Some(CANNOT_RUN), signal: None, stdout: Bytes::new(), stderr };
+    (TaskStatus::Failed, encoded(&outcome))
+}
+
+fn outcome(end: End, limit: Option<Duration>) -> (TaskStatus, Bytes) {
+    let End { status, forced, stdout, mut stderr } = end;
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => return not_run(&format!("could not wait for the command: {error}")),
+    };
+    let (exit, signal) = (status.code(), status.signal());
+    let failure = |message| {
+        let tail = &stderr[stderr.len().saturating_sub(DETAIL_BYTES)..];
+        Failure { detail: String::from_utf8_lossy(tail).into_owned(), exit, signal, ..Failure::new(message) }
+            .encode()
+    };
+    match forced {
+        Some(Force::Cancelled) => (TaskStatus::Cancelled, failure("cancelled while it ran".to_owned())),
+        Some(Force::TimedOut) => {
+            let message = format!("ended after its time limit of {:?}", limit.unwrap_or_default());
+            (TaskStatus::TimedOut, failure(message))
+        }
+        Some(Force::Reset) => (TaskStatus::Lost, failure("its engine was reset".to_owned())),
+        Some(Force::TooMuch(stream)) => {
+            let said = format!("\nrpar: ended: it wrote more than {} MiB to {stream}\n", LIMIT_BYTES >> 20);
+            stderr.truncate(LIMIT_BYTES - said.len());
+            stderr.extend_from_slice(said.as_bytes());
+            let outcome = CommandOutcome { exit, signal, stdout: clipped(stdout), stderr: stderr.into() };
+            (TaskStatus::Failed, encoded(&outcome))
+        }
+        None => {
+            let outcome = CommandOutcome { exit, signal, stdout: clipped(stdout), stderr: clipped(stderr) };
+            let status = if exit == Some(0) { TaskStatus::Ok } else { TaskStatus::Failed };
+            (status, encoded(&outcome))
+        }
+    }
+}
+
+/// What ended in the same moment as it passed the limit.
+fn clipped(mut data: Vec<u8>) -> Bytes {
+    data.truncate(LIMIT_BYTES);
+    data.into()
+}
+
+fn encoded(outcome: &CommandOutcome) -> Bytes {
+    let mut out = BytesMut::new();
+    outcome.encode(&mut out);
+    out.freeze()
+}

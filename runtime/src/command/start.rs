@@ -1,0 +1,77 @@
+//! Starting a command: directly where that is the same, else through the shell.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rpar_core::task::{CommandSpec, Function};
+
+use super::program;
+use super::script::Script;
+
+/// What the shell is told as its name, and so what `$0` says.
+const NAME: &str = "rpar";
+
+/// A command as it was understood, once for all tasks that share it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) function: Arc<Function>,
+    pub(super) spec: Result<CommandSpec, String>,
+    script: Option<Script>,
+}
+
+impl Prepared {
+    pub(super) fn new(function: Arc<Function>) -> Self {
+        let spec: Result<CommandSpec, _> = ciborium::from_reader(function.body.as_ref())
+            .map_err(|error| format!("malformed command: {error}"));
+        // an exported function of bash may have the name of a program
+        let functions = std::env::vars_os().any(|(name, _)| name.as_bytes().starts_with(b"BASH_FUNC_"));
+        let script = spec.as_ref().ok().filter(|_| !functions).and_then(|spec| Script::parse(&spec.script));
+        Prepared { function, spec, script }
+    }
+
+    /// Starts a task's process in a group of its own, its stdout and stderr on pipes.
+    ///
+    /// All that is asked for here keeps std on its fast path, posix_spawn(3): a program with a slash in it, no `pre_exec`,
+    /// no change of user.
+    pub(super) fn start(
+        &self,
+        spec: &CommandSpec,
+        arguments: &[Bytes],
+        variables: &[(&str, String)],
+    ) -> io::Result<Child> {
+        let words = self.script.as_ref().and_then(|script| script.expand(NAME, arguments));
+        if let Some(words) = words
+            && let Some(file) = program::find(&words[0], &spec.workdir, &spec.environment)
+        {
+            let mut command = Command::new(file);
+            command.arg0(&words[0]).args(&words[1..]);
+            // whatever is wrong with it: the shell knows how to say so
+            if let Ok(child) = equip(&mut command, spec, variables).spawn() {
+                return Ok(child);
+            }
+        }
+        let mut command = Command::new("/bin/sh");
+        command.arg0("sh").args(["-c", &spec.script, NAME]);
+        command.args(arguments.iter().map(|argument| std::ffi::OsStr::from_bytes(argument)));
+        equip(&mut command, spec, variables).spawn()
+    }
+}
+
+fn equip<'a>(command: &'a mut Command, spec: &CommandSpec, variables: &[(&str, String)]) -> &'a mut Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .current_dir(&spec.workdir)
+        // the host's own would name another directory
+        .env("PWD", &spec.workdir)
+        .env_remove("OLDPWD")
+        .envs(&spec.environment)
+        .envs(variables.iter().map(|(name, value)| (name, OsString::from(value))))
+}

@@ -1,0 +1,127 @@
+//! One engine alone, for tests of what it runs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rpar_core::id::{EngineId, TaskId};
+use rpar_core::task::{Function, TaskStatus};
+use rpar_core::wire::{BULK, Outcomes, Runs};
+
+use super::executor::{EngineContext, PythonSettings};
+use super::guard::Guard;
+use super::lane::{Lane, Ready, RunBatch};
+use super::thread;
+use crate::native::NativeFunctions;
+
+/// An engine with its thread; ends with it.
+pub(crate) struct Bench {
+    lane: Arc<Lane>,
+    thread: Option<JoinHandle<()>>,
+    next: u64,
+    ended: VecDeque<(TaskId, TaskStatus, Bytes)>,
+    pub(crate) output: Vec<(TaskId, u8, Bytes)>,
+}
+
+impl Bench {
+    pub(crate) const NODE: &'static str = "node-of-tests";
+    pub(crate) const ENGINE: u32 = 41;
+    pub(crate) const THREADS: u32 = 3;
+
+    pub(crate) fn start() -> Self {
+        Self::with(NativeFunctions::new(), PythonSettings::default())
+    }
+
+    pub(crate) fn with(native: NativeFunctions, python: PythonSettings) -> Self {
+        let lane = Arc::new(Lane::new(0, Arc::<Ready>::default()).unwrap());
+        let context = EngineContext {
+            slot: 0,
+            node: Self::NODE.to_owned(),
+            threads: Self::THREADS,
+            guard: Arc::new(Guard::default()),
+            python,
+        };
+        let thread = thread::start(Arc::clone(&lane), Arc::new(context), Arc::new(native)).unwrap();
+        Bench { lane, thread: Some(thread), next: 0, ended: VecDeque::new(), output: Vec::new() }
+    }
+
+    /// Gives the engine a batch of tasks, ids from 0 on over all batches.
+    pub(crate) fn submit(
+        &mut self,
+        function: &Function,
+        timeout: Option<Duration>,
+        arguments: &[Bytes],
+    ) -> Runs {
+        let runs = Runs::one(TaskId(self.next), arguments.len() as u32);
+        self.next += arguments.len() as u64;
+        self.lane.run(RunBatch {
+            engine: EngineId(Self::ENGINE),
+            function: Arc::new(function.clone()),
+            attempt: 1,
+            timeout,
+            runs: runs.clone(),
+            batch: arguments.iter().cloned().collect(),
+            bulk: Vec::new(),
+        });
+        runs
+    }
+
+    pub(crate) fn cancel(&self, runs: &Runs) {
+        self.lane.cancel(runs);
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.lane.reset();
+        self.ended.clear();
+        self.output.clear();
+    }
+
+    /// How the next task has ended.
+    pub(crate) fn next(&mut self, limit: Duration) -> (TaskStatus, Bytes) {
+        let (_, status, payload) = self.next_with_id(limit);
+        (status, payload)
+    }
+
+    /// The same, with which it is.
+    pub(crate) fn next_with_id(&mut self, limit: Duration) -> (TaskId, TaskStatus, Bytes) {
+        let deadline = Instant::now() + limit;
+        loop {
+            let drained = self.lane.drain(|outbox| outbox.take());
+            self.output
+                .extend(drained.output.into_iter().map(|output| (output.task, output.stream, output.data)));
+            if let Some(outcomes) = drained.outcomes {
+                self.ended.extend(unpacked(outcomes, drained.bulk));
+            }
+            if let Some(ended) = self.ended.pop_front() {
+                return ended;
+            }
+            assert!(!drained.dead, "the engine's thread has ended");
+            assert!(Instant::now() < deadline, "no task ended in time");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.lane.close();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the engine's thread panicked");
+        }
+    }
+}
+
+fn unpacked(outcomes: Outcomes, bulk: Vec<Bytes>) -> Vec<(TaskId, TaskStatus, Bytes)> {
+    assert_eq!(outcomes.engine, Some(EngineId(Bench::ENGINE)));
+    let (mut payload, mut bulk) = (outcomes.batch.payload.clone(), bulk.into_iter());
+    let ids = outcomes.runs.ids().zip(outcomes.batch.lengths.iter()).enumerate();
+    ids.map(|(index, (id, length))| {
+        let code = outcomes.codes.get(index).copied().unwrap_or(0);
+        let result = if length == BULK { bulk.next().unwrap() } else { payload.split_to(length as usize) };
+        (id, TaskStatus::from_code(code).unwrap(), result)
+    })
+    .collect()
+}

@@ -1,0 +1,34 @@
+//! Waiting for the connection file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rpar_core::connection::ConnectionFile;
+use tokio::time::{Instant, sleep};
+
+use crate::files::{FileError, read_connection};
+
+/// How late a shared file system may show a file that was written elsewhere: NFS keeps what it knows of a directory for
+/// up to 60 s (nfs(5), `acdirmax`).
+const WAIT: Duration = Duration::from_secs(60);
+
+/// How often it is looked for: at first at once, as the file is there as a rule.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Reads a connection file as soon as it is there. Cancel-safe.
+///
+/// # Errors
+/// When it is not there for 60 s, or cannot be used.
+pub(crate) async fn await_connection(path: &Path) -> Result<ConnectionFile, FileError> {
+    let deadline = Instant::now() + WAIT;
+    let mut pause = LOOK_FIRST;
+    loop {
+        match read_connection(path) {
+            Err(FileError::Missing { .. }) if Instant::now() + pause < deadline => {}
+            other => return other,
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LOOK_EVERY);
+    }
+}

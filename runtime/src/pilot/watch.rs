@@ -1,0 +1,185 @@
+//! The pilot's watch: starts what is due, looks after what runs, reports what dies, and ends it all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rpar_core::error::BackendError;
+use rpar_core::launcher::{GroupHandle, Launcher, ProcessGroup, Signal};
+use rpar_core::wire::{Message, PilotInfo};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::contact::{Contact, Farewell};
+use super::fleet::{Death, Fleet, Start};
+use super::plan::divide;
+use super::{PilotError, PilotSetup};
+use crate::engine::Interrupts;
+use crate::files::host_name;
+use crate::link::fresh_identity;
+
+/// How often the hosts are looked at: soon after a start, when they die most, and later.
+const LOOK_EARLY: Duration = Duration::from_millis(200);
+const LOOK_LATER: Duration = Duration::from_secs(1);
+
+/// What is soon after a start.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// How long hosts may take to leave: they give their commands 2 s, and close their links.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long killed processes may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the end waits for starts that are under way, so that none is left behind.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often the hosts are looked at while they end.
+const LOOK_ENDING: Duration = Duration::from_millis(20);
+
+/// Reports that wait for the link: deaths come at most a few a minute and node, old ones tell the most.
+const REPORTS: usize = 256;
+
+type Started = (Vec<usize>, Result<GroupHandle, BackendError>);
+
+struct Watch {
+    launcher: Arc<dyn Launcher>,
+    fleet: Fleet,
+    group: ProcessGroup,
+    starts: JoinSet<Started>,
+    early_until: Instant,
+    reports: Sender<Message>,
+    last_death: String,
+}
+
+/// Runs the pilot.
+pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
+    let PilotSetup { connection, transport, launcher, nodes, allocation, engines, ppn, program, setup, logs } =
+        setup;
+    let granted = nodes.len();
+    let places = divide(nodes, engines, ppn);
+    if places.is_empty() {
+        return Err(PilotError::Nothing { nodes: granted, engines, ppn });
+    }
+    let info = PilotInfo {
+        node: host_name(),
+        pid: std::process::id(),
+        allocation,
+        nodes: places.iter().map(|place| place.node.name.clone()).collect(),
+    };
+    let mut interrupts = Interrupts::new()?;
+    let contact = Contact { connection, transport, identity: fresh_identity()?, info };
+    let (reports, to_send) = channel(REPORTS);
+    let (farewells, mut farewell) = channel(1);
+    let link = tokio::spawn(contact.keep(to_send, farewells));
+    let mut watch = Watch {
+        fleet: Fleet::new(Arc::clone(&launcher), places, Instant::now()),
+        launcher,
+        group: ProcessGroup { argv: program, setup, environment: BTreeMap::new(), logs },
+        starts: JoinSet::new(),
+        early_until: Instant::now() + EARLY,
+        reports,
+        last_death: String::new(),
+    };
+    let ended = watch.attend(&mut interrupts, &mut farewell).await;
+    tracing::info!("the pilot ends its engine hosts");
+    watch.end(link).await;
+    ended
+}
+
+impl Watch {
+    /// Keeps the hosts alive until there is a reason to end.
+    async fn attend(
+        &mut self,
+        interrupts: &mut Interrupts,
+        farewell: &mut Receiver<Farewell>,
+    ) -> Result<(), PilotError> {
+        let mut look_at = Instant::now();
+        loop {
+            let now = Instant::now();
+            for start in self.fleet.due(now) {
+                self.start(start);
+            }
+            if self.fleet.is_given_up() {
+                return Err(PilotError::GaveUp { reason: self.last_death.clone() });
+            }
+            if look_at <= now {
+                let deaths = self.fleet.poll(now).await;
+                self.report(deaths);
+                look_at = Instant::now() + if now < self.early_until { LOOK_EARLY } else { LOOK_LATER };
+            }
+            let wake = self.fleet.next_start().map_or(look_at, |start| start.min(look_at));
+            tokio::select! {
+                biased;
+                () = interrupts.next() => return Ok(()),
+                reason = farewell.recv() => return match reason {
+                    Some(Farewell::Alone(reason)) => Err(PilotError::Alone { reason }),
+                    Some(Farewell::Stop(reason)) => {
+                        tracing::info!("{reason}");
+                        Ok(())
+                    }
+                    None => Err(PilotError::Alone { reason: "the link's task has died".to_owned() }),
+                },
+                Some(Ok((hosts, answer))) = self.starts.join_next() => {
+                    self.early_until = Instant::now() + EARLY;
+                    let deaths = self.fleet.started(hosts, answer, Instant::now());
+                    self.report(deaths);
+                }
+                () = sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    fn start(&mut self, start: Start) {
+        let mut group = self.group.clone();
+        group.argv.extend(["--engines".to_owned(), start.engines.to_string()]);
+        let nodes: Vec<_> = start.hosts.iter().map(|host| self.fleet.place(*host).node.clone()).collect();
+        let launcher = Arc::clone(&self.launcher);
+        self.starts.spawn(async move { (start.hosts, launcher.start(&group, &nodes).await) });
+    }
+
+    fn report(&mut self, deaths: Vec<Death>) {
+        for Death { node, text, restarting } in deaths {
+            tracing::warn!("{text}; {}", if restarting { "it is started again" } else { "given up" });
+            self.last_death.clone_from(&text);
+            if self.reports.try_send(Message::Report { node, text, restarting }).is_err() {
+                tracing::warn!("a report was dropped: the controller is away");
+            }
+        }
+    }
+
+    /// Ends all hosts, and says goodbye.
+    async fn end(mut self, link: JoinHandle<()>) {
+        let starts = async {
+            while let Some(started) = self.starts.join_next().await {
+                if let Ok((hosts, answer)) = started {
+                    self.fleet.started(hosts, answer, Instant::now());
+                }
+            }
+        };
+        if timeout(START_LIMIT, starts).await.is_err() {
+            tracing::warn!("a start of engine hosts did not come to an end; their own limit will end them");
+        }
+        self.fleet.signal(Signal::Terminate).await;
+        if timeout(LEAVE_LIMIT, gone(&mut self.fleet)).await.is_err() {
+            self.fleet.signal(Signal::Kill).await;
+            if timeout(KILL_LIMIT, gone(&mut self.fleet)).await.is_err() {
+                tracing::warn!("some engine hosts may still run");
+            }
+        }
+        drop(self.reports);
+        // the link closes within its own limit
+        let _ = link.await;
+    }
+}
+
+async fn gone(fleet: &mut Fleet) {
+    loop {
+        fleet.poll(Instant::now()).await;
+        if fleet.is_gone() {
+            return;
+        }
+        sleep(LOOK_ENDING).await;
+    }
+}
