@@ -59,7 +59,6 @@ impl Bench {
         self.lane.run(RunBatch {
             engine: EngineId(Self::ENGINE),
             function: Arc::new(function.clone()),
-            attempt: 1,
             timeout,
             runs: runs.clone(),
             batch: arguments.iter().cloned().collect(),

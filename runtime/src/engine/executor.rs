@@ -39,8 +39,6 @@ pub(crate) struct Task {
     pub(crate) id: TaskId,
     /// What to run. Tasks of one batch share it: `Arc::ptr_eq` tells cheaply that nothing has changed.
     pub(crate) function: Arc<Function>,
-    /// Which try this is, from 1.
-    pub(crate) attempt: u16,
     /// After how long of running it is to be ended.
     pub(crate) timeout: Option<Duration>,
     /// The argument, in the form of the function's kind.

@@ -61,8 +61,8 @@ impl Current {
         let id = TaskId(self.id);
         (self.id, self.left) = (self.id + 1, self.left - 1);
         let argument = self.argument();
-        let RunBatch { function, attempt, timeout, .. } = &self.batch;
-        Some(Task { id, function: Arc::clone(function), attempt: *attempt, timeout: *timeout, argument })
+        let RunBatch { function, timeout, .. } = &self.batch;
+        Some(Task { id, function: Arc::clone(function), timeout: *timeout, argument })
     }
 
     fn argument(&mut self) -> Bytes {

@@ -21,7 +21,6 @@ use super::outbox::Outbox;
 pub(super) struct RunBatch {
     pub(super) engine: EngineId,
     pub(super) function: Arc<Function>,
-    pub(super) attempt: u16,
     pub(super) timeout: Option<Duration>,
     pub(super) runs: Runs,
     pub(super) batch: Batch,
