@@ -1,1 +1,24 @@
-//! placeholder
+//! The Python module `rpar._rpar`: the client, with the GIL released around everything that blocks, and many tasks for
+//! each crossing between the languages. The package `rpar` around it is pure Python.
+
+mod failure;
+mod group;
+mod session;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// The compiled half of the package `rpar`.
+#[pymodule]
+mod _rpar {
+    #[pymodule_export]
+    use super::failure::Failure;
+    #[pymodule_export]
+    use super::group::Group;
+    #[pymodule_export]
+    use super::session::{Function, Options, Session, connect};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python packages use")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

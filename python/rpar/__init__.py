@@ -1,0 +1,27 @@
+"""rpar: run Python functions on the engines of a cluster.
+
+>>> from rpar import Client
+>>> rc = Client(profile="carver")
+>>> lview = rc.load_balanced_view()
+>>> results = lview.map_sync(function, list_of_arguments)
+
+The names are those of IPython Parallel. A cluster is started by the command ``rpar start``.
+"""
+
+from . import error
+from ._rpar import __version__
+from .asyncresult import AsyncMapResult, AsyncResult
+from .client import Client
+from .error import CompositeError, RemoteError
+from .view import LoadBalancedView
+
+__all__ = [
+    "AsyncMapResult",
+    "AsyncResult",
+    "Client",
+    "CompositeError",
+    "LoadBalancedView",
+    "RemoteError",
+    "__version__",
+    "error",
+]
