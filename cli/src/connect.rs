@@ -1,13 +1,13 @@
 //! From a profile's name to a client of its running cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rpar_runtime::client::{Client, ConnectError as LinkError};
 use rpar_runtime::files::{FileError, Liveness, read_connection, read_controller};
 use thiserror::Error;
 
 use crate::paths::ClusterDir;
-use crate::profile::{ProfileError, Profiles, ReadError, Resolved};
+use crate::profile::{Origins, ProfileError, Profiles, ReadError, Resolved, Section};
 use crate::registry::Registry;
 use crate::site::SiteError;
 
@@ -100,6 +100,30 @@ pub fn connect_with(
     let connection = read_connection(&file)?;
     let resolved = Resolved::read(&directory.profile_file())?;
     let transport = registry.make_transport(&resolved.transport()?)?;
+    Client::connect(&connection, transport).map_err(|source| ConnectError::Link {
+        profile: profile.to_owned(),
+        cluster_id: cluster_id.to_owned(),
+        source,
+    })
+}
+
+/// Links to the cluster of a connection file. The transport's options are those of the resolved profile beside it; a
+/// file that was copied away goes without.
+///
+/// # Errors
+/// When the file cannot be read, or its cluster cannot be reached.
+pub fn connect_file(file: &Path) -> Result<Client, ConnectError> {
+    let connection = read_connection(file)?;
+    let beside = file.with_file_name(Resolved::FILE);
+    let section = if beside.exists() {
+        Resolved::read(&beside)?.transport()?
+    } else {
+        let scheme = connection.endpoints.first().and_then(|endpoint| endpoint.0.split_once("://"));
+        let kind = scheme.map_or("tcp", |(scheme, _)| scheme).into();
+        Section::new("transport", &toml::Table::from_iter([("kind".to_owned(), kind)]), &Origins::default())?
+    };
+    let transport = Registry::builtin().make_transport(&section)?;
+    let (profile, cluster_id) = connection.cluster.split_once('/').unwrap_or((&connection.cluster, ""));
     Client::connect(&connection, transport).map_err(|source| ConnectError::Link {
         profile: profile.to_owned(),
         cluster_id: cluster_id.to_owned(),

@@ -8,8 +8,11 @@ pub mod profile;
 pub mod registry;
 pub mod site;
 
-pub use connect::{ConnectError, connect, connect_with};
+pub use connect::{ConnectError, connect, connect_file, connect_with};
 pub use registry::Registry;
-pub use rpar_runtime::client::{Client, Defined, Group, Outcome};
+pub use rpar_core::id::EngineId;
+pub use rpar_core::task;
+pub use rpar_core::wire::ClusterStatus;
+pub use rpar_runtime::client::{Client, ClientError, Defined, Group, Outcome};
 pub use rpar_runtime::native::NativeFunctions;
 pub use site::{Site, SiteError};
