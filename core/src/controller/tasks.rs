@@ -51,7 +51,7 @@ impl Tasks {
     /// The first batch that has ids in `from..to`.
     pub(super) fn first_within(&mut self, from: u64, to: u64) -> Option<&mut Batch> {
         let first = match self.batches.range(..=from).next_back() {
-            Some((first, batch)) if from < batch.end() => *first,
+            Some((first, batch)) if from < batch.end() && from < to => *first,
             _ => *self.batches.range(from..to).next()?.0,
         };
         self.batches.get_mut(&first)
