@@ -30,6 +30,7 @@ Examples:
 
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The site's profile, see `rpar profile list` [default: $RPAR_PROFILE, or local]
     #[arg(long, global = true, value_name = "NAME")]
@@ -75,7 +76,12 @@ pub(crate) enum Commands {
     /// Lists the clusters of this home directory
     List,
     /// Runs a command for each argument, on all engines
-    #[command(after_help = MAP_HELP)]
+    #[command(
+        after_help = MAP_HELP,
+        override_usage = "rpar map [OPTIONS] COMMAND ::: ARGUMENTS...\n       \
+                          rpar map [OPTIONS] COMMAND :::: FILES...\n       \
+                          COMMAND | rpar map [OPTIONS] COMMAND"
+    )]
     Map(MapArguments),
     /// Runs one command on one engine
     Run(RunArguments),

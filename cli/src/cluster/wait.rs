@@ -1,5 +1,6 @@
 //! Waits until a cluster's engines are there, or cannot come any more.
 
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rpar_core::wire::ClusterStatus;
@@ -8,12 +9,12 @@ use thiserror::Error;
 
 use super::describe;
 
-/// How long one question to the controller waits for news: long enough to be cheap, short enough to notice a silent
-/// controller and the caller's own deadline.
-const QUESTION: Duration = Duration::from_secs(5);
+/// One question waits for news for this long. The controller keeps it that long too, and only few of them, so that
+/// asking anew every second would exhaust its patience.
+const QUESTION: Duration = Duration::from_secs(24 * 3600);
 
-/// At first people want to see something within a second.
-const FIRST_QUESTIONS: Duration = Duration::from_millis(500);
+/// How often `observe` is called without news: it may be showing progress.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A cluster is not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -59,8 +60,8 @@ impl WaitError {
     }
 }
 
-/// Waits until all engines are there, up to `patience`; tells `observe` of every change, and every few
-/// seconds without one.
+/// Waits until all engines are there, up to `patience`; tells `observe` of every change, and every half second without
+/// one. Asks on a thread of its own, which lives until the controller's next news, or the link's end.
 ///
 /// # Errors
 /// When no more engines can come, when the controller is lost, or when it takes longer.
@@ -70,6 +71,7 @@ pub fn wait_for_engines(
     observe: &mut dyn FnMut(&ClusterStatus),
 ) -> Result<ClusterStatus, WaitError> {
     let begun = Instant::now();
+    let news = ask(client.clone())?;
     let mut known: Option<ClusterStatus> = None;
     loop {
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
@@ -78,10 +80,8 @@ pub fn wait_for_engines(
                 known.as_ref().map_or_else(|| "the controller does not answer".into(), describe::waiting);
             return Err(WaitError::TooLate { waited: patience, state });
         }
-        let after = known.as_ref().map(|status| status.version);
-        let question = if begun.elapsed() < QUESTION { FIRST_QUESTIONS } else { QUESTION };
-        match client.status(after, left.map_or(question, |left| left.min(question))) {
-            Ok(status) => {
+        match news.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
+            Ok(Ok(status)) => {
                 observe(&status);
                 if status.engines.len() >= status.engines_wanted as usize {
                     return Ok(status);
@@ -91,11 +91,40 @@ pub fn wait_for_engines(
                 }
                 known = Some(status);
             }
-            // no news, but whoever shows progress wants to be asked again
-            Err(ClientError::TimedOut(_)) => known.iter().for_each(&mut *observe),
-            Err(ClientError::Lost { reason }) => return Err(WaitError::Controller { reason }),
+            Err(RecvTimeoutError::Timeout) => known.iter().for_each(&mut *observe),
+            Ok(Err(reason)) => return Err(WaitError::Controller { reason }),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(WaitError::Controller { reason: client.lost().unwrap_or_default() });
+            }
         }
     }
+}
+
+/// Every news of the cluster, or in the end why there is none any more.
+fn ask(client: Client) -> Result<Receiver<Result<ClusterStatus, String>>, WaitError> {
+    // only the latest news matter: whoever is late holds up the next question
+    let (tell, news) = mpsc::sync_channel(1);
+    let asking = move || {
+        let mut after = None;
+        loop {
+            let answer = match client.status(after, QUESTION) {
+                Ok(status) => {
+                    after = Some(status.version);
+                    Ok(status)
+                }
+                Err(ClientError::TimedOut(_)) => continue,
+                Err(ClientError::Lost { reason }) => Err(reason),
+            };
+            let over = answer.is_err();
+            if tell.send(answer).is_err() || over {
+                return;
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("rpar-status".into()).spawn(asking);
+    thread
+        .map(|_| news)
+        .map_err(|error| WaitError::Controller { reason: format!("no thread to ask it: {error}") })
 }
 
 fn no_more(status: &ClusterStatus) -> WaitError {
