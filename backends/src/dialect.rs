@@ -136,7 +136,10 @@ fn reason(output: &str) -> Option<String> {
     let told = output.lines().filter_map(|line| line.split_once("error:")).map(|(_, reason)| reason.trim());
     let told = told.filter(|reason| !reason.is_empty()).collect::<Vec<_>>().join("; ");
     let whole = if told.is_empty() {
-        output.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "'")?.to_owned()
+        let last = output.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "'")?;
+        // `qsub: what is wrong`: which command it was is told elsewhere
+        let program = |name: &str| name.starts_with('q') && name.chars().all(|c| c.is_ascii_lowercase());
+        last.split_once(": ").filter(|(name, _)| program(name)).map_or(last, |(_, told)| told).to_owned()
     } else {
         told
     };

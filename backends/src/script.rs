@@ -20,10 +20,10 @@ pub fn allocation_log(directory: &Path, id: &AllocationId) -> PathBuf {
 /// the pilot in place of the shell, so that the site's signals reach it.
 ///
 /// It is a login shell, because that is where sites define `module`.
-pub(crate) fn compose(mark: &str, directives: &[String], log: &str, request: &AllocationRequest) -> String {
+pub(crate) fn compose(directives: &[String], log: &str, request: &AllocationRequest) -> String {
     let mut text = "#!/bin/bash -l\n".to_owned();
     for directive in directives {
-        text += &format!("{mark} {directive}\n");
+        text += &format!("{directive}\n");
     }
     text += &format!("cd {} || exit 1\n", shell::quote(&request.directory.to_string_lossy()));
     text += log;

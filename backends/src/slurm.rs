@@ -69,7 +69,8 @@ impl Dialect for Slurm {
             directives.push(format!("--account={account}"));
         }
         directives.extend(script::lines("directives", &self.config.directives)?);
-        Ok(script::compose("#SBATCH", &directives, "", request))
+        let lines: Vec<_> = directives.iter().map(|directive| format!("#SBATCH {directive}")).collect();
+        Ok(script::compose(&lines, "", request))
     }
 
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {

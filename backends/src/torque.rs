@@ -70,7 +70,10 @@ impl Dialect for Torque {
         directives.extend(script::lines("directives", &self.config.directives)?);
         // Torque hands the output over only at the end, Slurm's wrapper writes it as it comes
         let log = "[ -n \"$SLURM_JOB_ID\" ] || exec >>\"logs/allocation-${PBS_JOBID%%.*}.log\" 2>&1\n";
-        Ok(script::compose("#PBS", &directives, log, request))
+        let mut lines: Vec<_> = directives.iter().map(|directive| format!("#PBS {directive}")).collect();
+        // Slurm would pack nodes=2:ppn=2 as 3 and 1; to Torque this is a comment
+        lines.push(format!("#SBATCH --ntasks-per-node={}", request.ppn));
+        Ok(script::compose(&lines, log, request))
     }
 
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {

@@ -4,3 +4,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite reports by panicking, as tests do")]
 
 pub mod conformance;
+mod scripted;
+mod torque;
+
+pub use scripted::{Reply, ScriptedRunner};
+pub use torque::{FakeTorque, Scenario};
