@@ -1,1 +1,3 @@
-//! placeholder
+//! What the cross-crate tests share.
+
+pub mod services;
