@@ -1,0 +1,179 @@
+//! The pilot of an allocation: starts engine hosts, starts dead ones again, leaves when it is told to or left alone.
+
+use std::time::Duration;
+
+use rpar_core::id::{AllocationId, LinkId};
+use rpar_core::scheduler::AllocationRequest;
+use rpar_core::time::Timestamp;
+use rpar_core::wire::{Message, PilotInfo};
+
+use super::host::Host;
+use super::net::{Peer, To};
+use super::scenario::{GIVE_UP_AFTER, HEARTBEAT};
+use super::world::{Event, World};
+
+const RESTARTS_LIMIT: u32 = 5;
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Pilot {
+    allocation: usize,
+    id: AllocationId,
+    pub(super) ppn: u32,
+    nodes: Vec<Node>,
+    pub(super) alive: bool,
+    link: Option<LinkId>,
+    /// Since when there is no controller.
+    alone: Option<Timestamp>,
+    leaving: bool,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: String,
+    host: Option<usize>,
+    restarts: u32,
+    over: bool,
+}
+
+impl Pilot {
+    pub(super) fn new(allocation: usize, id: AllocationId, spec: &AllocationRequest) -> Self {
+        let node = |node| Node { name: format!("a{allocation}n{node}"), host: None, restarts: 0, over: false };
+        Pilot {
+            allocation,
+            id,
+            ppn: spec.ppn,
+            nodes: (0..spec.nodes).map(node).collect(),
+            alive: true,
+            link: None,
+            alone: None,
+            leaving: false,
+        }
+    }
+
+    fn info(&self, pid: usize) -> PilotInfo {
+        PilotInfo {
+            node: self.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
+            pid: pid as u32,
+            allocation: Some(self.id.clone()),
+            nodes: self.nodes.iter().map(|node| node.name.clone()).collect(),
+        }
+    }
+}
+
+impl World {
+    pub(super) fn pilot_dials(&mut self, index: usize) {
+        let pilot = &mut self.pilots[index];
+        if !pilot.alive || pilot.leaving || pilot.link.is_some() {
+            return;
+        }
+        let since = *pilot.alone.get_or_insert(self.now);
+        if self.now.since(since) > GIVE_UP_AFTER {
+            return self.pilot_begins_to_leave(index);
+        }
+        if self.controller.is_some() {
+            pilot.alone = None;
+            let link = self.link_up(Peer::Pilot(index));
+            self.pilots[index].link = Some(link);
+        } else {
+            self.after(Duration::from_secs(1), Event::PilotDials(index));
+        }
+    }
+
+    pub(super) fn pilot_up(&mut self, index: usize, link: LinkId) {
+        self.send(link, To::Controller, &Message::Pilot(self.pilots[index].info(index)));
+        self.after(HEARTBEAT, Event::PilotBeats { pilot: index, link });
+        for node in 0..self.pilots[index].nodes.len() {
+            let at = &self.pilots[index].nodes[node];
+            if at.host.is_none() && at.restarts == 0 && !at.over {
+                self.pilots[index].nodes[node].restarts = 1;
+                let delay = self.rng.duration(Duration::from_millis(5), Duration::from_millis(500));
+                self.after(delay, Event::HostStarts { pilot: index, node });
+            }
+        }
+    }
+
+    pub(super) fn pilot_beats(&mut self, index: usize, link: LinkId) {
+        if self.pilots[index].alive && self.pilots[index].link == Some(link) {
+            self.send(link, To::Controller, &Message::Heartbeat);
+            self.after(HEARTBEAT, Event::PilotBeats { pilot: index, link });
+        }
+    }
+
+    pub(super) fn pilot_received(&mut self, index: usize, _link: LinkId, message: Message) {
+        match message {
+            Message::Stop | Message::Goodbye { .. } => self.pilot_begins_to_leave(index),
+            Message::Heartbeat | Message::Notice { .. } => {}
+            other => panic!("a pilot is sent {}", other.name()),
+        }
+    }
+
+    pub(super) fn pilot_down(&mut self, index: usize, link: LinkId) {
+        let pilot = &mut self.pilots[index];
+        if pilot.link == Some(link) {
+            pilot.link = None;
+            pilot.alone = Some(self.now);
+            self.after(Duration::from_millis(500), Event::PilotDials(index));
+        }
+    }
+
+    pub(super) fn host_starts(&mut self, index: usize, node: usize) {
+        let pilot = &mut self.pilots[index];
+        if pilot.alive && !pilot.leaving {
+            let pid = self.hosts.len();
+            pilot.nodes[node].host = Some(pid);
+            let host = Host::new(index, node, pid, pilot.ppn, &pilot.nodes[node].name, &pilot.id);
+            self.hosts.push(host);
+            self.step_host(pid, rpar_core::engine_host::Input::Tick);
+        }
+    }
+
+    /// An engine host has ended.
+    pub(super) fn host_gone(&mut self, index: usize, node: usize, well: bool, text: &str) {
+        let pilot = &mut self.pilots[index];
+        if !pilot.alive {
+            return;
+        }
+        let (alone, at) = (pilot.leaving || well, &mut pilot.nodes[node]);
+        at.host = None;
+        at.over = alone || at.restarts > RESTARTS_LIMIT;
+        let delay = Duration::from_millis(500) * (1 << at.restarts.min(5));
+        at.restarts += 1;
+        let (over, name, link) = (at.over, at.name.clone(), pilot.link);
+        if !over {
+            self.after(delay, Event::HostStarts { pilot: index, node });
+        }
+        if let (Some(link), false) = (link, alone) {
+            let report = Message::Report { node: name, text: text.to_owned(), restarting: !over };
+            self.send(link, To::Controller, &report);
+        }
+        if self.pilots[index].nodes.iter().all(|node| node.over) {
+            self.at(self.now, Event::PilotLeaves(index));
+        }
+    }
+
+    fn pilot_begins_to_leave(&mut self, index: usize) {
+        if !self.pilots[index].leaving {
+            self.pilots[index].leaving = true;
+            self.after(GRACE, Event::PilotLeaves(index));
+        }
+    }
+
+    pub(super) fn pilot_leaves(&mut self, index: usize) {
+        if self.pilots[index].alive {
+            self.allocation_ends(self.pilots[index].allocation);
+        }
+    }
+
+    /// The site takes the nodes away.
+    pub(super) fn kill_pilot(&mut self, index: usize) {
+        let pilot = &mut self.pilots[index];
+        pilot.alive = false;
+        let link = pilot.link.take();
+        let hosts: Vec<usize> = pilot.nodes.iter().filter_map(|node| node.host).collect();
+        if let Some(link) = link {
+            self.close(link, To::Peer, "the pilot was ended");
+        }
+        hosts.into_iter().for_each(|host| self.kill_host(host, "ended by the site"));
+    }
+}

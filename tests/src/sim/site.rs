@@ -1,0 +1,183 @@
+//! The site: a scheduler that queues, refuses, loses answers, never starts, ends at walltime, and forgets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rpar_core::controller::{Effect, Input};
+use rpar_core::error::{Action, BackendError, Retry};
+use rpar_core::id::AllocationId;
+use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState};
+use rpar_core::time::Timestamp;
+
+use super::pilot::Pilot;
+use super::world::{Event, World};
+
+/// The site never has more bad answers than this in a row: it is unreliable, not dead.
+const STREAK_LIMIT: u32 = 2;
+
+/// How long the site remembers an allocation that has ended.
+const MEMORY: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(super) struct Site {
+    pub(super) allocations: Vec<Allocation>,
+    streak: u32,
+    /// Whether the site has refused for good, lost an answer, or ended something by itself.
+    pub(super) disturbed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) id: AllocationId,
+    pub(super) spec: AllocationRequest,
+    pub(super) phase: AllocationPhase,
+    pub(super) pilot: Option<usize>,
+    ended: Timestamp,
+    never: bool,
+}
+
+impl Site {
+    /// Allocations that have not ended.
+    pub(super) fn live(&self) -> Vec<&AllocationId> {
+        let live = self.allocations.iter().filter(|allocation| allocation.phase != AllocationPhase::Ended);
+        live.map(|allocation| &allocation.id).collect()
+    }
+
+    /// Whether an allocation waits that will never start.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.allocations.iter().any(|allocation| allocation.never && allocation.phase != AllocationPhase::Ended)
+    }
+
+    fn find(&self, id: &AllocationId) -> Option<usize> {
+        self.allocations.iter().position(|allocation| allocation.id == *id)
+    }
+}
+
+fn error(action: Action, retry: Retry, reason: &str) -> BackendError {
+    BackendError { backend: "sim".into(), action, retry, reason: reason.into(), command: None, hint: None }
+}
+
+impl World {
+    pub(super) fn site_is_asked(&mut self, effect: Effect) {
+        self.trace.line(self.now, || format!("controller asks: {effect:?}"));
+        let answer = match effect {
+            Effect::Submit { request, spec } => Input::Submitted { request, answer: self.submit(spec) },
+            Effect::Find { request, .. } => {
+                let live = self.site.live().into_iter().cloned().collect();
+                let answer = if self.is_bad() { Err(error(Action::Find, Retry::Later, "no answer")) } else { Ok(live) };
+                Input::Found { request, answer }
+            }
+            Effect::Poll { allocations } => Input::Polled { answer: self.poll(&allocations) },
+            Effect::Cancel { allocation } => {
+                let answer = self.cancel(&allocation);
+                Input::Cancelled { allocation, answer }
+            }
+            Effect::ReadOutput { allocation } => Input::Output { allocation, text: "bye".into() },
+            other => panic!("not a question to the site: {other:?}"),
+        };
+        let delay = self.rng.duration(Duration::from_millis(5), Duration::from_secs(3));
+        self.after(delay, Event::Answer(Box::new(answer)));
+    }
+
+    /// Whether the next answer is a bad one.
+    fn is_bad(&mut self) -> bool {
+        let bad = self.site.streak < STREAK_LIMIT && self.rng.percent(self.scenario.site_trouble);
+        self.site.streak = if bad { self.site.streak + 1 } else { 0 };
+        bad
+    }
+
+    fn submit(&mut self, spec: AllocationRequest) -> Result<AllocationId, BackendError> {
+        if !self.is_bad() {
+            return Ok(self.accept(spec));
+        }
+        let error = |retry, reason| Err(error(Action::Submit, retry, reason));
+        match self.rng.below(5) {
+            0 => {
+                self.site.disturbed = true;
+                error(Retry::Never, "no such queue")
+            }
+            1 | 2 => error(Retry::Later, "the server is busy"),
+            3 => error(Retry::Unsure, "the connection was lost"),
+            _ => {
+                self.accept(spec);
+                error(Retry::Unsure, "the connection was lost")
+            }
+        }
+    }
+
+    fn accept(&mut self, spec: AllocationRequest) -> AllocationId {
+        let number = self.site.allocations.len();
+        let id = AllocationId(format!("{number}.sim"));
+        let never = self.rng.percent(self.scenario.site_trouble / 3);
+        let phase = if never && self.rng.percent(50) { AllocationPhase::Held } else { AllocationPhase::Queued };
+        let ended = Timestamp::default();
+        self.site.allocations.push(Allocation { id: id.clone(), spec, phase, pilot: None, ended, never });
+        if !never {
+            let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(20));
+            self.after(wait, Event::AllocationStarts(number));
+        }
+        id
+    }
+
+    fn poll(&mut self, ids: &[AllocationId]) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
+        if self.is_bad() {
+            return Err(error(Action::Poll, Retry::Later, "no answer"));
+        }
+        let mut states = BTreeMap::new();
+        for id in ids {
+            let known = self.site.find(id).map(|index| &self.site.allocations[index]);
+            let phase = known.map_or(AllocationPhase::Unknown, |allocation| allocation.phase.clone());
+            let forgotten = known.is_some_and(|allocation| {
+                allocation.phase == AllocationPhase::Ended && self.now.since(allocation.ended) > MEMORY
+            });
+            match self.is_bad() || forgotten {
+                true if self.rng.percent(50) => {}
+                true => drop(states.insert(id.clone(), AllocationState::new(AllocationPhase::Unknown))),
+                false => drop(states.insert(id.clone(), AllocationState::new(phase))),
+            }
+        }
+        Ok(states)
+    }
+
+    fn cancel(&mut self, id: &AllocationId) -> Result<(), BackendError> {
+        if self.is_bad() {
+            return Err(error(Action::Cancel, Retry::Later, "no answer"));
+        }
+        if let Some(index) = self.site.find(id) {
+            let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(3));
+            self.after(wait, Event::AllocationEnds(index));
+        }
+        Ok(())
+    }
+
+    pub(super) fn allocation_starts(&mut self, index: usize) {
+        let allocation = &mut self.site.allocations[index];
+        if allocation.phase != AllocationPhase::Queued {
+            return;
+        }
+        allocation.phase = AllocationPhase::Running;
+        allocation.pilot = Some(self.pilots.len());
+        let walltime = allocation.spec.walltime;
+        self.trace.line(self.now, || format!("allocation {index} starts"));
+        self.pilots.push(Pilot::new(index, allocation.id.clone(), &allocation.spec));
+        self.at(self.now, Event::PilotDials(self.pilots.len() - 1));
+        if let Some(walltime) = walltime {
+            self.after(walltime, Event::AllocationEnds(index));
+        }
+    }
+
+    /// The walltime is over, the allocation was cancelled, or its pilot has left.
+    pub(super) fn allocation_ends(&mut self, index: usize) {
+        let allocation = &mut self.site.allocations[index];
+        if allocation.phase == AllocationPhase::Ended {
+            return;
+        }
+        self.trace.line(self.now, || format!("allocation {index} ends"));
+        self.site.disturbed |= self.stopping.is_none();
+        allocation.phase = AllocationPhase::Ended;
+        allocation.ended = self.now;
+        if let Some(pilot) = allocation.pilot {
+            self.kill_pilot(pilot);
+        }
+    }
+}
