@@ -1,0 +1,123 @@
+//! The real `rpar`, in a home of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The built binary, beside the tests that run it: `target/PROFILE/rpar`.
+///
+/// # Panics
+/// When it is not built: `tests/run` does that first.
+#[expect(clippy::panic, reason = "tests end so")]
+pub fn rpar() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    // target/PROFILE/deps/TEST-HASH
+    let built = test.ancestors().nth(2).unwrap_or(Path::new("")).join("rpar");
+    if !built.is_file() {
+        panic!("{} is not built: cargo build -p rpar-cli", built.display());
+    }
+    built
+}
+
+/// A home directory that no other test, and no user, knows of. Stops its clusters when dropped.
+#[derive(Debug)]
+pub struct Home {
+    directory: TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Home::new()
+    }
+}
+
+impl Home {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// When the system has no temporary directory.
+    #[expect(clippy::expect_used, reason = "tests end so")]
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("rpar-home-").tempdir().expect("a temporary directory");
+        std::fs::create_dir(directory.path().join("tmp")).expect("a directory for throw-away clusters");
+        std::fs::create_dir(directory.path().join("work")).expect("a directory to work in");
+        Home { directory }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The directory that commands start in.
+    pub fn work(&self) -> PathBuf {
+        self.path().join("work")
+    }
+
+    /// Where throw-away clusters live.
+    pub fn temporary(&self) -> PathBuf {
+        self.path().join("tmp")
+    }
+
+    /// Where clusters live.
+    pub fn state(&self) -> PathBuf {
+        self.path().join(".local/state/rpar")
+    }
+
+    /// `rpar` with this home and nothing else of the caller's that could change what it does.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(rpar());
+        command.env_clear().current_dir(self.work());
+        command.env("HOME", self.path()).env("TMPDIR", self.temporary());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("RPAR_SITE_PROFILES", self.path().join("site"));
+        command
+    }
+
+    /// Runs `rpar` with these words.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[expect(clippy::expect_used, reason = "tests end so")]
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command().args(words).output().expect("rpar starts")
+    }
+
+    /// Writes a profile of the user.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[expect(clippy::expect_used, reason = "tests end so")]
+    pub fn profile(&self, name: &str, text: &str) {
+        let profiles = self.path().join(".config/rpar/profiles");
+        std::fs::create_dir_all(&profiles).expect("a directory of profiles");
+        std::fs::write(profiles.join(format!("{name}.toml")), text).expect("a profile");
+    }
+
+    /// The command lines of processes that have this home in their arguments or environment.
+    pub fn processes(&self) -> Vec<String> {
+        let home = self.path().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let read = |name: &str| {
+                let bytes = std::fs::read(entry.path().join(name)).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).replace('\0', " ")
+            };
+            let (words, environment) = (read("cmdline"), read("environ"));
+            if words.contains(&home) || environment.contains(&home) {
+                found.push(format!("{} {words}", entry.file_name().to_string_lossy()));
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // a failed test must not leave a cluster behind
+        if self.state().exists() {
+            let _ = self.command().args(["stop", "--all"]).output();
+        }
+    }
+}

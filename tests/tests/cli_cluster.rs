@@ -1,0 +1,160 @@
+//! Clusters that are started and stopped on this machine, and what happens when parts of them die.
+
+use std::time::{Duration, Instant};
+
+use rpar_tests::binary::Home;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("rpar writes UTF-8")
+}
+
+/// Exit status, stdout, stderr.
+fn rpar(home: &Home, words: &[&str]) -> (Option<i32>, String, String) {
+    let output = home.run(words);
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn json(home: &Home, words: &[&str]) -> Value {
+    let (exit, out, err) = rpar(home, &[words, &["--json"]].concat());
+    assert_eq!(exit, Some(0), "{words:?}: {err}");
+    serde_json::from_str(&out).expect("JSON")
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn nothing_left(home: &Home) {
+    until(&format!("processes are gone: {:?}", home.processes()), || home.processes().is_empty());
+    let left: Vec<_> = std::fs::read_dir(home.state().join("local")).into_iter().flatten().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn kill_controller(home: &Home) -> u64 {
+    let list = json(home, &["list"]);
+    let pid = list[0]["pid"].as_u64().expect("a pid");
+    let raw = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    kill_process(raw, Signal::KILL).expect("the controller is killed");
+    until("the controller is gone", || json(home, &["list"])[0]["state"] == "dead");
+    pid
+}
+
+#[test]
+fn a_cluster_lives_until_it_is_stopped() {
+    let home = Home::new();
+    let (exit, _, err) = rpar(&home, &["start", "--nodes", "2", "--ppn", "3"]);
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.contains("cluster local/default is ready: 6 engines on 2 nodes"), "{err}");
+
+    let status = json(&home, &["status"]);
+    assert_eq!(status["engines"].as_array().map(Vec::len), Some(6));
+    assert_eq!(status["allocations"][0]["state"]["phase"], "Running");
+    let shown = rpar(&home, &["status"]).1;
+    assert!(shown.contains("engines: 6 of 6") && shown.contains("ALLOCATION"), "{shown}");
+
+    assert_eq!(rpar(&home, &["map", "echo {}", ":::", "1", "2", "3"]), (Some(0), "1\n2\n3\n".into(), String::new()));
+    assert_eq!(rpar(&home, &["run", "exit 9"]).0, Some(9));
+    assert_eq!(json(&home, &["status"])["tasks"]["succeeded"], 3);
+
+    let (exit, _, err) = rpar(&home, &["start"]);
+    assert_eq!(exit, Some(112));
+    assert!(err.contains("runs already") && err.contains("--cluster-id") && err.contains("stop"), "{err}");
+    assert!(rpar(&home, &["logs"]).1.contains("==> controller <=="));
+
+    let (exit, _, err) = rpar(&home, &["stop"]);
+    assert_eq!((exit, err.as_str()), (Some(0), "cluster local/default is stopped\n"));
+    nothing_left(&home);
+    let (exit, _, err) = rpar(&home, &["stop"]);
+    assert_eq!((exit, err.as_str()), (Some(0), "cluster local/default does not run\n"));
+}
+
+#[test]
+fn clusters_of_one_profile_are_told_apart() {
+    let home = Home::new();
+    for id in ["default", "second"] {
+        let (exit, _, err) = rpar(&home, &["--cluster-id", id, "start", "-n", "1"]);
+        assert_eq!(exit, Some(0), "{err}");
+    }
+    let list = json(&home, &["list"]);
+    let clusters: Vec<_> = list.as_array().expect("a list").iter().map(|item| item["cluster"].clone()).collect();
+    assert_eq!(clusters, ["local/default", "local/second"]);
+    let (exit, _, err) = rpar(&home, &["stop", "--all"]);
+    assert_eq!(exit, Some(0), "{err}");
+    nothing_left(&home);
+}
+
+#[test]
+fn of_two_racing_starts_one_wins() {
+    let home = Home::new();
+    let exits: Vec<Option<i32>> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..3).map(|_| scope.spawn(|| rpar(&home, &["start", "-n", "1"]).0)).collect();
+        starts.into_iter().map(|start| start.join().expect("a start ends")).collect()
+    });
+    let won = exits.iter().filter(|exit| **exit == Some(0)).count();
+    let lost = exits.iter().filter(|exit| **exit == Some(112)).count();
+    assert_eq!((won, lost), (1, 2), "{exits:?}");
+    assert_eq!(json(&home, &["status"])["engines"].as_array().map(Vec::len), Some(1));
+    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
+    nothing_left(&home);
+}
+
+#[test]
+fn a_dead_controllers_remains_are_cleaned_away() {
+    let home = Home::new();
+    assert_eq!(rpar(&home, &["start", "-n", "2"]).0, Some(0));
+    let dead = kill_controller(&home);
+    let (exit, _, err) = rpar(&home, &["status"]);
+    assert!(exit == Some(111) && err.contains("does not run"), "{err}");
+    let (exit, _, err) = rpar(&home, &["start", "-n", "2"]);
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.contains("cleaning up what a dead cluster"), "{err}");
+    assert_ne!(json(&home, &["list"])[0]["pid"], dead);
+
+    kill_controller(&home);
+    let (exit, _, err) = rpar(&home, &["stop"]);
+    assert!(exit == Some(0) && err.contains("is dead"), "{err}");
+    nothing_left(&home);
+}
+
+#[test]
+fn a_start_whose_engines_cannot_come_says_why_and_takes_everything_back() {
+    let home = Home::new();
+    home.profile("broken", "extends = \"local\"\n[engines]\nsetup = [\"echo no module python >&2; exit 7\"]\n");
+    let (exit, _, err) = rpar(&home, &["--profile", "broken", "start", "-n", "1"]);
+    assert_eq!(exit, Some(115), "{err}");
+    assert!(err.contains("no module python"), "{err}");
+    assert!(!home.state().join("broken/default").exists());
+    nothing_left(&home);
+}
+
+#[test]
+fn a_site_without_its_commands_is_explained() {
+    let home = Home::new();
+    let empty = home.path().join("empty");
+    std::fs::create_dir(&empty).expect("a directory");
+    let mut start = home.command();
+    let output = start.env("PATH", &empty).args(["--profile", "torque", "start"]).output().expect("rpar starts");
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(115), "{err}");
+    assert!(err.contains("qsub"), "{err}");
+    assert!(!home.state().join("torque/default").exists());
+}
+
+#[test]
+fn a_program_of_the_profile_that_does_not_exist_is_named() {
+    let home = Home::new();
+    home.profile("absent", "extends = \"local\"\n[engines]\nprogram = \"/no/such/rpar\"\n");
+    let (exit, _, err) = rpar(&home, &["--profile", "absent", "start", "-n", "1"]);
+    assert_eq!(exit, Some(115), "{err}");
+    assert!(err.contains("/no/such/rpar"), "{err}");
+    nothing_left(&home);
+}
