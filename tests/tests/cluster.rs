@@ -1,0 +1,8 @@
+//! A whole cluster in this process: the real controller, engine hosts and client over the real transports.
+
+mod cluster {
+    mod map;
+    mod place;
+    mod stop;
+    mod strangers;
+}
