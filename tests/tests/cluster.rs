@@ -1,5 +1,6 @@
 //! A whole cluster in this process: the real controller, engine hosts and client over the real transports.
 
+#[cfg(test)]
 mod cluster {
     mod map;
     mod place;
