@@ -46,9 +46,10 @@ until_true() {
     done
 }
 
-# is_program PID NAME: whether that process runs this program (a zombie runs none, so `kill -0` would not tell)
+# is_program PID NAME: whether that process runs this program, or Debian's NAME-wlm. A zombie runs none: `kill -0`
+# would not tell.
 is_program() {
-    case $(readlink "/proc/$1/exe" 2>/dev/null) in */"$2" | */"$2 (deleted)") return 0 ;; *) return 1 ;; esac
+    case $(readlink "/proc/$1/exe" 2>/dev/null) in */"$2"*) return 0 ;; *) return 1 ;; esac
 }
 
 # end PIDFILE NAME: ends a daemon, if its pid is still that program
