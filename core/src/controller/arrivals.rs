@@ -22,7 +22,8 @@ impl Controller {
         match (role, self.stop.is_some()) {
             (Role::Client, false) => {
                 self.served = true;
-                self.clients.insert(link, Client::new(self.config.submit_window_bytes));
+                let (submit, result) = (self.config.submit_window_bytes, self.config.result_window_bytes);
+                self.clients.insert(link, Client::new(submit, result));
             }
             (Role::Client, true) => self.dismiss(link, "the cluster is being stopped", effects),
             (Role::Engine, true) => effects.push(Effect::Send { link, message: Message::Stop }),

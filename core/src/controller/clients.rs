@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::wire::{Outcomes, RESULT_WINDOW_BYTES};
+use crate::wire::Outcomes;
 
 /// One client.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(submit_window: u64) -> Self {
+    pub(super) fn new(submit_window: u64, result_window: u64) -> Self {
         Client {
             next: 0,
             batches: BTreeMap::new(),
             window: SubmitWindow { size: submit_window, received: 0, ended: 0, announced: submit_window },
-            outbox: Outbox { held: VecDeque::new(), held_bytes: 0, sent: 0, limit: RESULT_WINDOW_BYTES },
+            outbox: Outbox { held: VecDeque::new(), held_bytes: 0, sent: 0, limit: result_window },
             functions: BTreeSet::new(),
             function_bytes: 0,
             asks: Vec::new(),

@@ -90,7 +90,9 @@ impl Engine {
         let running = self.load.iter().find(|(key, _)| *key == function).map_or(0, |(_, count)| *count);
         let evidence = pace.samples.saturating_add(1).saturating_sub(running as u64);
         let room = ENGINE_TASKS_LIMIT.saturating_sub(self.assigned) as u64;
-        time.min(evidence).max(least).min(room) as u32
+        // and their results are to fit into as much memory as their arguments
+        let results = (ENGINE_BYTES_LIMIT / pace.bytes.max(1)).saturating_sub(running as u64);
+        time.min(evidence).min(results).max(least).min(room) as u32
     }
 
     /// Takes note that tasks were sent to it.

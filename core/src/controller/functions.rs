@@ -22,22 +22,27 @@ pub(super) struct Pace {
     pub(super) samples: u64,
     /// Their mean time in nanoseconds, the latest ones weighing most.
     pub(super) mean: u64,
+    /// The mean length of their results in bytes, likewise.
+    pub(super) bytes: u64,
 }
 
 impl Pace {
     /// A task takes at least this long, whatever was measured: the least that a clock of microseconds tells.
     const LEAST: u64 = 1000;
 
-    /// Takes note of `count` tasks that took `micros` together. Sixteen tasks weigh as much as all before them: a
-    /// longer kind of task shows at once, and a shorter kind within a few rounds.
-    pub(super) fn measure(&mut self, count: u64, micros: u64) {
+    /// Takes note of `count` tasks that took `micros` together and gave `bytes` of results. Sixteen tasks weigh as much
+    /// as all before them: a longer kind of task shows at once, and a shorter kind within a few rounds.
+    pub(super) fn measure(&mut self, count: u64, micros: u64, bytes: u64) {
         if count == 0 {
             return;
         }
-        let mean = (micros.saturating_mul(1000) / count).max(Self::LEAST);
         let old = if self.samples == 0 { 0 } else { 16 };
-        let sum = self.mean as u128 * old + mean as u128 * count as u128;
-        self.mean = (sum / (old + count as u128)) as u64;
+        let weigh = |before: u64, now: u64| {
+            let sum = before as u128 * old + now as u128 * count as u128;
+            (sum / (old + count as u128)) as u64
+        };
+        self.mean = weigh(self.mean, (micros.saturating_mul(1000) / count).max(Self::LEAST));
+        self.bytes = weigh(self.bytes, bytes / count);
         self.samples = self.samples.saturating_add(count);
     }
 }
@@ -95,9 +100,9 @@ impl Functions {
     }
 
     /// Takes note of how long its tasks took.
-    pub(super) fn measure(&mut self, key: u32, count: u64, micros: u64) {
+    pub(super) fn measure(&mut self, key: u32, count: u64, micros: u64, bytes: u64) {
         if let Some(known) = self.known.get_mut(&key) {
-            known.pace.measure(count, micros);
+            known.pace.measure(count, micros, bytes);
         }
     }
 }
@@ -109,14 +114,14 @@ mod tests {
     #[test]
     fn longer_tasks_show_at_once_and_shorter_ones_soon() {
         let mut pace = Pace::default();
-        pace.measure(1000, 0);
+        pace.measure(1000, 0, 0);
         assert_eq!((pace.samples, pace.mean), (1000, Pace::LEAST));
-        pace.measure(1, 1_000_000);
-        assert!(pace.mean > 50_000_000, "{pace:?}");
-        (0..200).for_each(|_| pace.measure(1, 1));
-        assert!(pace.mean < 10_000, "{pace:?}");
-        pace.measure(u64::MAX, u64::MAX);
-        pace.measure(0, 5);
+        pace.measure(1, 1_000_000, 1 << 20);
+        assert!(pace.mean > 50_000_000 && pace.bytes > 50_000, "{pace:?}");
+        (0..200).for_each(|_| pace.measure(1, 1, 1));
+        assert!(pace.mean < 10_000 && pace.bytes < 100, "{pace:?}");
+        pace.measure(u64::MAX, u64::MAX, u64::MAX);
+        pace.measure(0, 5, 5);
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod status;
 mod stopping;
 mod submissions;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod transfers;
 
 pub use io::{ControllerConfig, Effect, Input};
@@ -134,7 +136,7 @@ impl Controller {
         }
         let stop = self.stop_deadline();
         let waits = self.waits_deadline();
-        let allocations = self.allocations.deadline(self.stop.is_some());
+        let allocations = self.allocations.deadline();
         [self.peers.deadline(), stop, waits, allocations].into_iter().flatten().min()
     }
 
@@ -144,8 +146,10 @@ impl Controller {
             effects.push(Effect::Send { link, message: Message::Heartbeat });
         }
         for link in silent.lost {
+            // without a goodbye, which would tell a peer that was only cut off to leave for good
             let reason = format!("silent for {:?}", self.config.lost_after);
-            self.dismiss(link, &reason, effects);
+            effects.push(Effect::Close { link, reason: reason.clone() });
+            self.lose_link(link, &reason, effects);
         }
         self.advance_allocations(effects);
         self.advance_stop(effects);
@@ -166,6 +170,10 @@ impl Controller {
             effects.push(Effect::Close { link, reason: format!("the peer left: {reason}") });
             self.lose_link(link, &reason, effects);
             return;
+        }
+        if let Some(client) = self.clients.get_mut(&link) {
+            // it reads, as far as can be told
+            client.output_bytes = 0;
         }
         let result = match part {
             _ if matches!(message, Message::Heartbeat) => Ok(()),

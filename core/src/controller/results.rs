@@ -52,8 +52,10 @@ struct Sorting<'a> {
 #[derive(Debug, Default)]
 struct Tally {
     released: u32,
+    relayed: u32,
     bytes: u64,
     micros: u64,
+    results: u64,
     ended: u32,
     cost: u64,
 }
@@ -130,9 +132,10 @@ impl Controller {
 
     /// Takes note that tasks of a batch have left an engine, some of them for good.
     fn left(&mut self, engine: EngineId, batch: u64, function: u32, tally: &Tally) {
-        self.functions.measure(function, tally.released as u64, tally.micros);
+        self.functions.measure(function, tally.released as u64, tally.micros, tally.results);
         if let Some(engine) = self.engines.get_mut(engine) {
             engine.release(function, tally.released, tally.bytes);
+            engine.relays += tally.relayed;
             engine.completed += tally.ended as u64;
         }
         self.tasks.assigned -= tally.ended as u64;
@@ -175,7 +178,7 @@ impl Controller {
             };
             match piece.fate {
                 Fate::Forward => self.deliver(piece.client, part, effects),
-                Fate::Relay => self.announce(link, engine, piece.id, piece.client, part, effects),
+                Fate::Relay => self.announce(link, piece.id, piece.client, part, effects),
                 // what it had to say is not wanted
                 Fate::Again if long.is_some() => {
                     let message = Message::Grant { transfer: Transfer::Result(piece.id), upto: 0 };
@@ -190,17 +193,12 @@ impl Controller {
     fn announce(
         &mut self,
         host: LinkId,
-        engine: EngineId,
         task: TaskId,
         client: LinkId,
         outcomes: Outcomes,
         effects: &mut Vec<Effect>,
     ) {
         let Some(client_id) = outcomes.runs.ids().next() else { return };
-        if let Some(engine) = self.engines.get_mut(engine) {
-            engine.relays += 1;
-        }
-        self.engines.rank(engine, &self.functions, self.config.queue_ahead);
         let relay = Relay {
             host,
             client,
@@ -225,7 +223,8 @@ impl Sorting<'_> {
             let task = batch.first + index as u64;
             let column = at + (task - from) as usize;
             let code = self.outcomes.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
-            let long = any_long && self.outcomes.batch.lengths.get(column) == BULK;
+            let length = self.outcomes.batch.lengths.get(column);
+            let long = any_long && length == BULK;
             let retries = batch.origin.options.retries;
             let rerun = batch.origin.options.rerun;
             let slot = batch.at_mut(position);
@@ -250,6 +249,7 @@ impl Sorting<'_> {
             }
             tally.bytes += batch.bytes(position..position + 1);
             tally.micros += self.outcomes.micros.get(column) as u64;
+            tally.results += if long { 0 } else { length as u64 };
             match fate {
                 Fate::Forward => {
                     tally.ended += 1;
@@ -258,7 +258,7 @@ impl Sorting<'_> {
                         if code == TaskStatus::Ok as u8 { &mut self.succeeded } else { &mut self.failed };
                     *counter += 1;
                 }
-                Fate::Relay => {}
+                Fate::Relay => tally.relayed += 1,
                 Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),
             }
             self.add(fate, batch.origin.client, column, TaskId(task), batch.client_id(index));

@@ -118,12 +118,10 @@ impl Site {
     }
 
     /// When something is due.
-    pub(super) fn deadline(&self, stopping: bool) -> Option<Timestamp> {
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
         let busy = self.is_busy();
         let stages = self.all.iter().filter_map(|one| match (one.stage, one.cancel) {
-            (Stage::Due(at) | Stage::FindDue(at), _) if !busy => {
-                Some(if stopping { self.poll_due.min(at) } else { at })
-            }
+            (Stage::Due(at) | Stage::FindDue(at), _) if !busy => Some(at),
             (Stage::Reading(until), _) => Some(until),
             (Stage::Live, Cancel::Due(at)) => Some(at),
             _ => None,

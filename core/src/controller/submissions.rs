@@ -19,9 +19,6 @@ impl Controller {
         message: Message,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        if let Some(client) = self.clients.get_mut(&link) {
-            client.output_bytes = 0;
-        }
         match message {
             Message::Define(function) => self.define(link, function),
             Message::Submit { base, function, options, batch } => {

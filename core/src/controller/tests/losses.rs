@@ -1,0 +1,117 @@
+//! Engines are lost.
+
+use super::*;
+
+#[test]
+fn tasks_of_a_lost_engine_run_again_first() {
+    let mut bench = Bench::with(config(), 1);
+    bench.submit(CLIENT, 5000, TaskOptions::default());
+    bench.finish(EngineId(0), 1, 1, TaskStatus::Ok);
+    bench.finish(EngineId(0), 1, 1, TaskStatus::Ok);
+    let had: Vec<TaskId> = bench.engines[&EngineId(0)].iter().map(|task| task.id).collect();
+    assert!(had.len() > 1);
+    bench.drop_host(LinkId(100));
+    assert!(bench.notices.iter().any(|text| text.contains("node100")), "{:?}", bench.notices);
+    bench.host(LinkId(101), 1, None);
+    for id in had {
+        // one at a time: if one of them is the cause, the next loss tells which
+        let held = bench.engines[&EngineId(1)].clone();
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert_eq!((held[0].id, held[0].attempt), (id, 2));
+        bench.finish(EngineId(1), 1, 1, TaskStatus::Ok);
+    }
+    bench.work(1);
+    bench.all_ok(CLIENT);
+}
+
+#[test]
+fn a_task_that_kills_its_engines_ends_lost_and_alone() {
+    let mut bench = Bench::with(config(), 1);
+    bench.submit(CLIENT, 50, TaskOptions::default());
+    let mut link = 100;
+    // all is well until task 5 is first
+    while bench.result(4).is_none() {
+        let engine = *bench.engines.keys().next().unwrap();
+        bench.finish(engine, 1, 1, TaskStatus::Ok);
+    }
+    for _ in 0..10 {
+        if bench.engines.values().next().unwrap().front().is_none_or(|task| task.id != TaskId(5)) {
+            break;
+        }
+        bench.drop_host(LinkId(link));
+        link += 1;
+        bench.host(LinkId(link), 1, None);
+    }
+    bench.work(1);
+    assert_eq!(link, 103, "it may be tried three times");
+    let (status, why) = bench.result(5).unwrap();
+    assert_eq!(status, TaskStatus::Lost);
+    assert!(why.contains("node102") && why.contains("engine 2") && why.contains("3 times"), "{why}");
+    for id in (0..50).filter(|id| *id != 5) {
+        assert_eq!(bench.result(id).unwrap().0, TaskStatus::Ok, "task {id}");
+    }
+}
+
+#[test]
+fn work_with_side_effects_is_not_repeated() {
+    let mut bench = Bench::with(config(), 1);
+    bench.submit(CLIENT, 2, TaskOptions { rerun: false, ..Default::default() });
+    bench.drop_host(LinkId(100));
+    let (status, why) = bench.result(0).unwrap();
+    assert_eq!(status, TaskStatus::Lost);
+    assert!(why.contains("not to be run again"), "{why}");
+    assert!(bench.result(1).is_none(), "it has not begun");
+    bench.host(LinkId(101), 1, None);
+    bench.work(5);
+    assert_eq!(bench.result(1).unwrap().0, TaskStatus::Ok);
+}
+
+#[test]
+fn a_silent_peer_is_lost_and_a_talking_one_is_not() {
+    let mut bench = Bench::with(config(), 1);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    bench.wait(Duration::from_secs(20));
+    assert!(bench.goodbyes.is_empty());
+    bench.hosts.remove(&LinkId(100));
+    bench.engines.clear();
+    bench.wait(Duration::from_secs(6));
+    assert!(bench.goodbyes[&LinkId(100)].contains("silent"), "{:?}", bench.goodbyes);
+    assert!(bench.controller.status().engines.is_empty());
+    assert_eq!(bench.controller.status().tasks.queued, 1);
+}
+
+#[test]
+fn heartbeats_fill_silences_only() {
+    let mut bench = Bench::with(config(), 1);
+    let mut beats = Vec::new();
+    for second in 0..10 {
+        bench.now = Timestamp(2_000_000 + second * 500_000);
+        let mut effects = Vec::new();
+        for link in [CLIENT, LinkId(100)] {
+            bench.controller.step(
+                bench.now,
+                Input::Received { link, message: Message::Heartbeat },
+                &mut effects,
+            );
+        }
+        let beat = |effect: &&Effect| matches!(effect, Effect::Send { message: Message::Heartbeat, .. });
+        beats.push(effects.iter().filter(beat).count());
+    }
+    assert!(beats.iter().sum::<usize>() >= 8, "{beats:?}");
+    assert!(beats.iter().all(|count| *count <= 2), "{beats:?}");
+}
+
+#[test]
+fn without_any_engine_tasks_end_with_the_reason() {
+    let mut bench = Bench::new(config());
+    bench.client(CLIENT);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    assert!(bench.controller.status().engines_coming);
+    bench.wait(Duration::from_secs(61));
+    let (status, why) = bench.result(0).unwrap();
+    assert_eq!(status, TaskStatus::Unplaced);
+    assert!(why.contains("rpar status") && why.contains("rpar logs"), "{why}");
+    // nobody waits again for what will not come
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    assert_eq!(bench.result(1).unwrap().0, TaskStatus::Unplaced);
+}

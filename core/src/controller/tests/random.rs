@@ -1,0 +1,188 @@
+//! Random inputs, nonsense among them: the machine never panics, and its parts always agree.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{Action, BackendError, Retry};
+use crate::id::RequestId;
+use crate::scheduler::{AllocationPhase, AllocationState};
+use crate::wire::{BULK, BulkLength, PilotInfo, Transfer};
+
+/// One input, made from small numbers so that they often mean something.
+#[derive(Clone, Debug)]
+struct Draw {
+    kind: u8,
+    link: u64,
+    a: u64,
+    b: u64,
+    c: u8,
+    wait: u16,
+}
+
+fn draw() -> impl Strategy<Value = Draw> {
+    (0u8..34, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
+        .prop_map(|(kind, link, a, b, c, wait)| Draw { kind, link, a, b, c, wait })
+}
+
+fn failed(action: Action, c: u8) -> BackendError {
+    let retry = [Retry::Never, Retry::Later, Retry::Unsure][c as usize % 3];
+    BackendError { backend: "fake".into(), action, retry, reason: "no".into(), command: None, hint: None }
+}
+
+fn batch(count: u64, bulk: bool) -> Batch {
+    let mut batch: Batch = (0..count).map(argument).collect();
+    if bulk && count > 0 {
+        let last = batch.lengths.get(count as usize - 1) as usize;
+        batch.payload.truncate(batch.payload.len() - last);
+        let kept = batch.lengths.iter().take(count as usize - 1).collect::<Vec<_>>();
+        batch.lengths = kept.into_iter().chain([BULK]).collect();
+        batch.bulk = vec![BulkLength { index: count as u32 - 1, bytes: 5 }];
+    }
+    batch
+}
+
+/// Outcomes of `engine` for what it has, or for anything.
+fn some_outcomes(bench: &mut Bench, engine: EngineId, draw: &Draw) -> Outcomes {
+    let count = draw.b as usize % 5;
+    let mut tasks: Vec<Held> = match bench.engines.get_mut(&engine) {
+        Some(held) if !draw.c.is_multiple_of(8) => held.drain(..count.min(held.len())).collect(),
+        _ => (0..count as u64)
+            .map(|i| Held { id: TaskId(draw.a + i), argument: argument(i), attempt: 1 })
+            .collect(),
+    };
+    tasks.truncate(count);
+    let status = TaskStatus::from_code(draw.c % 5).unwrap_or(TaskStatus::Ok);
+    let mut outcomes = outcomes(engine, &tasks, draw.a as u32 * 100, status);
+    outcomes.batch = batch(tasks.len() as u64, draw.c % 4 == 1);
+    outcomes
+}
+
+fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
+    let (a, b, c) = (draw.a, draw.b, draw.c);
+    let own = bench.hosts.get(&link).and_then(|ids| ids.get(b as usize % ids.len().max(1)).copied());
+    let engine = own.filter(|_| c % 16 != 15).unwrap_or(EngineId(a as u32 % 8));
+    Some(match draw.kind {
+        0..=4 => {
+            let base = *bench.next.entry(link).or_default();
+            let base = if c % 32 == 31 { a } else { base };
+            bench.next.insert(link, base + b);
+            let options = TaskOptions {
+                retries: c as u16 % 3,
+                rerun: c % 5 != 0,
+                timeout_ms: None,
+                targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
+            };
+            let function = if c % 64 == 63 { FunctionHash([0; 32]) } else { echo().hash() };
+            Message::Submit { base: TaskId(base), function, options, batch: batch(b, c % 6 == 2) }
+        }
+        5..=11 => Message::Done(some_outcomes(bench, engine, draw)),
+        12 => Message::Cancel(
+            [(TaskId(a), b as u32), (TaskId(b), u32::MAX)]
+                .into_iter()
+                .fold(Default::default(), |_: Runs, (first, count)| Runs::one(first, count)),
+        ),
+        13 => Message::Window { bytes: a << 20 },
+        14 => Message::Ask { question: c as u32, after: (c % 2 == 0).then_some(a) },
+        15 if c == 0 => Message::Stop,
+        15 => Message::Define(echo()),
+        16 => Message::Define(Function { kind: FunctionKind::Native, body: vec![c % 4].into() }),
+        17 => Message::Heartbeat,
+        18 if c % 8 == 0 => Message::Goodbye { reason: "bye".into() },
+        18 => Message::Output { task: TaskId(a), stream: 1, data: argument(b) },
+        19 => Message::Grant { transfer: Transfer::Result(TaskId(a)), upto: b },
+        20 => Message::Grant { transfer: Transfer::Argument(TaskId(a)), upto: b },
+        21 => {
+            Message::Chunk { transfer: Transfer::Argument(TaskId(a)), offset: b % 3, data: vec![c; 5].into() }
+        }
+        22 => {
+            let known =
+                bench.controller.transfers.results.iter().next().map(|(task, relay)| (*task, relay.passed));
+            let (task, offset) = known.filter(|_| c % 4 != 0).unwrap_or((TaskId(a), b));
+            Message::Chunk { transfer: Transfer::Result(task), offset, data: vec![c; 2].into() }
+        }
+        23 => Message::Report { node: "n0".into(), text: "died".into(), restarting: c % 2 == 0 },
+        _ => return None,
+    })
+}
+
+fn input(bench: &mut Bench, draw: &Draw) -> Input {
+    let (a, b, c) = (draw.a, draw.b, draw.c);
+    let link = LinkId(draw.link);
+    if let Some(message) = message(bench, link, draw) {
+        return Input::Received { link, message };
+    }
+    let id = AllocationId(format!("{}.pbs", b % 3));
+    match draw.kind {
+        24 | 25 => Input::LinkUp {
+            link,
+            role: if draw.link < 3 { Role::Client } else { Role::Engine },
+            address: "x".into(),
+        },
+        26 => {
+            let (engines, allocation) = (b as u32 % 4, Some(id).filter(|_| c % 2 == 0));
+            let node = format!("n{a}");
+            let message = match c % 8 {
+                0 => Message::Pilot(PilotInfo { node, pid: 1, allocation, nodes: vec!["n0".into()] }),
+                _ => Message::Register(Registration { node, engines, pid: 1, allocation }),
+            };
+            Input::Received { link, message }
+        }
+        27 if c % 4 == 0 => {
+            bench.hosts.remove(&link);
+            Input::LinkDown { link, reason: "gone".into() }
+        }
+        28 => Input::Submitted {
+            request: RequestId(b % 3),
+            answer: if c % 2 == 0 { Ok(id) } else { Err(failed(Action::Submit, c)) },
+        },
+        29 => Input::Found {
+            request: RequestId(b % 3),
+            answer: if c % 3 == 0 { Err(failed(Action::Find, c)) } else { Ok(vec![id; c as usize % 2]) },
+        },
+        30 => Input::Polled {
+            answer: if c % 4 == 0 {
+                Err(failed(Action::Poll, c))
+            } else {
+                let phases = [AllocationPhase::Running, AllocationPhase::Ended, AllocationPhase::Unknown];
+                Ok([(id, AllocationState::new(phases[c as usize % 3].clone()))].into_iter().collect())
+            },
+        },
+        31 => Input::Cancelled { allocation: id, answer: Ok(()) },
+        32 => Input::Output { allocation: id, text: "tail".into() },
+        33 if c == 1 => Input::Interrupted,
+        _ => Input::Tick,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_breaks_the_machine(draws in proptest::collection::vec(draw(), 1..200), setup in any::<u8>()) {
+        let requests = (0..setup % 3).map(|_| request(1)).collect();
+        let mut bench = Bench::new(ControllerConfig { requests, ephemeral: setup % 7 == 0, ..config() });
+        for link in 0..2 {
+            bench.client(LinkId(link));
+        }
+        bench.step(Input::LinkUp { link: LinkId(3), role: Role::Engine, address: "x".into() });
+        let registration = Registration { node: "n".into(), engines: 2, pid: 1, allocation: None };
+        bench.hosts.insert(LinkId(3), vec![EngineId(0), EngineId(1)]);
+        bench.say(LinkId(3), Message::Register(registration));
+        bench.hosts.insert(LinkId(3), vec![EngineId(0), EngineId(1)]);
+        for draw in draws {
+            bench.now = Timestamp(bench.now.0 + draw.wait as u64 * 1000);
+            let input = input(&mut bench, &draw);
+            if let Input::LinkUp { link, .. } = &input
+                && bench.controller.peers.get(*link).is_none()
+            {
+                bench.defined.remove(link);
+            }
+            bench.defined.entry(LinkId(draw.link)).or_default();
+            bench.step(input);
+        }
+        // whatever happened, a stop ends
+        bench.step(Input::Interrupted);
+        bench.wait(Duration::from_secs(100));
+        prop_assert!(bench.exit.is_some());
+    }
+}

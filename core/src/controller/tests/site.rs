@@ -1,0 +1,243 @@
+//! Allocations, from their requests to their ends.
+
+use super::*;
+use crate::error::{Action, BackendError, Retry};
+use crate::id::RequestId;
+use crate::scheduler::{AllocationPhase, AllocationState};
+use crate::wire::PilotInfo;
+
+pub(super) fn error(action: Action, retry: Retry) -> BackendError {
+    BackendError {
+        backend: "torque".into(),
+        action,
+        retry,
+        reason: "qsub: the queue is closed".into(),
+        command: None,
+        hint: None,
+    }
+}
+
+pub(super) fn with_requests(count: u32) -> Bench {
+    Bench::new(ControllerConfig { requests: (0..count).map(|_| request(2)).collect(), ..config() })
+}
+
+pub(super) fn submitted(bench: &mut Bench, request: u64, answer: Result<&str, Retry>) {
+    let answer = answer.map(AllocationId::from).map_err(|retry| error(Action::Submit, retry));
+    bench.step(Input::Submitted { request: RequestId(request), answer });
+}
+
+pub(super) fn found(bench: &mut Bench, request: u64, ids: &[&str]) {
+    let answer = Ok(ids.iter().map(|id| AllocationId::from(*id)).collect());
+    bench.step(Input::Found { request: RequestId(request), answer });
+}
+
+pub(super) fn polled(bench: &mut Bench, states: &[(&str, AllocationPhase)]) {
+    let state =
+        |phase: &AllocationPhase| AllocationState { exit: Some(1), ..AllocationState::new(phase.clone()) };
+    let states = states.iter().map(|(id, phase)| (AllocationId::from(*id), state(phase)));
+    bench.step(Input::Polled { answer: Ok(states.collect()) });
+}
+
+/// How often each thing was asked of the site: submit, find, poll, cancel, read.
+pub(super) fn asked(bench: &Bench) -> [usize; 5] {
+    let mut counts = [0; 5];
+    for effect in &bench.other {
+        match effect {
+            Effect::Submit { .. } => counts[0] += 1,
+            Effect::Find { .. } => counts[1] += 1,
+            Effect::Poll { .. } => counts[2] += 1,
+            Effect::Cancel { .. } => counts[3] += 1,
+            Effect::ReadOutput { .. } => counts[4] += 1,
+            _ => {}
+        }
+    }
+    counts
+}
+
+#[test]
+fn requests_are_made_one_at_a_time_and_watched() {
+    let mut bench = with_requests(2);
+    assert_eq!(asked(&bench), [1, 0, 0, 0, 0]);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    assert_eq!(asked(&bench), [2, 0, 1, 0, 0]);
+    submitted(&mut bench, 1, Ok("2.pbs"));
+    bench.wait(Duration::from_secs(60));
+    assert_eq!(asked(&bench), [2, 0, 1, 0, 0], "one poll at a time");
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Running), ("2.pbs", AllocationPhase::Queued)]);
+    bench.wait(Duration::from_secs(15));
+    assert_eq!(asked(&bench), [2, 0, 2, 0, 0]);
+    bench.host(LinkId(100), 2, Some("1.pbs"));
+    let status = bench.controller.status();
+    assert!(status.engines_coming);
+    let seen: Vec<_> = status.allocations.iter().map(|one| (one.state.phase.clone(), one.engines)).collect();
+    assert_eq!(seen, [(AllocationPhase::Running, 2), (AllocationPhase::Queued, 0)]);
+}
+
+#[test]
+fn a_refused_request_ends_what_waits_for_it() {
+    let mut bench = with_requests(1);
+    bench.client(CLIENT);
+    bench.submit(CLIENT, 3, TaskOptions::default());
+    bench.wait(Duration::from_secs(600));
+    assert!(bench.results.is_empty(), "the request is under way");
+    submitted(&mut bench, 0, Err(Retry::Never));
+    for id in 0..3 {
+        let (status, why) = bench.result(id).unwrap();
+        assert_eq!(status, TaskStatus::Unplaced);
+        assert!(why.contains("the queue is closed") && why.contains("rpar status"), "{why}");
+    }
+    assert!(bench.notices[0].contains("torque could not submit an allocation: qsub: the queue is closed"));
+    let status = bench.controller.status();
+    assert!(!status.engines_coming && status.problems.len() == 1 && status.allocations[0].problem.is_some());
+}
+
+#[test]
+fn a_request_that_may_pass_later_is_tried_again_within_bounds() {
+    let mut bench = with_requests(1);
+    for tries in 1..=6 {
+        assert_eq!(asked(&bench)[0], tries);
+        submitted(&mut bench, 0, Err(Retry::Later));
+        bench.wait(Duration::from_secs(301));
+    }
+    assert_eq!(asked(&bench)[0], 6);
+    assert!(!bench.controller.status().engines_coming);
+}
+
+#[test]
+fn a_request_in_doubt_is_looked_for_before_it_is_made_again() {
+    // found: adopted
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    assert_eq!(asked(&bench), [1, 1, 0, 0, 0]);
+    found(&mut bench, 0, &["7.pbs"]);
+    assert_eq!(asked(&bench), [1, 1, 1, 0, 0]);
+    assert_eq!(bench.controller.status().allocations[0].id, Some("7.pbs".into()));
+    // not found, also after a moment: made again
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    found(&mut bench, 0, &[]);
+    assert_eq!(asked(&bench), [1, 1, 0, 0, 0]);
+    bench.wait(Duration::from_secs(11));
+    assert_eq!(asked(&bench), [1, 2, 0, 0, 0]);
+    found(&mut bench, 0, &[]);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(asked(&bench), [2, 2, 0, 0, 0]);
+    // what belongs to another request is not taken for it
+    let mut bench = with_requests(2);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    submitted(&mut bench, 1, Err(Retry::Unsure));
+    found(&mut bench, 1, &["1.pbs", "2.pbs"]);
+    let ids: Vec<_> =
+        bench.controller.status().allocations.into_iter().map(|one| one.id.unwrap().0).collect();
+    assert_eq!(ids, ["1.pbs", "2.pbs"]);
+    // a site that never answers is not asked for ever
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    for _ in 0..20 {
+        bench.step(Input::Found { request: RequestId(0), answer: Err(error(Action::Find, Retry::Later)) });
+        bench.wait(Duration::from_secs(301));
+    }
+    assert_eq!(asked(&bench), [1, 6, 0, 0, 0]);
+    assert!(bench.controller.status().problems.last().unwrap().contains("rpar-test"));
+}
+
+#[test]
+fn an_allocation_that_dies_early_shows_its_output() {
+    let mut bench = with_requests(1);
+    bench.client(CLIENT);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+    assert_eq!(asked(&bench)[4], 1);
+    assert!(bench.results.is_empty(), "the reason is awaited");
+    let text = "module: command not found\n".to_owned();
+    bench.step(Input::Output { allocation: "1.pbs".into(), text });
+    let (status, why) = bench.result(0).unwrap();
+    assert_eq!(status, TaskStatus::Unplaced);
+    assert!(
+        why.contains("before its engines registered") && why.contains("module: command not found"),
+        "{why}"
+    );
+    assert!(bench.notices[0].contains("exit status 1"), "{:?}", bench.notices);
+    assert!(bench.controller.status().allocations[0].problem.as_ref().unwrap().contains("module"));
+    // output that never comes is not awaited for ever
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+    bench.wait(Duration::from_secs(11));
+    assert!(!bench.controller.status().engines_coming);
+}
+
+#[test]
+fn an_allocation_that_ends_after_its_engines_is_told_without_its_output() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    bench.client(CLIENT);
+    bench.host(LinkId(100), 2, Some("1.pbs"));
+    bench.submit(CLIENT, 3, TaskOptions::default());
+    bench.drop_host(LinkId(100));
+    assert!(bench.results.is_empty(), "its pilot may start another");
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+    assert_eq!(asked(&bench)[4], 0);
+    assert!(bench.result(0).unwrap().1.contains("allocation 1.pbs has ended"));
+}
+
+#[test]
+fn unknown_is_not_ended() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Running)]);
+    let mut answers = 0;
+    while bench.controller.status().engines_coming {
+        bench.wait(Duration::from_secs(11));
+        polled(&mut bench, &[]);
+        answers += 1;
+        assert!(answers < 20, "it is unknown for ever");
+    }
+    assert!(answers >= 5, "{answers} answers");
+    assert!(bench.controller.status().problems[0].contains("no longer knows"));
+    // with its engines there, it does not matter
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    bench.host(LinkId(100), 1, Some("1.pbs"));
+    for _ in 0..20 {
+        polled(&mut bench, &[]);
+        bench.wait(Duration::from_secs(11));
+    }
+    assert!(bench.controller.status().engines_coming);
+}
+
+#[test]
+fn a_failed_poll_is_told_once_and_tried_less_often() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    for _ in 0..10 {
+        bench.step(Input::Polled { answer: Err(error(Action::Poll, Retry::Later)) });
+        bench.wait(Duration::from_secs(301));
+    }
+    assert_eq!(asked(&bench)[2], 11);
+    assert_eq!(bench.controller.status().problems.len(), 1);
+    assert!(bench.controller.status().engines_coming);
+}
+
+#[test]
+fn a_pilot_that_gives_up_ends_the_wait() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    bench.client(CLIENT);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    let pilot = LinkId(50);
+    bench.step(Input::LinkUp { link: pilot, role: Role::Engine, address: "n1".into() });
+    let nodes = vec!["n1".to_owned(), "n2".to_owned()];
+    let info = PilotInfo { node: "n1".into(), pid: 1, allocation: Some("1.pbs".into()), nodes };
+    bench.say(pilot, Message::Pilot(info));
+    let report =
+        |node: &str, restarting| Message::Report { node: node.into(), text: "killed".into(), restarting };
+    bench.say(pilot, report("n1", true));
+    bench.say(pilot, report("n1", false));
+    assert!(bench.results.is_empty(), "n2 may still come");
+    bench.say(pilot, report("n2", false));
+    let (status, why) = bench.result(0).unwrap();
+    assert_eq!(status, TaskStatus::Unplaced);
+    assert!(why.contains("n2") && why.contains("not started again"), "{why}");
+}

@@ -1,0 +1,110 @@
+//! The end of the cluster.
+
+use super::site::{asked, error, found, polled, submitted, with_requests};
+use super::*;
+use crate::error::{Action, Retry};
+use crate::scheduler::AllocationPhase;
+
+#[test]
+fn a_stopped_cluster_owns_nothing() {
+    let mut bench = with_requests(2);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    bench.client(CLIENT);
+    bench.host(LinkId(100), 2, Some("1.pbs"));
+    bench.submit(CLIENT, 10, TaskOptions::default());
+    bench.runs.clear();
+    bench.other.clear();
+    bench.say(CLIENT, Message::Stop);
+    let stops = bench.others(|e| matches!(e, Effect::Send { message: Message::Stop, .. }).then_some(()));
+    assert_eq!(stops.len(), 1);
+    assert_eq!(asked(&bench)[3], 1);
+    // no task is sent any more, and results still come
+    bench.finish(EngineId(0), 1, 5, TaskStatus::Ok);
+    assert!(bench.runs.is_empty() && bench.results.len() == 1);
+    // the answer to the second request comes late
+    submitted(&mut bench, 1, Ok("2.pbs"));
+    assert_eq!(asked(&bench)[3], 2);
+    bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+    bench.step(Input::Cancelled {
+        allocation: "2.pbs".into(),
+        answer: Err(error(Action::Cancel, Retry::Later)),
+    });
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(asked(&bench)[3], 3);
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended), ("2.pbs", AllocationPhase::Ending)]);
+    bench.drop_host(LinkId(100));
+    assert!(bench.exit.is_none());
+    bench.wait(Duration::from_secs(2));
+    polled(&mut bench, &[("2.pbs", AllocationPhase::Ended)]);
+    assert_eq!(bench.exit.as_deref(), Some("the cluster was stopped: a client stopped it"));
+    assert!(bench.goodbyes[&CLIENT].contains("stopped"));
+    assert_eq!(bench.controller.deadline(), None);
+}
+
+#[test]
+fn a_stop_that_the_site_does_not_confirm_says_so() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    bench.client(CLIENT);
+    bench.step(Input::Interrupted);
+    bench.wait(Duration::from_secs(61));
+    let reason = bench.exit.unwrap();
+    assert!(reason.contains("allocation 1.pbs") && reason.contains("not confirmed"), "{reason}");
+}
+
+#[test]
+fn a_stop_looks_for_what_was_in_doubt() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    found(&mut bench, 0, &["1.pbs"]);
+    bench.step(Input::Interrupted);
+    bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+    assert_eq!(asked(&bench)[1], 2);
+    found(&mut bench, 1, &["1.pbs", "2.pbs"]);
+    assert_eq!(asked(&bench)[3], 2);
+    bench.step(Input::Cancelled { allocation: "2.pbs".into(), answer: Ok(()) });
+    // the site forgets what was given back: asked several times, that is an end
+    for _ in 0..3 {
+        assert!(bench.exit.is_none());
+        bench.wait(Duration::from_secs(2));
+        polled(&mut bench, &[]);
+    }
+    assert!(bench.exit.is_some());
+}
+
+#[test]
+fn a_stop_while_a_request_is_in_doubt_waits_for_the_truth() {
+    let mut bench = with_requests(1);
+    bench.step(Input::Interrupted);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    assert!(bench.exit.is_none());
+    found(&mut bench, 0, &["1.pbs"]);
+    assert_eq!(asked(&bench)[3], 1);
+    // one that was never made is not made now
+    let mut bench = with_requests(2);
+    bench.step(Input::Interrupted);
+    submitted(&mut bench, 0, Err(Retry::Later));
+    assert_eq!(asked(&bench)[0], 1);
+    assert!(bench.exit.is_some());
+}
+
+#[test]
+fn a_throw_away_cluster_ends_with_its_client() {
+    let mut bench = Bench::with(ControllerConfig { ephemeral: true, ..config() }, 1);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    bench.step(Input::LinkDown { link: CLIENT, reason: "gone".into() });
+    let stops = bench.others(|e| matches!(e, Effect::Send { message: Message::Stop, .. }).then_some(()));
+    assert_eq!(stops.len(), 1);
+    // who comes now is told
+    bench.step(Input::LinkUp { link: LinkId(3), role: Role::Client, address: "late".into() });
+    assert!(bench.goodbyes[&LinkId(3)].contains("stopped"));
+    bench.wait(Duration::from_secs(6));
+    assert!(bench.exit.is_some(), "hosts that stay are not awaited for ever");
+    // and when none ever comes
+    let mut bench = Bench::new(ControllerConfig { ephemeral: true, ..config() });
+    bench.wait(Duration::from_secs(119));
+    assert!(bench.exit.is_none());
+    bench.wait(Duration::from_secs(2));
+    assert!(bench.exit.is_some());
+}
