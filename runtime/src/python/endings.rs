@@ -49,8 +49,14 @@ impl PythonExecutor {
             Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
             Code::Skipped => self.waiting.push_front(task),
             Code::Failed | Code::Interrupted => {
-                let status = ending.map_or(TaskStatus::Failed, |ending| ending.status);
-                feed.fail(task.id, status, reply.ran(), &frames::failure(reply.payload));
+                let failure = frames::failure(reply.payload);
+                match ending.map(|ending| ending.status) {
+                    None => feed.fail(task.id, TaskStatus::Failed, reply.ran(), &failure),
+                    Some(status) => {
+                        let why = forced(status, task.timeout, "", failure);
+                        feed.fail(task.id, status, reply.ran(), &why);
+                    }
+                }
             }
         }
         Ok(())
@@ -84,24 +90,13 @@ impl PythonExecutor {
             if guilty.is_some_and(|(_, id)| id == task.id) {
                 let status = ending.map_or(TaskStatus::Crashed, |ending| ending.status);
                 let ran = self.head_since.elapsed();
-                feed.fail(task.id, status, ran, &self.reason(status, task.timeout, &failure));
+                let why = forced(status, task.timeout, "; its Python interpreter was ended", failure.clone());
+                feed.fail(task.id, status, ran, &why);
             } else {
                 self.waiting.push_front(task);
             }
         }
         self.forget_child();
-    }
-
-    fn reason(&self, status: TaskStatus, timeout: Option<Duration>, crash: &Failure) -> Failure {
-        let message = match status {
-            TaskStatus::TimedOut => {
-                let limit = timeout.unwrap_or_default().as_secs_f64();
-                format!("it ran longer than its time limit of {limit} s; its Python interpreter was ended")
-            }
-            TaskStatus::Cancelled => "cancelled while it ran; its Python interpreter was ended".to_owned(),
-            _ => return crash.clone(),
-        };
-        Failure { message, detail: crash.detail.clone(), ..Failure::default() }
     }
 
     /// Drops cancelled tasks where they wait, takes them back where they have not begun, and interrupts the one that
@@ -177,4 +172,17 @@ impl PythonExecutor {
         }
         self.bury(feed);
     }
+}
+
+/// Why a task that was ended on purpose did not end well; a crash explains itself.
+fn forced(status: TaskStatus, limit: Option<Duration>, how: &str, crash: Failure) -> Failure {
+    let message = match status {
+        TaskStatus::TimedOut => {
+            let limit = limit.unwrap_or_default().as_secs_f64();
+            format!("it ran longer than its time limit of {limit} s{how}")
+        }
+        TaskStatus::Cancelled => format!("cancelled while it ran{how}"),
+        _ => return crash,
+    };
+    Failure { message, detail: crash.detail, ..Failure::default() }
 }

@@ -1,0 +1,32 @@
+"""What `pip install` has installed."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata, resources
+
+from conftest import RPAR, rpar
+
+
+def test_the_command_is_the_native_binary():
+    assert RPAR.read_bytes()[:4] == b"\x7fELF"
+    assert os.access(RPAR, os.X_OK)
+
+
+def test_module_command_and_package_are_of_one_version():
+    import rpar as package
+
+    assert package.__version__ == metadata.version("rpar")
+    assert package.__version__ in rpar("--version")
+
+
+def test_the_module_is_for_every_later_python():
+    module = [file for file in metadata.files("rpar") if file.name.startswith("_rpar.")]
+    assert any(file.name.endswith(".abi3.so") for file in module), module
+    assert (resources.files("rpar") / "py.typed").is_file()
+
+
+def test_the_import_is_light():
+    heavy = "import sys, rpar; print([m for m in ('numpy', 'IPython', 'asyncio', 'json') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert "numpy" not in done.stdout and "IPython" not in done.stdout
