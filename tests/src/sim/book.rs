@@ -81,10 +81,16 @@ impl Book {
     }
 
     pub(super) fn delivered(&mut self, key: Key, status: TaskStatus, payload: &Bytes, calm: bool) {
-        let record = self.records.get_mut(&key).unwrap_or_else(|| panic!("a result of task {key:?}, which nobody submitted"));
+        let record = self
+            .records
+            .get_mut(&key)
+            .unwrap_or_else(|| panic!("a result of task {key:?}, which nobody submitted"));
         assert_eq!(record.ended, None, "task {key:?} was delivered twice, now as {status:?}");
         record.ended = Some(status);
-        assert!(record.may_end_as(status, payload, calm), "task {key:?} must not end as {status:?}: {record:?}, calm {calm}");
+        assert!(
+            record.may_end_as(status, payload, calm),
+            "task {key:?} must not end as {status:?}: {record:?}, calm {calm}"
+        );
         let allowed = 1 + record.work.failures.min(record.retries) as u32;
         let timed = record.timeout.is_some() && record.retries > 0;
         assert!(!calm || timed || record.starts <= allowed, "task {key:?} ran too often: {record:?}");
@@ -98,10 +104,13 @@ impl Book {
 impl World {
     /// Whether all that can be expected has happened.
     pub(super) fn is_drained(&self) -> bool {
-        let connected = self.clients.iter().all(|client| !client.alive || client.lost || client.machine.is_some());
+        let connected =
+            self.clients.iter().all(|client| !client.alive || client.lost || client.machine.is_some());
         let clients = self.clients.iter().filter(|client| client.is_linked()).all(Program::is_idle);
-        let delivered = self.book.records.iter().all(|(key, record)| record.ended.is_some() || !self.expects(key.0));
-        let hosts = self.hosts.iter().filter(|host| host.alive && host.link.is_some()).all(|host| host.is_idle());
+        let delivered =
+            self.book.records.iter().all(|(key, record)| record.ended.is_some() || !self.expects(key.0));
+        let hosts =
+            self.hosts.iter().filter(|host| host.alive && host.link.is_some()).all(|host| host.is_idle());
         connected && clients && delivered && hosts
     }
 
@@ -111,12 +120,16 @@ impl World {
 
     /// What is missing, for people.
     pub(super) fn unfinished(&self) -> String {
-        let missing = self.book.records.iter().filter(|(key, record)| record.ended.is_none() && self.expects(key.0));
+        let missing =
+            self.book.records.iter().filter(|(key, record)| record.ended.is_none() && self.expects(key.0));
         let tasks: Vec<String> = missing.take(5).map(|(key, record)| format!("{key:?} {record:?}")).collect();
         let busy: Vec<usize> = (0..self.hosts.len())
-            .filter(|index| self.hosts[*index].alive && self.hosts[*index].link.is_some() && !self.hosts[*index].is_idle())
+            .filter(|index| {
+                self.hosts[*index].alive && self.hosts[*index].link.is_some() && !self.hosts[*index].is_idle()
+            })
             .collect();
-        let machines: Vec<bool> = self.clients.iter().map(|client| client.is_linked() && !client.is_idle()).collect();
+        let machines: Vec<bool> =
+            self.clients.iter().map(|client| client.is_linked() && !client.is_idle()).collect();
         format!("{tasks:#?}; busy hosts {busy:?}; busy clients {machines:?}")
     }
 

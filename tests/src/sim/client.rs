@@ -70,7 +70,12 @@ impl Program {
     /// Whether nothing is missing.
     pub(super) fn is_idle(&self) -> bool {
         let idle = self.machine.as_ref().is_none_or(Client::is_idle);
-        assert!(!idle || self.submitted == self.sent, "{} bytes submitted, {} sent", self.submitted, self.sent);
+        assert!(
+            !idle || self.submitted == self.sent,
+            "{} bytes submitted, {} sent",
+            self.submitted,
+            self.sent
+        );
         idle
     }
 }
@@ -140,7 +145,8 @@ impl World {
         let base = program.next;
         program.next += count;
         let options = self.options();
-        let (mut lengths, mut payload, mut announced, mut bulk) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut lengths, mut payload, mut announced, mut bulk) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for task in base..base + count {
             let work = self.work(index as u32, task);
             let (bytes, long) = self.size(28);
@@ -174,7 +180,9 @@ impl World {
             retries: if rng.percent(trouble) { rng.below(4) as u16 } else { 0 },
             rerun: !rng.percent(trouble),
             timeout_ms: rng.percent(trouble).then(|| rng.between(1, 1000)),
-            targets: rng.percent(trouble).then(|| (0..rng.between(1, 3)).map(|_| EngineId(rng.below(6) as u32)).collect()),
+            targets: rng
+                .percent(trouble)
+                .then(|| (0..rng.between(1, 3)).map(|_| EngineId(rng.below(6) as u32)).collect()),
         }
     }
 
@@ -261,7 +269,9 @@ impl World {
                     self.book.agreed = true;
                 }
             }
-            Effect::Notice { text } => self.trace.line(self.now, || format!("client {index} is told: {text}")),
+            Effect::Notice { text } => {
+                self.trace.line(self.now, || format!("client {index} is told: {text}"))
+            }
             Effect::Sent { bytes } => self.clients[index].sent += bytes,
             Effect::Lost { reason, orderly } => {
                 self.trace.line(self.now, || format!("client {index} is lost, orderly {orderly}: {reason}"));

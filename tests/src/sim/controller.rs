@@ -43,7 +43,10 @@ impl World {
 
     fn controller_exits(&mut self, reason: &str) {
         self.trace.line(self.now, || format!("controller exits: {reason}"));
-        assert!(self.stopping.is_some() || self.scenario.config.ephemeral, "the controller left unasked: {reason}");
+        assert!(
+            self.stopping.is_some() || self.scenario.config.ephemeral,
+            "the controller left unasked: {reason}"
+        );
         self.controller = None;
         self.exited = Some(self.now);
         let open: Vec<_> =

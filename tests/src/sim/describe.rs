@@ -19,7 +19,11 @@ pub(super) fn describe(message: &Message) -> String {
             format!("{name} on {engine} try {attempt}: {} {}", ids(runs), tasks(batch))
         }
         Message::Done(outcomes) | Message::Results(outcomes) => {
-            let codes = if outcomes.codes.is_empty() { "ok".to_owned() } else { format!("{:?}", &outcomes.codes[..]) };
+            let codes = if outcomes.codes.is_empty() {
+                "ok".to_owned()
+            } else {
+                format!("{:?}", &outcomes.codes[..])
+            };
             let engine = outcomes.engine.map_or("nowhere".to_owned(), |engine| engine.to_string());
             format!("{name} from {engine}: {} {} {codes}", ids(&outcomes.runs), tasks(&outcomes.batch))
         }
@@ -28,7 +32,9 @@ pub(super) fn describe(message: &Message) -> String {
             format!("{name} {transfer:?} {offset}+{}", data.len())
         }
         Message::Output { task, data, .. } => format!("{name} of {task}: {} bytes", data.len()),
-        Message::Report { node, text, restarting } => format!("{name} {node}: {text}, restarting {restarting}"),
+        Message::Report { node, text, restarting } => {
+            format!("{name} {node}: {text}, restarting {restarting}")
+        }
         other => other.name().to_owned(),
     }
 }
@@ -37,7 +43,11 @@ fn ids(runs: &Runs) -> String {
     let mut parts: Vec<String> = runs
         .iter()
         .take(8)
-        .map(|(first, count)| if count == 1 { first.to_string() } else { format!("{first}..{}", first.0 + count as u64) })
+        .map(
+            |(first, count)| {
+                if count == 1 { first.to_string() } else { format!("{first}..{}", first.0 + count as u64) }
+            },
+        )
         .collect();
     if runs.iter().count() > 8 {
         parts.push("...".to_owned());

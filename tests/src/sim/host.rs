@@ -65,11 +65,21 @@ impl Job {
 }
 
 impl Host {
-    pub(super) fn new(pilot: usize, node: usize, pid: usize, ppn: u32, name: &str, id: &AllocationId) -> Self {
-        let registration =
-            Registration { node: name.to_owned(), engines: ppn, pid: pid as u32, allocation: Some(id.clone()) };
-        let config =
-            EngineHostConfig { registration, give_up_after: GIVE_UP_AFTER, lost_after: LOST_AFTER };
+    pub(super) fn new(
+        pilot: usize,
+        node: usize,
+        pid: usize,
+        ppn: u32,
+        name: &str,
+        id: &AllocationId,
+    ) -> Self {
+        let registration = Registration {
+            node: name.to_owned(),
+            engines: ppn,
+            pid: pid as u32,
+            allocation: Some(id.clone()),
+        };
+        let config = EngineHostConfig { registration, give_up_after: GIVE_UP_AFTER, lost_after: LOST_AFTER };
         Host {
             pilot,
             node,
@@ -84,7 +94,8 @@ impl Host {
 
     /// Whether it has nothing to do and keeps nothing.
     pub(super) fn is_idle(&self) -> bool {
-        self.machine.is_idle() && self.slots.iter().all(|slot| slot.queue.is_empty() && slot.running.is_empty())
+        self.machine.is_idle()
+            && self.slots.iter().all(|slot| slot.queue.is_empty() && slot.running.is_empty())
     }
 }
 
@@ -133,7 +144,14 @@ impl World {
                 assert_eq!(payloads.len() as u64, runs.count());
                 for (id, payload) in runs.ids().zip(payloads) {
                     let work = Work::read(&payload);
-                    host.slots[slot as usize].queue.push_back(Job { id, engine, attempt, timeout, work, cancelled: false });
+                    host.slots[slot as usize].queue.push_back(Job {
+                        id,
+                        engine,
+                        attempt,
+                        timeout,
+                        work,
+                        cancelled: false,
+                    });
                 }
                 self.start_tasks(index, slot as usize);
             }
@@ -248,11 +266,13 @@ impl World {
 
     /// Waiting tasks end at once, running ones at their time.
     fn cancel_tasks(&mut self, index: usize, runs: &Runs) {
-        let unwanted = |id: TaskId| runs.iter().any(|(first, count)| id >= first && id.0 - first.0 < count as u64);
+        let unwanted =
+            |id: TaskId| runs.iter().any(|(first, count)| id >= first && id.0 - first.0 < count as u64);
         let mut ended = Vec::new();
         for slot in &mut self.hosts[index].slots {
             slot.running.iter_mut().filter(|job| unwanted(job.id)).for_each(|job| job.cancelled = true);
-            let (mut gone, kept): (Vec<Job>, Vec<Job>) = slot.queue.drain(..).partition(|job| unwanted(job.id));
+            let (mut gone, kept): (Vec<Job>, Vec<Job>) =
+                slot.queue.drain(..).partition(|job| unwanted(job.id));
             slot.queue = kept.into();
             gone.iter_mut().for_each(|job| job.cancelled = true);
             ended.extend(outcomes(&gone, 1));
@@ -281,7 +301,8 @@ fn outcomes(jobs: &[Job], slowness: u32) -> Vec<(Outcomes, Vec<Bytes>)> {
 
 fn report(jobs: &[Job], slowness: u32) -> (Outcomes, Vec<Bytes>) {
     let statuses: Vec<TaskStatus> = jobs.iter().map(|job| job.status(slowness)).collect();
-    let (mut lengths, mut payload, mut bulk, mut announced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut lengths, mut payload, mut bulk, mut announced) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, (job, status)) in jobs.iter().zip(&statuses).enumerate() {
         let ok = *status == TaskStatus::Ok;
         let result = if ok { job.work.result() } else { job.work.failure(*status) };

@@ -92,7 +92,8 @@ impl World {
     pub(super) fn send(&mut self, link: LinkId, to: To, message: &Message) {
         let peer = self.net.links.get(&link).map(|link| link.peer);
         let arrow = if to == To::Peer { "->" } else { "<-" };
-        self.trace.line(self.now, || format!("controller {arrow} {peer:?} (link {link}): {}", describe(message)));
+        self.trace
+            .line(self.now, || format!("controller {arrow} {peer:?} (link {link}): {}", describe(message)));
         let mut frame = BytesMut::new();
         encode(message, &mut frame);
         assert!(frame.len() <= FRAME_LIMIT_BYTES, "a frame of {} bytes: {}", frame.len(), describe(message));

@@ -38,7 +38,8 @@ struct Node {
 
 impl Pilot {
     pub(super) fn new(allocation: usize, id: AllocationId, spec: &AllocationRequest) -> Self {
-        let node = |node| Node { name: format!("a{allocation}n{node}"), host: None, restarts: 0, over: false };
+        let node =
+            |node| Node { name: format!("a{allocation}n{node}"), host: None, restarts: 0, over: false };
         Pilot {
             allocation,
             id,

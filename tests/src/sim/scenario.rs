@@ -45,9 +45,16 @@ pub(super) struct Scenario {
 
 impl Scenario {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        let requests: Vec<AllocationRequest> = (0..rng.pick(&[1, 1, 1, 2, 3])).map(|_| request(rng)).collect();
-        let ending =
-            rng.pick(&[Ending::Drained, Ending::Drained, Ending::Drained, Ending::Stopped, Ending::Interrupted, Ending::Ephemeral]);
+        let requests: Vec<AllocationRequest> =
+            (0..rng.pick(&[1, 1, 1, 2, 3])).map(|_| request(rng)).collect();
+        let ending = rng.pick(&[
+            Ending::Drained,
+            Ending::Drained,
+            Ending::Drained,
+            Ending::Stopped,
+            Ending::Interrupted,
+            Ending::Ephemeral,
+        ]);
         // a quarter of all runs is without any trouble, and expects everything to be perfect
         let calm = rng.percent(25);
         let trouble = |rng: &mut Rng, limit| if calm { 0 } else { rng.below(limit) };
@@ -68,7 +75,11 @@ impl Scenario {
 
 fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> ControllerConfig {
     ControllerConfig {
-        identity: ControllerStatus { cluster: "sim/default".into(), host: "login".into(), ..Default::default() },
+        identity: ControllerStatus {
+            cluster: "sim/default".into(),
+            host: "login".into(),
+            ..Default::default()
+        },
         tag: ClusterTag::from("rpar-sim"),
         engines_wanted: requests.iter().map(|request| request.nodes * request.ppn).sum(),
         requests,

@@ -45,7 +45,9 @@ impl Site {
 
     /// Whether an allocation waits that will never start.
     pub(super) fn has_waiting(&self) -> bool {
-        self.allocations.iter().any(|allocation| allocation.never && allocation.phase != AllocationPhase::Ended)
+        self.allocations
+            .iter()
+            .any(|allocation| allocation.never && allocation.phase != AllocationPhase::Ended)
     }
 
     fn find(&self, id: &AllocationId) -> Option<usize> {
@@ -64,7 +66,11 @@ impl World {
             Effect::Submit { request, spec } => Input::Submitted { request, answer: self.submit(spec) },
             Effect::Find { request, .. } => {
                 let live = self.site.live().into_iter().cloned().collect();
-                let answer = if self.is_bad() { Err(error(Action::Find, Retry::Later, "no answer")) } else { Ok(live) };
+                let answer = if self.is_bad() {
+                    Err(error(Action::Find, Retry::Later, "no answer"))
+                } else {
+                    Ok(live)
+                };
                 Input::Found { request, answer }
             }
             Effect::Poll { allocations } => Input::Polled { answer: self.poll(&allocations) },
@@ -109,7 +115,8 @@ impl World {
         let number = self.site.allocations.len();
         let id = AllocationId(format!("{number}.sim"));
         let never = self.rng.percent(self.scenario.site_trouble / 3);
-        let phase = if never && self.rng.percent(50) { AllocationPhase::Held } else { AllocationPhase::Queued };
+        let phase =
+            if never && self.rng.percent(50) { AllocationPhase::Held } else { AllocationPhase::Queued };
         let ended = Timestamp::default();
         self.site.allocations.push(Allocation { id: id.clone(), spec, phase, pilot: None, ended, never });
         if !never {
@@ -119,7 +126,10 @@ impl World {
         id
     }
 
-    fn poll(&mut self, ids: &[AllocationId]) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
+    fn poll(
+        &mut self,
+        ids: &[AllocationId],
+    ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
         if self.is_bad() {
             return Err(error(Action::Poll, Retry::Later, "no answer"));
         }

@@ -145,7 +145,10 @@ impl World {
                 break;
             }
             if let (Some(since), None) = (self.stopping, self.exited) {
-                assert!(self.now.since(since) < STOP_LIMIT, "the controller has not left {STOP_LIMIT:?} after it was asked to");
+                assert!(
+                    self.now.since(since) < STOP_LIMIT,
+                    "the controller has not left {STOP_LIMIT:?} after it was asked to"
+                );
             }
         }
         self.check_the_end();
