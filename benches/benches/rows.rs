@@ -25,7 +25,8 @@ fn main() -> io::Result<()> {
 
 fn rows(word: &str) -> io::Result<()> {
     type Make = fn() -> io::Result<Vec<Row>>;
-    let makes: [(&str, Make); 3] = [("functions", functions), ("commands", commands), ("python", python_calls)];
+    let makes: [(&str, Make); 3] =
+        [("functions", functions), ("commands", commands), ("python", python_calls)];
     for (_, make) in makes.iter().filter(|(name, _)| name.contains(word)) {
         for row in make()? {
             println!("{row}\n");

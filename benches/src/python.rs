@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 /// When the interpreter lacks `rpar` or `ipyparallel`, or the script fails.
 pub fn rates(pairs: usize) -> io::Result<Vec<(f64, f64, f64)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let bin = std::env::var_os("RPAR_BENCH_PYTHON").map_or(root.join("target/venv/bin/python"), PathBuf::from);
+    let bin =
+        std::env::var_os("RPAR_BENCH_PYTHON").map_or(root.join("target/venv/bin/python"), PathBuf::from);
     let home = tempfile::tempdir()?;
     let rpar = bin.with_file_name("rpar");
     let command = |program: &Path| {
