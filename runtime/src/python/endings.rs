@@ -49,12 +49,12 @@ impl PythonExecutor {
             Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
             Code::Skipped => self.waiting.push_front(task),
             Code::Failed | Code::Interrupted => {
-                let failure = frames::failure(reply.payload);
+                let (ran, failure) = (reply.ran(), frames::failure(reply.payload));
                 match ending.map(|ending| ending.status) {
-                    None => feed.fail(task.id, TaskStatus::Failed, reply.ran(), &failure),
+                    None => feed.fail(task.id, TaskStatus::Failed, ran, &failure),
                     Some(status) => {
                         let why = forced(status, task.timeout, "", failure);
-                        feed.fail(task.id, status, reply.ran(), &why);
+                        feed.fail(task.id, status, ran, &why);
                     }
                 }
             }
