@@ -14,5 +14,5 @@ pub use directory::ClusterState;
 pub use launch::{Launch, LaunchError, tail};
 pub use lock::{Lock, LockError};
 pub use setup::{SetupError, allocation_request, controller_setup};
-pub use stop::{StopError, connect, discard, kill, release, stop};
+pub use stop::{StopError, connect, discard, discard_stopped, kill, release, stop};
 pub use wait::{WaitError, wait_for_engines};

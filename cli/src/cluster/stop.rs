@@ -138,6 +138,28 @@ pub async fn discard(
     tag: &ClusterTag,
 ) -> Result<(), StopError> {
     release(scheduler, tag).await?;
+    remove(directory)
+}
+
+/// Removes what a cluster has left whose controller has said goodbye. It has given back every allocation; the site is
+/// asked once more, and when it does not answer, that is returned, and keeps nothing.
+///
+/// # Errors
+/// When an allocation is there all the same and does not end, or the directory cannot be removed.
+pub async fn discard_stopped(
+    directory: &ClusterDir,
+    scheduler: &dyn Scheduler,
+    tag: &ClusterTag,
+) -> Result<Option<BackendError>, StopError> {
+    let unanswered = match release(scheduler, tag).await {
+        Ok(_) => None,
+        Err(StopError::Site(error)) => Some(error),
+        Err(error) => return Err(error),
+    };
+    remove(directory).map(|()| unanswered)
+}
+
+fn remove(directory: &ClusterDir) -> Result<(), StopError> {
     directory.remove().map_err(|source| StopError::Remove { path: directory.path.clone(), source })
 }
 

@@ -40,7 +40,7 @@ impl Context {
 
     /// The directory of the named cluster.
     pub(crate) fn directory(&self) -> Outcome<ClusterDir> {
-        Ok(ClusterDir::of(&self.load()?, &self.cluster_id)?)
+        Ok(ClusterDir::find(&self.profiles, &self.profile, &self.cluster_id)?)
     }
 
     /// Links to the named cluster, which must run.

@@ -95,7 +95,7 @@ impl From<BackendError> for Report {
         if let Some(command) = &error.command {
             let end = command
                 .exit
-                .map_or_else(|| "did not end by itself".into(), |code| format!("exit status {code}"));
+                .map_or_else(|| "did not run to its end".into(), |code| format!("exit status {code}"));
             let output = command.output.trim_end();
             let said = if output.is_empty() { String::new() } else { format!("\n{output}") };
             report = report.because(format!("`{}`: {end}{said}", command.argv.join(" ")));

@@ -1,9 +1,8 @@
 //! `rpar start`.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use rpar::cluster::{self, ClusterState, WaitError, discard, plural, wait_for_engines};
+use rpar::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
 use rpar::paths::ClusterDir;
 use rpar::profile::Resolved;
 use rpar::{Site, cluster::allocation_request};
@@ -15,7 +14,7 @@ use super::context::{Context, launch, link, program, site, started_with};
 use crate::arguments::StartArguments;
 use crate::exit::Exit;
 use crate::interrupt::Interrupts;
-use crate::output::Progress;
+use crate::output::Waiting;
 use crate::report::{Outcome, Report};
 
 pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
@@ -109,17 +108,13 @@ fn wait(
         output.note(&format!("\nthe cluster goes on starting: {status} shows how far it is, {stop} ends it"));
         std::process::exit(Exit::Signal(number).code().into());
     })?;
-    let progress = Mutex::new(Progress::waiting(&output));
-    let say = |status: &ClusterStatus| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.say(&output, &cluster::waiting(status));
-        }
-    };
-    let waited = wait_for_engines(client, patience, &mut |status| say(status));
-    drop(progress);
+    let waiting = Waiting::new(&output, "waiting for the controller");
+    let waited = wait_for_engines(client, patience, &mut |status| waiting.say(&cluster::waiting(status)));
+    drop(waiting);
     match waited {
         Ok(status) => complete(context, directory, &status),
         Err(error) => {
+            let _waiting = Waiting::new(&output, "taking back what was started");
             take_back(context, directory, client, site, &error);
             Err(error.into())
         }
@@ -144,12 +139,14 @@ fn complete(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -
 fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &Site, error: &WaitError) {
     let result = (|| -> Outcome<()> {
         let _lock = directory.lock()?;
-        if !matches!(error, WaitError::Controller { .. }) {
-            cluster::stop(directory, client)?;
-        }
         let (resolved, _) = started_with(directory)?;
-        super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
-        Ok(())
+        let tag = directory.tag(&resolved.request.name);
+        if matches!(error, WaitError::Controller { .. }) {
+            return super::block_on(discard(directory, &*site.scheduler, &tag));
+        }
+        cluster::stop(directory, client)?;
+        // a site that does not answer now is most likely what the error is about
+        super::block_on(discard_stopped(directory, &*site.scheduler, &tag)).map(drop)
     })();
     if let Err(report) = result {
         let stop = directory.command("stop");

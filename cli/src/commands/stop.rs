@@ -1,6 +1,6 @@
 //! `rpar stop`.
 
-use rpar::cluster::{self, ClusterState, discard};
+use rpar::cluster::{self, ClusterState, discard, discard_stopped};
 use rpar::paths::{ClusterDir, cluster_dirs};
 use rpar_runtime::files::ControllerRecord;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::{Context, started_with};
 use crate::arguments::StopArguments;
 use crate::exit::Exit;
-use crate::output::Progress;
+use crate::output::Waiting;
 use crate::report::{Outcome, Report};
 
 pub(crate) fn run(context: &Context, arguments: &StopArguments) -> Outcome {
@@ -54,9 +54,8 @@ fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
         return Ok(false);
     }
     let _lock = directory.lock()?;
-    let mut progress = Progress::waiting(&context.output);
-    progress.say(&context.output, &format!("stopping cluster {cluster}"));
-    match directory.state()? {
+    let waiting = Waiting::new(&context.output, &format!("stopping cluster {cluster}"));
+    let stopped = match directory.state()? {
         ClusterState::Absent => {
             context.output.note(&format!("cluster {cluster} does not run"));
             return Ok(false);
@@ -64,29 +63,30 @@ fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
         ClusterState::Alive(record) => stop_here(context, directory, &record)?,
         ClusterState::Elsewhere(record) => stop_elsewhere(directory, &record)?,
         ClusterState::Dead => {
-            context
-                .output
-                .note(&format!("the controller of cluster {cluster} is dead; cleaning up what it has left"));
+            let note = format!("the controller of cluster {cluster} is dead; cleaning up what it has left");
+            context.output.note(&note);
+            false
         }
-    }
-    remove(directory)?;
-    drop(progress);
+    };
+    remove(context, directory, stopped)?;
+    drop(waiting);
     context.output.note(&format!("cluster {cluster} is stopped"));
     Ok(true)
 }
 
-fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<()> {
+/// Asks the controller to end; tells whether it has done so in good order.
+fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
     let (_, site) = started_with(directory)?;
     let asked =
         cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
-    let Err(error) = asked else { return Ok(()) };
+    let Err(error) = asked else { return Ok(true) };
     // it is ours, on this host, and certainly that process: make it end
     context.output.warn(&format!("{error}; ending its process {}", record.pid));
     cluster::kill(&record.process());
-    Ok(())
+    Ok(false)
 }
 
-fn stop_elsewhere(directory: &ClusterDir, record: &ControllerRecord) -> Outcome<()> {
+fn stop_elsewhere(directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
     let (_, site) = started_with(directory)?;
     let hint = format!(
         "run `rpar stop` on {}; if that host is gone for good, remove {} after cancelling its allocations",
@@ -95,17 +95,23 @@ fn stop_elsewhere(directory: &ClusterDir, record: &ControllerRecord) -> Outcome<
     );
     let asked =
         cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
-    asked.map_err(|error| Report::from(error).hint(hint))
+    asked.map(|()| true).map_err(|error| Report::from(error).hint(hint))
 }
 
 /// Gives back what is left and removes the directory. A directory that never got its profile has no allocations.
-fn remove(directory: &ClusterDir) -> Outcome<()> {
+fn remove(context: &Context, directory: &ClusterDir, stopped: bool) -> Outcome<()> {
     if !directory.profile_file().exists() {
         return directory.remove().map_err(|error| {
             Report::of(Exit::Files, &error).because(format!("{} cannot be removed", directory.path.display()))
         });
     }
     let (resolved, site) = started_with(directory)?;
-    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
+    let tag = directory.tag(&resolved.request.name);
+    if !stopped {
+        return super::block_on(discard(directory, &*site.scheduler, &tag));
+    }
+    if let Some(error) = super::block_on(discard_stopped(directory, &*site.scheduler, &tag))? {
+        context.output.warn(&format!("could not check that the site holds nothing more: {error}"));
+    }
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 mod progress;
 mod table;
+mod waiting;
 
 use std::io::{self, IsTerminal, Write};
 
 pub(crate) use progress::Progress;
 pub(crate) use table::Table;
+pub(crate) use waiting::Waiting;
 
 use crate::exit::Exit;
 use crate::report::Report;

@@ -8,34 +8,26 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Output;
 
 /// Nobody needs to be kept company for less.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A line that says how far things are. Shows itself after a second.
+const STYLE: &str = "{bar:30} {pos}/{len} {msg} [{elapsed}, {eta} left]";
+
+/// How often a line on a terminal moves, to show that rpar lives.
+pub(super) const TICK: Duration = Duration::from_millis(200);
+
+/// A line that says how many tasks are done. Shows itself after a second.
 #[derive(Debug)]
 pub(crate) struct Progress {
     begun: Instant,
-    terminal: bool,
-    quiet: bool,
+    shown: bool,
     bar: Option<ProgressBar>,
-    style: &'static str,
-    told: String,
 }
 
 impl Progress {
-    /// Counts tasks.
-    pub(crate) fn tasks(output: &Output) -> Self {
-        Self::new(output, "{bar:30} {pos}/{len} {msg} [{elapsed}, {eta} left]")
-    }
-
-    /// Waits for something.
-    pub(crate) fn waiting(output: &Output) -> Self {
-        Self::new(output, "{spinner} {wide_msg} [{elapsed}]")
-    }
-
-    fn new(output: &Output, style: &'static str) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let quiet = output.quiet || output.json;
-        Progress { begun: Instant::now(), terminal, quiet, bar: None, style, told: String::new() }
+    /// Nothing is done yet.
+    pub(crate) fn new(output: &Output) -> Self {
+        let shown = std::io::stderr().is_terminal() && !output.quiet && !output.json;
+        Progress { begun: Instant::now(), shown, bar: None }
     }
 
     /// So many are done of those known so far.
@@ -44,20 +36,6 @@ impl Progress {
         bar.set_length(known);
         bar.set_position(done);
         if bar.message() != text {
-            bar.set_message(text.to_owned());
-        }
-    }
-
-    /// Says what is being waited for. Where stderr is no terminal, each new text becomes a line of its own.
-    pub(crate) fn say(&mut self, output: &Output, text: &str) {
-        if !self.terminal {
-            if self.begun.elapsed() >= PATIENCE && self.told != text && !self.quiet {
-                output.note(text);
-                text.clone_into(&mut self.told);
-            }
-            return;
-        }
-        if let Some(bar) = self.bar() {
             bar.set_message(text.to_owned());
         }
     }
@@ -71,12 +49,12 @@ impl Progress {
     }
 
     fn bar(&mut self) -> Option<&ProgressBar> {
-        if self.bar.is_none() && self.terminal && !self.quiet && self.begun.elapsed() >= PATIENCE {
+        if self.bar.is_none() && self.shown && self.begun.elapsed() >= PATIENCE {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template(self.style) {
+            if let Ok(style) = ProgressStyle::with_template(STYLE) {
                 bar.set_style(style);
             }
-            bar.enable_steady_tick(Duration::from_millis(200));
+            bar.enable_steady_tick(TICK);
             self.bar = Some(bar.with_elapsed(self.begun.elapsed()));
         }
         self.bar.as_ref()

@@ -57,7 +57,7 @@ impl<'a> Results<'a> {
             interrupts,
             output,
             answers: output.answers(),
-            progress: Progress::tasks(&output),
+            progress: Progress::new(&output),
             known,
             summary: Summary::default(),
             asked: Instant::now(),
