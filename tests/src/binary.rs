@@ -9,7 +9,6 @@ use tempfile::TempDir;
 ///
 /// # Panics
 /// When it is not built: `tests/run` does that first.
-#[expect(clippy::panic, reason = "tests end so")]
 pub fn rpar() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     // target/PROFILE/deps/TEST-HASH
@@ -37,7 +36,6 @@ impl Home {
     ///
     /// # Panics
     /// When the system has no temporary directory.
-    #[expect(clippy::expect_used, reason = "tests end so")]
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("rpar-home-").tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("tmp")).expect("a directory for throw-away clusters");
@@ -79,7 +77,6 @@ impl Home {
     ///
     /// # Panics
     /// When it cannot be started.
-    #[expect(clippy::expect_used, reason = "tests end so")]
     pub fn run(&self, words: &[&str]) -> Output {
         self.command().args(words).output().expect("rpar starts")
     }
@@ -88,7 +85,6 @@ impl Home {
     ///
     /// # Panics
     /// When it cannot be written.
-    #[expect(clippy::expect_used, reason = "tests end so")]
     pub fn profile(&self, name: &str, text: &str) {
         let profiles = self.path().join(".config/rpar/profiles");
         std::fs::create_dir_all(&profiles).expect("a directory of profiles");

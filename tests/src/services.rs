@@ -39,7 +39,6 @@ pub fn ssh() -> PathBuf {
     PathBuf::from(up("ssh-up"))
 }
 
-#[expect(clippy::panic, reason = "tests end so")]
 fn up(script: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(script);
     let output = match Command::new(&path).output() {

@@ -3,7 +3,6 @@
 //!
 //! Messages are encoded and decoded on their way. After every step the controller checks itself, and the simulator
 //! checks what it sees from outside: windows, grants, and that every task's result is delivered exactly once.
-#![expect(clippy::expect_used, clippy::panic, reason = "a simulator tells what is wrong by panicking")]
 
 mod book;
 mod client;
