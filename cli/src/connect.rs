@@ -79,7 +79,7 @@ pub fn connect_with(
     profile: &str,
     cluster_id: &str,
 ) -> Result<Client, ConnectError> {
-    let directory = ClusterDir::of(&profiles.load(profile)?, cluster_id)?;
+    let directory = ClusterDir::find(profiles, profile, cluster_id)?;
     let file: PathBuf = directory.client_file();
     if !file.exists() {
         return Err(ConnectError::NotRunning {

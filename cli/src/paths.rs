@@ -50,6 +50,19 @@ impl ClusterDir {
         ClusterDir::below(root, profile.name(), cluster_id, profile.surroundings())
     }
 
+    /// The directory of a cluster that may be running. A profile that cannot be loaded any more does not hide a
+    /// cluster that it has started in the state directory: stopping it must stay possible.
+    ///
+    /// # Errors
+    /// When the profile cannot be loaded and no such cluster is there, or when a name is not allowed.
+    pub fn find(profiles: &Profiles, profile: &str, cluster_id: &str) -> Result<ClusterDir, ProfileError> {
+        let found = profiles.load(profile).and_then(|profile| ClusterDir::of(&profile, cluster_id));
+        found.or_else(|error| {
+            let usual = ClusterDir::below(None, profile, cluster_id, profiles.surroundings())?;
+            if usual.profile_file().is_file() { Ok(usual) } else { Err(error) }
+        })
+    }
+
     fn below(
         root: Option<PathBuf>,
         profile: &str,

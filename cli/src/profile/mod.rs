@@ -21,14 +21,17 @@ mod merge;
 mod nearest;
 mod normalise;
 mod origin;
+mod params;
 mod python;
 mod render;
 mod resolve;
 mod resolved;
 mod script;
 mod section;
+mod sections;
 mod shipped;
 mod surroundings;
+mod template;
 mod variables;
 
 pub use error::ProfileError;
