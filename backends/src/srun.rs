@@ -73,8 +73,10 @@ impl Srun {
         };
         let invocation = Invocation { argv: argv.to_vec(), directory: None, stdin: None, limit: LIMIT };
         let answer = self.runner.run(&invocation).await.map_err(|error| failed(error.to_string(), None))?;
-        if answer.exit != Some(0) {
-            let output = answer.output();
+        let output = answer.output();
+        // said of a step that has just ended; Slurm 22.05 also says it where the signal has arrived
+        let gone = output.contains("Invalid job id") || output.contains("already completing or completed");
+        if answer.exit != Some(0) && !gone {
             let reason = output.lines().last().unwrap_or("the command failed").to_owned();
             return Err(failed(reason, Some(answer.trace(argv))));
         }

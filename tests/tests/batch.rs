@@ -69,15 +69,16 @@ fn scripts() {
     assert_eq!(script.argv.join(" "), "sbatch --parsable -J rpar-12345678 rpar-12345678.sh");
     insta::assert_snapshot!(script.text, @r##"
     #!/bin/bash -l
-    #PBS -S /bin/bash
-    #PBS -l nodes=2:ppn=8
-    #PBS -l walltime=00:30:00
-    #PBS -q regular
-    #PBS -A m1234
-    #PBS -l mem=4gb
+    #SBATCH --job-name=rpar-12345678
+    #SBATCH --nodes=2
     #SBATCH --ntasks-per-node=8
+    #SBATCH --output=logs/allocation-%j.log
+    #SBATCH --open-mode=append
+    #SBATCH --time=00:30:00
+    #SBATCH --partition=regular
+    #SBATCH --account=m1234
+    #SBATCH --constraint=haswell
     cd '/home/u/it'\''s' || exit 1
-    [ -n "$SLURM_JOB_ID" ] || exec >>"logs/allocation-${PBS_JOBID%%.*}.log" 2>&1
     module load python
     exec /opt/rpar pilot --directory '/home/u/a b'
     "##);
