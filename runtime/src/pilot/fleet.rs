@@ -158,8 +158,7 @@ impl Fleet {
             if exit == Some(0) {
                 self.hosts[host].state = State::Left(now);
             } else {
-                let text = obituary(&self.hosts[host].place.node.name, exit, signal, detail);
-                deaths.push(self.died(host, text, false, now));
+                deaths.push(self.died(host, obituary(exit, signal, detail), false, now));
             }
         }
         deaths.extend(self.deserted(now));
@@ -201,15 +200,16 @@ impl Fleet {
     }
 }
 
-/// How a host died, for people.
-fn obituary(node: &str, exit: Option<i32>, signal: Option<i32>, detail: Option<String>) -> String {
+/// How a host died, for people: the controller and the log add which it was.
+fn obituary(exit: Option<i32>, signal: Option<i32>, detail: Option<String>) -> String {
     let how = match (exit, signal) {
-        (_, Some(signal)) => format!("was killed by signal {signal}"),
-        (Some(exit), None) => format!("ended with exit status {exit}"),
-        (None, None) => "ended".to_owned(),
+        (_, Some(signal)) => format!("killed by signal {signal}"),
+        (Some(exit), None) => format!("exit status {exit}"),
+        (None, None) => "nothing else is known".to_owned(),
     };
     match detail.as_deref().map(str::trim_end).filter(|detail| !detail.is_empty()) {
-        Some(detail) => format!("the engine host on {node} {how}: {detail}"),
-        None => format!("the engine host on {node} {how}"),
+        Some(detail) if exit.is_none() && signal.is_none() => detail.to_owned(),
+        Some(detail) => format!("{how}: {detail}"),
+        None => how,
     }
 }

@@ -141,8 +141,12 @@ impl Watch {
 
     fn report(&mut self, deaths: Vec<Death>) {
         for Death { node, text, restarting } in deaths {
-            tracing::warn!("{text}; {}", if restarting { "it is started again" } else { "given up" });
-            self.last_death.clone_from(&text);
+            self.last_death = format!("the engine host on {node} ended: {text}");
+            tracing::warn!(
+                "{}; {}",
+                self.last_death,
+                if restarting { "it is started again" } else { "given up" }
+            );
             if self.reports.try_send(Message::Report { node, text, restarting }).is_err() {
                 tracing::warn!("a report was dropped: the controller is away");
             }
