@@ -8,6 +8,7 @@ use rpar::profile::{Profiles, Resolved, Surroundings};
 use rpar::{Registry, Site};
 
 mod profiles {
+    mod connecting;
     mod layers;
     mod paths;
     mod scripts;
