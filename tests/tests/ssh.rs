@@ -52,8 +52,10 @@ struct Started {
 async fn started(config: PathBuf) -> Started {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
+    // once the connection is gone, the shell's own remark on a killed `sleep` would end it by SIGPIPE
     let script = format!(
-        "cd '{at}'; trap 'echo x > term; exit' TERM; hostname > host.new; mv host.new host; while :; do sleep 0.05; done"
+        "cd '{at}'; trap '' PIPE; trap 'echo x > term; exit' TERM
+        hostname > host.new; mv host.new host; while :; do sleep 0.05; done"
     );
     let group = ProcessGroup {
         argv: ["sh", "-c", &script].map(str::to_owned).to_vec(),
