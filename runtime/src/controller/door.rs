@@ -1,19 +1,18 @@
 //! Accepts links, and lets in who can prove a role.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rpar_core::transport::{Link, Listener};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::inbox::{Event, Inbox};
 use crate::link::{Admission, LinkError, Rejection, admit};
 
-/// How many links may be open that have not proven anything. Past that the oldest goes: an honest one needs no more
-/// than a round trip, so a stranger who opens many pushes out his own.
-const UNPROVEN: usize = 256;
+/// How many links may be open that have not proven anything: they cost some 50 KiB each. Past that no further one is
+/// accepted until one has greeted, which takes an honest peer a round trip, or has failed to, within 5 s.
+const UNPROVEN: usize = 512;
 
 /// How often transports are asked for failed handshakes, and a suppressed refusal is summed up.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
@@ -34,7 +33,6 @@ pub(super) fn open(listeners: Vec<Box<dyn Listener>>, admission: Admission, inbo
             admission: Arc::clone(&admission),
             inbox: inbox.clone(),
             greetings: JoinSet::new(),
-            oldest: VecDeque::new(),
             refused: 0,
             logged: 0,
         };
@@ -47,7 +45,6 @@ struct Door {
     admission: Arc<Admission>,
     inbox: Inbox,
     greetings: JoinSet<Result<(), (String, Rejection)>>,
-    oldest: VecDeque<AbortHandle>,
     /// Refusals since the last count, and how many of them were logged.
     refused: u64,
     logged: u64,
@@ -64,7 +61,7 @@ impl Door {
                         self.refuse(&address, &rejection);
                     }
                 }
-                accepted = listener.accept() => match accepted {
+                accepted = listener.accept(), if self.greetings.len() < UNPROVEN => match accepted {
                     Ok(link) => self.greet(link),
                     // those who are here go on
                     Err(error) => return tracing::error!("no further links can be accepted: {error}"),
@@ -75,20 +72,13 @@ impl Door {
     }
 
     fn greet(&mut self, link: Link) {
-        self.oldest.retain(|greeting| !greeting.is_finished());
-        if self.oldest.len() >= UNPROVEN
-            && let Some(oldest) = self.oldest.pop_front()
-        {
-            oldest.abort();
-            self.refused += 1;
-        }
         let (admission, inbox) = (Arc::clone(&self.admission), self.inbox.clone());
         let address = link.address.clone();
-        self.oldest.push_back(self.greetings.spawn(async move {
+        self.greetings.spawn(async move {
             let admitted = admit(link, &admission).await.map_err(|rejection| (address, rejection))?;
             inbox.send(Event::Admitted(Box::new(admitted))).await;
             Ok(())
-        }));
+        });
     }
 
     fn refuse(&mut self, address: &str, rejection: &Rejection) {

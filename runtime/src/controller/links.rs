@@ -124,3 +124,66 @@ async fn read(link: LinkId, mut reader: LinkReader, inbox: Inbox, mut stop: ones
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rpar_core::id::TaskId;
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::super::inbox;
+    use super::*;
+    use crate::link;
+
+    fn output(length: usize) -> Message {
+        Message::Output { task: TaskId(1), stream: 1, data: Bytes::from(vec![0; length]) }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_found_and_who_reads_is_not() {
+        let (inbox, _events) = inbox::open();
+        let mut links = Links::default();
+        let (stuck, _unread) = duplex(1000);
+        let (reader, writer) = link::open(Box::new(stuck));
+        let stuck = links.add("stuck".to_owned(), reader, writer, &inbox);
+        let (here, there) = duplex(1 << 20);
+        let (reader, writer) = link::open(Box::new(here));
+        let reads = links.add("reads".to_owned(), reader, writer, &inbox);
+        let (mut far, _writer) = link::open(Box::new(there));
+        let (message, enough) = (output(3 << 20), WAITING_BYTES / (3 << 20));
+        for _ in 0..enough {
+            links.send(stuck, &message);
+            links.send(reads, &message);
+            assert_eq!(links.flush(), []);
+            assert_eq!(far.receive().await.unwrap().len(), 1);
+        }
+        links.send(stuck, &message);
+        links.send(reads, &message);
+        assert_eq!(links.flush(), [stuck]);
+        assert!(links.close(stuck) && !links.close(stuck) && links.has(reads));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_machine_is_bounded_in_bytes() {
+        let (inbox, mut events) = inbox::open();
+        let mut links = Links::default();
+        let (here, mut there) = duplex(1 << 20);
+        let (reader, writer) = link::open(Box::new(here));
+        links.add("flood".to_owned(), reader, writer, &inbox);
+        let mut frame = bytes::BytesMut::new();
+        rpar_core::wire::encode(&output(3 << 20), &mut frame);
+        let sent = tokio::spawn(async move {
+            let mut sent = 0;
+            while tokio::time::timeout(std::time::Duration::from_secs(1), there.write_all(&frame))
+                .await
+                .is_ok()
+            {
+                sent += frame.len();
+            }
+            sent
+        });
+        let sent = sent.await.unwrap();
+        assert!((32 << 20..128 << 20).contains(&sent), "{sent}");
+        assert!(matches!(events.recv().await, Some(Event::Received { .. })));
+    }
+}

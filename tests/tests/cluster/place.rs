@@ -106,19 +106,24 @@ pub(super) struct Host {
 impl Place {
     /// Over TCP on this machine.
     pub(super) fn tcp() -> Self {
-        Self::start(Arc::new(Tcp::default()), "tcp://127.0.0.1:0")
+        Self::start(Arc::new(Tcp::default()), "tcp://127.0.0.1:0", false)
     }
 
     /// Within this process.
     pub(super) fn mem() -> Self {
-        Self::start(Arc::new(Mem::new()), "mem://0")
+        Self::start(Arc::new(Mem::new()), "mem://0", false)
     }
 
-    fn start(transport: Arc<dyn Transport>, listen: &str) -> Self {
+    /// A throw-away cluster: it ends with its first client.
+    pub(super) fn ephemeral() -> Self {
+        Self::start(Arc::new(Tcp::default()), "tcp://127.0.0.1:0", true)
+    }
+
+    fn start(transport: Arc<dyn Transport>, listen: &str, ephemeral: bool) -> Self {
         let directory = TempDir::new().unwrap();
         let site = Arc::new(Granting::default());
         let setup = ControllerSetup {
-            config: config(directory.path()),
+            config: ControllerConfig { ephemeral, ..config(directory.path()) },
             cluster: "test/default".to_owned(),
             scheduler: site.clone(),
             transport: Arc::clone(&transport),

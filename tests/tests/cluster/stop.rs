@@ -39,6 +39,22 @@ fn a_stopped_cluster_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_throw_away_cluster_ends_with_its_client() {
+    let place = Place::ephemeral();
+    let host = place.host("n1", 2);
+    let client = place.client();
+    await_engines(&client, 2);
+    let group = client.group();
+    for _ in 0..10_000 {
+        client.submit(&group, &native("nap"), &Arc::new(TaskOptions::default()), Bytes::new());
+    }
+    drop(client);
+    assert_eq!(group.wait(9_999, deadline()).unwrap().status, TaskStatus::Lost);
+    host.ended().unwrap();
+    place.ended().1.unwrap();
+}
+
+#[test]
 fn connection_files_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::mem();

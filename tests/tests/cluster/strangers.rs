@@ -11,8 +11,9 @@ use rpar_core::task::{TaskOptions, TaskStatus};
 use rpar_core::transport::{Link, Transport};
 use rpar_core::wire::{self, FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION};
 use rpar_runtime::client::Client;
-use rpar_runtime::link::{BUILD, fresh_identity};
+use rpar_runtime::link::{BUILD, dial, fresh_identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 use super::place::{PATIENCE, Place, await_engines, deadline, native};
 
@@ -55,9 +56,9 @@ fn a_wrong_secret_and_an_old_file_are_refused_each_with_its_reason() {
 }
 
 /// A link whose greeting the test writes itself.
-async fn dial(place_transport: &dyn Transport, file: &ConnectionFile) -> Link {
+async fn raw_link(transport: &dyn Transport, file: &ConnectionFile) -> Link {
     let identity = fresh_identity().unwrap();
-    place_transport.dial(&identity, &file.endpoints[0], &file.controller_key).await.unwrap()
+    transport.dial(&identity, &file.endpoints[0], &file.controller_key).await.unwrap()
 }
 
 fn hello(file: &ConnectionFile, link: &Link) -> Hello {
@@ -98,7 +99,7 @@ fn an_old_version_is_told_what_is_spoken_here() {
     survives(|place| {
         let file = place.connection();
         let mut answer = run(async {
-            let mut link = dial(&*place.transport, &file).await;
+            let mut link = raw_link(&*place.transport, &file).await;
             let mut bytes = BytesMut::new();
             let old = Hello { versions: vec![0], build: "0.0.1".to_owned(), ..hello(&file, &link) };
             wire::encode(&Message::Hello(old), &mut bytes);
@@ -126,7 +127,7 @@ fn garbage_on_the_port_is_nobodys_business() {
         }
         // a stranger who can do TLS, and nothing else
         for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 10_000], b"\x01\x00\xff\xff"] {
-            let answer = run(async { talk(&mut dial(&*place.transport, &file).await, garbage).await });
+            let answer = run(async { talk(&mut raw_link(&*place.transport, &file).await, garbage).await });
             assert_eq!(answer, Bytes::new());
         }
     });
@@ -137,7 +138,7 @@ fn a_frame_over_the_limit_ends_its_link_and_no_other() {
     survives(|place| {
         let file = place.connection();
         let mut answer = run(async {
-            let mut link = dial(&*place.transport, &file).await;
+            let mut link = raw_link(&*place.transport, &file).await;
             let mut bytes = BytesMut::new();
             wire::encode(&Message::Hello(hello(&file, &link)), &mut bytes);
             link.io.write_all(&bytes).await.unwrap();
@@ -147,6 +148,24 @@ fn a_frame_over_the_limit_ends_its_link_and_no_other() {
         let welcome = wire::decode(&mut answer, FRAME_LIMIT_BYTES);
         assert!(matches!(welcome, Ok(Some(Message::Welcome(_)))), "{welcome:?}");
     });
+}
+
+#[test]
+fn hundreds_of_nodes_may_link_in_the_same_moment() {
+    let place = Place::tcp();
+    let file = Arc::new(place.connection());
+    run(async {
+        let mut dials = JoinSet::new();
+        for _ in 0..800 {
+            let (file, transport) = (Arc::clone(&file), Arc::clone(&place.transport));
+            dials.spawn(async move { dial(&file, transport, fresh_identity().unwrap()).await.map(|_| ()) });
+        }
+        while let Some(dialled) = dials.join_next().await {
+            dialled.unwrap().unwrap();
+        }
+    });
+    place.client().stop_cluster(PATIENCE).unwrap();
+    place.ended().1.unwrap();
 }
 
 #[test]
