@@ -1,7 +1,6 @@
 //! Python tasks: every engine has one interpreter child of its own, which keeps its namespace from task to task.
 //!
-//! The child ([`interpreter.py`](https://docs.python.org/3/using/cmdline.html#cmdoption-c), handed over at its start)
-//! reads tasks from a socket and answers each. Several tasks are written ahead, so that it never waits for the next one
+//! The child (`interpreter.py`, handed over at its start) reads tasks from a socket and answers each. Several tasks are written ahead, so that it never waits for the next one
 //! as long as they are short ([`pace`]); those that have not begun can be taken back ([`control`]). When the child dies,
 //! the task that ran is reported, the others go to a fresh child.
 
@@ -14,5 +13,7 @@ mod frames;
 mod held;
 mod output;
 mod pace;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use executor::PythonExecutor;
