@@ -84,6 +84,8 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
     };
     let ended = watch.attend(&mut interrupts, &mut farewell).await;
     tracing::info!("the pilot ends its engine hosts");
+    // nobody wants to know any more why to end: a contact without a link stops trying
+    drop(farewell);
     watch.end(link).await;
     ended
 }
