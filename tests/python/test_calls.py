@@ -51,7 +51,6 @@ def test_chunks(lview):
     assert list(result) == list(range(10, 0, -1))
     assert result.get() == list(range(10, 0, -1))
     assert result.progress == 10
-    assert lview.map_sync(lambda: 1, chunksize=2) == [] if False else True
 
 
 def test_results_come_as_they_are_finished(lview):

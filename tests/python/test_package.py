@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib import metadata, resources
+from pathlib import Path
 
 from conftest import RPAR, rpar
 
@@ -30,3 +31,9 @@ def test_the_import_is_light():
     heavy = "import sys, rpar; print([m for m in ('numpy', 'IPython', 'asyncio', 'json') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert "numpy" not in done.stdout and "IPython" not in done.stdout
+
+
+def test_the_example_runs(cluster):
+    example = Path(__file__).parents[2] / "examples" / "carver.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("64 tasks on 2 engines: pi is about 3.1"), done.stderr
