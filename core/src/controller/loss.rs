@@ -22,10 +22,9 @@ impl Controller {
     pub(super) fn lose_host(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.remove(&link) else { return };
         let mut left = Left::default();
-        let mut targeted = Vec::new();
         for id in host.engines.clone().map(EngineId) {
             self.collect(id, &mut left);
-            targeted.extend(self.engines.remove(id));
+            self.engines.remove(id);
         }
         if self.engines.is_empty() {
             self.bare_since = self.now;
@@ -54,8 +53,9 @@ impl Controller {
             self.tasks.assigned -= range.len();
             self.queue(*range, true);
         }
-        let lanes: Vec<u32> = targeted.iter().flat_map(|engine| engine.lanes.iter()).collect();
-        for number in lanes {
+        // not only those that the engines knew: a task that was at its one target has just come back to a new lane
+        let targeted = self.ready.lanes().filter(|(_, lane)| lane.targets.is_some());
+        for number in targeted.map(|(number, _)| number).collect::<Vec<_>>() {
             self.give_up_lane(number, effects);
         }
     }

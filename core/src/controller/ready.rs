@@ -62,10 +62,6 @@ impl Rotation {
         self.lanes.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lanes.iter().copied()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
