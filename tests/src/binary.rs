@@ -37,7 +37,8 @@ impl Home {
     /// # Panics
     /// When the system has no temporary directory.
     pub fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("rpar-home-").tempdir().expect("a temporary directory");
+        let directory =
+            tempfile::Builder::new().prefix("rpar-home-").tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("tmp")).expect("a directory for throw-away clusters");
         std::fs::create_dir(directory.path().join("work")).expect("a directory to work in");
         Home { directory }

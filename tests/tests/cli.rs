@@ -8,8 +8,31 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("rpar writes UTF-8")
 }
 
+/// A site's profile with a parameter of each kind.
+const EXAMPLE: &str = r#"
+extends = "torque"
+[params.ppn]
+type = "int"
+range = [1, 8]
+default = 8
+help = "engines per node"
+[params.queue]
+type = "choice"
+choices = ["regular", "debug"]
+default = "regular"
+help = "queue"
+[params.scratch_gb]
+type = "float"
+help = "local disk a node"
+[params.exclusive]
+type = "bool"
+default = false
+help = "nobody else on the nodes"
+"#;
+
 fn help(words: &str) -> String {
     let home = Home::new();
+    home.profile("example", EXAMPLE);
     let words: Vec<&str> = words.split_whitespace().collect();
     let output = home.run(&words);
     assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
@@ -20,10 +43,13 @@ fn help(words: &str) -> String {
 #[test]
 fn help_teaches() {
     insta::assert_snapshot!("help", help("--help"));
-    insta::assert_snapshot!("help_start_carver", help("--profile carver start --help"));
+    insta::assert_snapshot!("help_start", help("--profile example start --help"));
     insta::assert_snapshot!("help_map", help("map --help"));
     for command in ["stop", "status", "list", "run", "logs", "profile", "profile list", "profile show"] {
-        insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), help(&format!("{command} -h")));
+        insta::assert_snapshot!(
+            format!("help_{}", command.replace(' ', "_")),
+            help(&format!("{command} -h"))
+        );
     }
 }
 
@@ -113,7 +139,9 @@ fn a_profiles_own_parameter_becomes_a_flag() {
 #[test]
 fn answers_are_json_when_asked_for() {
     let home = Home::new();
-    for words in [&["list", "--json"][..], &["--json", "profile", "list"], &["profile", "show", "carver", "--json"]] {
+    for words in
+        [&["list", "--json"][..], &["--json", "profile", "list"], &["profile", "show", "carver", "--json"]]
+    {
         let output = home.run(words);
         let document: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
         assert!(document.is_ok(), "{words:?}: {}", text(&output.stdout));

@@ -35,7 +35,8 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 fn nothing_left(home: &Home) {
     until(&format!("processes are gone: {:?}", home.processes()), || home.processes().is_empty());
-    let left: Vec<_> = std::fs::read_dir(home.state().join("local")).into_iter().flatten().flatten().collect();
+    let left: Vec<_> =
+        std::fs::read_dir(home.state().join("local")).into_iter().flatten().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -61,7 +62,10 @@ fn a_cluster_lives_until_it_is_stopped() {
     let shown = rpar(&home, &["status"]).1;
     assert!(shown.contains("engines: 6 of 6") && shown.contains("ALLOCATION"), "{shown}");
 
-    assert_eq!(rpar(&home, &["map", "echo {}", ":::", "1", "2", "3"]), (Some(0), "1\n2\n3\n".into(), String::new()));
+    assert_eq!(
+        rpar(&home, &["map", "echo {}", ":::", "1", "2", "3"]),
+        (Some(0), "1\n2\n3\n".into(), String::new())
+    );
     assert_eq!(rpar(&home, &["run", "exit 9"]).0, Some(9));
     assert_eq!(json(&home, &["status"])["tasks"]["succeeded"], 3);
 
@@ -85,7 +89,8 @@ fn clusters_of_one_profile_are_told_apart() {
         assert_eq!(exit, Some(0), "{err}");
     }
     let list = json(&home, &["list"]);
-    let clusters: Vec<_> = list.as_array().expect("a list").iter().map(|item| item["cluster"].clone()).collect();
+    let clusters: Vec<_> =
+        list.as_array().expect("a list").iter().map(|item| item["cluster"].clone()).collect();
     assert_eq!(clusters, ["local/default", "local/second"]);
     let (exit, _, err) = rpar(&home, &["stop", "--all"]);
     assert_eq!(exit, Some(0), "{err}");
@@ -128,7 +133,10 @@ fn a_dead_controllers_remains_are_cleaned_away() {
 #[test]
 fn a_start_whose_engines_cannot_come_says_why_and_takes_everything_back() {
     let home = Home::new();
-    home.profile("broken", "extends = \"local\"\n[engines]\nsetup = [\"echo no module python >&2; exit 7\"]\n");
+    home.profile(
+        "broken",
+        "extends = \"local\"\n[engines]\nsetup = [\"echo no module python >&2; exit 7\"]\n",
+    );
     let (exit, _, err) = rpar(&home, &["--profile", "broken", "start", "-n", "1"]);
     assert_eq!(exit, Some(115), "{err}");
     assert!(err.contains("no module python"), "{err}");
@@ -142,7 +150,8 @@ fn a_site_without_its_commands_is_explained() {
     let empty = home.path().join("empty");
     std::fs::create_dir(&empty).expect("a directory");
     let mut start = home.command();
-    let output = start.env("PATH", &empty).args(["--profile", "torque", "start"]).output().expect("rpar starts");
+    let output =
+        start.env("PATH", &empty).args(["--profile", "torque", "start"]).output().expect("rpar starts");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(115), "{err}");
     assert!(err.contains("qsub"), "{err}");

@@ -16,7 +16,9 @@ fn text(bytes: &[u8]) -> String {
 
 /// Waits until no process and no file of the home's clusters is left.
 fn nothing_left(home: &Home) {
-    until("processes are gone", || home.processes().is_empty().then_some(()).ok_or_else(|| home.processes().join("\n")));
+    until("processes are gone", || {
+        home.processes().is_empty().then_some(()).ok_or_else(|| home.processes().join("\n"))
+    });
     until("files are gone", || {
         let files: Vec<_> = std::fs::read_dir(home.temporary()).expect("the directory").flatten().collect();
         if files.is_empty() { Ok(()) } else { Err(format!("{files:?}")) }
@@ -79,8 +81,11 @@ fn arguments_come_from_lines_files_and_lists() {
 #[test]
 fn no_argument_is_ever_executed() {
     let home = Home::new();
-    let nasty = ["$(touch pwned)", "`touch pwned`", "'; touch pwned; '", "\"; touch pwned; \"", "*", "a\nb", "-n"];
-    for command in ["printf '%s|' {}", "printf '%s|' \"{}\"", "printf '%s|' '{}'", "printf '%s|' \"$(printf %s {})\""] {
+    let nasty =
+        ["$(touch pwned)", "`touch pwned`", "'; touch pwned; '", "\"; touch pwned; \"", "*", "a\nb", "-n"];
+    for command in
+        ["printf '%s|' {}", "printf '%s|' \"{}\"", "printf '%s|' '{}'", "printf '%s|' \"$(printf %s {})\""]
+    {
         let (exit, out, err) = map(&home, &[&[command, ":::"][..], &nasty].concat());
         assert_eq!((exit, out), (Some(0), nasty.join("|") + "|"), "{command}: {err}");
     }
@@ -111,10 +116,14 @@ fn time_outs_retries_directories_and_variables() {
     let begun = Instant::now();
     let (exit, _, err) = map(&home, &["--timeout", "200ms", "sleep 100; : {}", ":::", "a"]);
     assert!(exit == Some(1) && begun.elapsed() < Duration::from_secs(50), "{err}");
-    let (exit, out, err) = map(&home, &["--retries", "2", "echo x >> tries; test $(wc -l < tries) = 3 && echo {}", ":::", "a"]);
+    let (exit, out, err) =
+        map(&home, &["--retries", "2", "echo x >> tries; test $(wc -l < tries) = 3 && echo {}", ":::", "a"]);
     assert_eq!((exit, out.as_str()), (Some(0), "a\n"), "{err}");
     std::fs::create_dir(home.work().join("sub")).expect("a directory");
-    let (_, out, _) = map(&home, &["--workdir", "sub", "--env", "COLOUR=blue", "basename $PWD; echo $COLOUR {}", ":::", "a"]);
+    let (_, out, _) = map(
+        &home,
+        &["--workdir", "sub", "--env", "COLOUR=blue", "basename $PWD; echo $COLOUR {}", ":::", "a"],
+    );
     assert_eq!(out, "sub\nblue a\n");
     let (exit, _, err) = map(&home, &["--workdir", "absent", "echo", ":::", "a"]);
     assert!(exit == Some(1) && err.contains("absent"), "{err}");
@@ -129,7 +138,10 @@ fn json_tells_of_each_task() {
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!((&lines[0]["ok"], &lines[0]["stdout"]), (&true.into(), &"0\n".into()));
-    assert_eq!((&lines[1]["ok"], &lines[1]["exit"], &lines[1]["argument"]), (&false.into(), &7.into(), &"7".into()));
+    assert_eq!(
+        (&lines[1]["ok"], &lines[1]["exit"], &lines[1]["argument"]),
+        (&false.into(), &7.into(), &"7".into())
+    );
 }
 
 #[test]

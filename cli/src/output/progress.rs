@@ -48,6 +48,13 @@ impl Progress {
         }
     }
 
+    /// Takes the line away.
+    pub(crate) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
     fn bar(&mut self) -> Option<&ProgressBar> {
         if self.bar.is_none() && self.shown && self.begun.elapsed() >= PATIENCE {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
@@ -63,8 +70,6 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 }

@@ -199,16 +199,17 @@ impl<'a> Results<'a> {
 
     /// Tells what failed. The last thing to be done.
     pub(super) fn summarise(&mut self) {
+        self.progress.clear();
         let text = self.summary.text(self.known);
         if let Some(signal) = self.interrupts.pending() {
             let ended = self.summary.ended();
             let text = format!(
                 "\ninterrupted by signal {signal}: {ended} results were printed, the rest is cancelled"
             );
-            self.progress.suspend(|| self.output.note(&text));
+            self.output.note(&text);
         }
         if !self.output.json && !text.is_empty() {
-            self.progress.suspend(|| self.output.diagnostics(text.as_bytes()));
+            self.output.diagnostics(text.as_bytes());
         }
     }
 }
