@@ -60,6 +60,16 @@ pub enum LinkError {
     Wire(#[from] WireError),
 }
 
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // a process that was killed closes without the transport's own goodbye
+            io::ErrorKind::UnexpectedEof => LinkError::Closed,
+            _ => LinkError::Read { reason: error.to_string() },
+        }
+    }
+}
+
 impl LinkReader {
     pub(super) fn new(io: ReadHalf<Box<dyn Duplex>>, outgoing: Arc<Outgoing>) -> Self {
         LinkReader { io, buffer: BytesMut::new(), outgoing, received: 0, failure: None }
@@ -116,7 +126,7 @@ impl LinkReader {
             match (&mut self.io).take(room as u64).read_buf(&mut self.buffer).await {
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(_) => {}
-                Err(error) => return Err(LinkError::Read { reason: error.to_string() }),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -164,7 +174,7 @@ fn read_available(
             Poll::Ready(Ok(0)) => break,
             Poll::Ready(Ok(count)) => total += count,
             Poll::Ready(Err(error)) if total == 0 => {
-                return Poll::Ready(Err(LinkError::Read { reason: error.to_string() }));
+                return Poll::Ready(Err(error.into()));
             }
             // comes again with the next read
             Poll::Ready(Err(_)) => break,
