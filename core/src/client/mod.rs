@@ -3,6 +3,8 @@
 mod io;
 mod queue;
 mod results;
+#[cfg(test)]
+mod tests;
 
 pub use io::{ClientConfig, Effect, Input};
 

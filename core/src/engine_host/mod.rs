@@ -5,6 +5,8 @@
 mod backoff;
 mod io;
 mod link;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use io::{Effect, EngineHostConfig, Input};
