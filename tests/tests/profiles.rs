@@ -11,6 +11,7 @@ mod profiles {
     mod connecting;
     mod layers;
     mod paths;
+    mod registry;
     mod scripts;
 }
 

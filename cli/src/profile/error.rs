@@ -174,7 +174,8 @@ impl ProfileError {
             }
             Kind::MissingField(field) => {
                 let missing = child(&field);
-                ProfileError::Missing { place: place(&key), key: missing, expected: "a value".to_owned() }
+                let kind = format!("{section}.kind");
+                ProfileError::Missing { place: place(&kind), key: missing, expected: "a value".to_owned() }
             }
             Kind::UnknownVariant(value, known) => {
                 let expected = format!("one of {}", known.join(", "));
@@ -210,7 +211,9 @@ fn shown(actual: &Actual) -> String {
 /// Rust's names of types, in words.
 fn plain(expected: &str) -> String {
     let words = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number that is not negative",
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "f32" | "f64" => "a number",
         "bool" | "a boolean" => "true or false",

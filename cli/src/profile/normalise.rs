@@ -216,3 +216,36 @@ fn move_constant(layer: &mut Layer, param: &str, section: &str, key: &str) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::profile::{Profiles, Resolved, Surroundings};
+
+    #[test]
+    fn the_known_keys_are_those_that_a_resolved_profile_has() {
+        let set = ["RPAR_ENGINES__PROGRAM", "RPAR_PYTHON__EXECUTABLE", "RPAR_STORAGE__DIR"];
+        let variables = set.map(|name| (name.to_owned(), "/x".to_owned())).into();
+        let nowhere = || std::path::PathBuf::from("/nonexistent");
+        let profiles = Profiles::new(Surroundings {
+            variables,
+            home: nowhere(),
+            user: "ann".to_owned(),
+            directory: nowhere(),
+            system_profiles: nowhere(),
+            cores: 2,
+        });
+        let resolved: Resolved = profiles.load("local").unwrap().resolve(&BTreeMap::new(), None).unwrap();
+        let text: Table = toml::from_str(&resolved.to_toml().unwrap()).unwrap();
+        for (section, known) in OWN {
+            let mut keys: Vec<&str> = text[section].as_table().unwrap().keys().map(String::as_str).collect();
+            keys.retain(|key| *key != "total");
+            let mut known = known.to_vec();
+            known.sort_unstable();
+            keys.sort_unstable();
+            assert_eq!(keys, known, "{section}");
+        }
+    }
+}
