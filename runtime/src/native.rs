@@ -121,6 +121,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
     use crate::engine::{Bench, PythonSettings};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -157,6 +158,51 @@ mod tests {
             assert_eq!((status, payload.len()), (TaskStatus::Ok, length));
         }
         assert_eq!(failure(&mut bench, TaskStatus::Failed).message, "no");
+    }
+
+    /// The outbox's limit is 16 MiB: the engine has called once more than fits, and waits with the result in its hands.
+    const STALLED: usize = 17;
+
+    fn megabytes(calls: &Arc<AtomicUsize>) -> Bench {
+        let calls = Arc::clone(calls);
+        bench(|known| {
+            known.add("megabyte", move |_| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                Ok(vec![1; 1 << 20].into())
+            });
+        })
+    }
+
+    fn await_stall(calls: &AtomicUsize) {
+        let begun = Instant::now();
+        while calls.load(Ordering::Relaxed) < STALLED {
+            assert!(begun.elapsed() < GENEROUS);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn an_engine_waits_for_a_slow_link_and_goes_on() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let mut bench = megabytes(&calls);
+        bench.submit(&function("megabyte"), None, &vec![Bytes::new(); 60]);
+        await_stall(&calls);
+        assert_eq!(calls.load(Ordering::Relaxed), STALLED);
+        for _ in 0..60 {
+            assert_eq!(bench.next(GENEROUS).1.len(), 1 << 20);
+        }
+    }
+
+    #[test]
+    fn an_engine_that_waits_for_the_link_heeds_a_reset() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let mut bench = megabytes(&calls);
+        bench.submit(&function("megabyte"), None, &vec![Bytes::new(); 60]);
+        await_stall(&calls);
+        bench.reset();
+        bench.submit(&function("unknown"), None, &[Bytes::new()]);
+        assert_eq!(bench.next(GENEROUS).0, TaskStatus::Failed);
+        assert_eq!(calls.load(Ordering::Relaxed), STALLED);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Engines {
             let context = EngineContext {
                 slot,
                 node: setup.registration.node.clone(),
-                threads: (setup.cores / count).max(1),
+                threads: (setup.cores / count.max(1)).max(1),
                 guard: Arc::clone(&guard),
                 python: setup.python.clone(),
             };
@@ -114,7 +114,7 @@ impl Engines {
 
     /// Ends all that runs and the threads; gives up on a Rust function that does not return.
     pub(super) async fn end(self) {
-        self.lanes.iter().for_each(|lane| lane.close());
+        self.close();
         let all = async {
             while !self.threads.iter().all(JoinHandle::is_finished) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -123,5 +123,15 @@ impl Engines {
         if tokio::time::timeout(END_LIMIT, all).await.is_err() {
             tracing::warn!("an engine still runs a function that does not return; it ends with this process");
         }
+    }
+
+    fn close(&self) {
+        self.lanes.iter().for_each(|lane| lane.close());
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        self.close();
     }
 }

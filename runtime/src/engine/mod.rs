@@ -94,7 +94,8 @@ pub enum EngineError {
 
 /// Runs the node's engines until the controller says goodbye, or stays away for too long.
 ///
-/// Not cancel-safe: a dropped future leaves commands running until the process ends.
+/// Cancel-safe: when the future is dropped, the link closes without a word, and whatever runs is ended within 2 s, should
+/// the process live so long.
 ///
 /// # Errors
 /// When it does not end in good order.
