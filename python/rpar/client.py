@@ -3,7 +3,7 @@
 import json
 import os
 import weakref
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 from . import _rpar
 from .view import LoadBalancedView
@@ -47,9 +47,6 @@ class Client:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.ids)
 
     def __bool__(self) -> bool:
         return True

@@ -7,8 +7,6 @@ wants. Both ends try the fast pickler first: cloudpickle is needed only for what
 import pickle
 from typing import Any, Callable
 
-import cloudpickle
-
 #: Ways of calling, known to the interpreters of the engines by these numbers.
 #: `CALL`: the argument is a tuple of positional arguments. `APPLY`: a pair (args, kwargs). `CHUNK`: a list of tuples,
 #: answered by the list of results.
@@ -30,7 +28,7 @@ def function_bytes(how: int, function: Callable[..., Any]) -> bytes:
     """
     if not callable(function):
         raise TypeError("%r is not callable" % (function,))
-    return cloudpickle.dumps((how, function), PROTOCOL)
+    return by_value((how, function))
 
 
 def argument_bytes(argument: Any) -> bytes:
@@ -38,5 +36,12 @@ def argument_bytes(argument: Any) -> bytes:
     try:
         data = pickle.dumps(argument, PROTOCOL)
     except Exception:
-        return cloudpickle.dumps(argument, PROTOCOL)
-    return cloudpickle.dumps(argument, PROTOCOL) if MAIN in data else data
+        return by_value(argument)
+    return by_value(argument) if MAIN in data else data
+
+
+def by_value(value: Any) -> bytes:
+    """Pickles with cloudpickle, which sends along what the other side cannot import."""
+    import cloudpickle  # takes longer to import than the rest of this package
+
+    return cloudpickle.dumps(value, PROTOCOL)
