@@ -30,6 +30,9 @@ use tokio::sync::oneshot;
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a result of the function `big` is: it still travels within its batch.
+pub(super) const BIG_BYTES: usize = 200 << 10;
+
 /// When a wait has lasted too long.
 pub(super) fn deadline() -> Option<Instant> {
     Some(Instant::now() + PATIENCE)
@@ -230,6 +233,7 @@ fn functions() -> NativeFunctions {
         std::thread::sleep(Duration::from_millis(1));
         Ok(argument.clone())
     });
+    functions.add("big", |_| Ok(vec![7; BIG_BYTES].into()));
     functions.add("fail", |argument| {
         Err(Failure::new(format!("cannot do {}", String::from_utf8_lossy(argument))))
     });

@@ -3,19 +3,20 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rpar_core::connection::{Claim, ConnectionFile, Secret};
-use rpar_core::id::Incarnation;
+use rpar_core::id::{Incarnation, TaskId};
 use rpar_core::task::{TaskOptions, TaskStatus};
 use rpar_core::transport::{Link, Transport};
-use rpar_core::wire::{self, FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION};
+use rpar_core::wire::{self, FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, RESULT_WINDOW_BYTES};
 use rpar_runtime::client::Client;
 use rpar_runtime::link::{BUILD, dial, fresh_identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::place::{PATIENCE, Place, await_engines, deadline, native};
+use super::place::{BIG_BYTES, PATIENCE, Place, await_engines, deadline, native};
 
 /// Does its work after `attack` as it did before.
 fn survives(attack: impl FnOnce(&Place)) {
@@ -166,6 +167,36 @@ fn hundreds_of_nodes_may_link_in_the_same_moment() {
     });
     place.client().stop_cluster(PATIENCE).unwrap();
     place.ended().1.unwrap();
+}
+
+#[test]
+fn a_client_that_does_not_read_fills_nobodys_memory_and_holds_up_nobody() {
+    survives(|place| {
+        let file = place.connection();
+        let client = place.client();
+        let (tasks, big) = (2000, native("big"));
+        let done = |client: &Client| client.status(None, PATIENCE).unwrap().tasks.succeeded;
+        run(async {
+            let identity = fresh_identity().unwrap();
+            let (_unread, writer, _) = dial(&file, Arc::clone(&place.transport), identity).await.unwrap();
+            writer.push(&Message::Define(big.function().clone()));
+            writer.send(&Message::Submit {
+                base: TaskId(0),
+                function: big.hash(),
+                options: TaskOptions::default(),
+                batch: (0..tasks).map(|_| Bytes::new()).collect(),
+            });
+            // until the engines have come to rest
+            let (mut before, mut now) = (0, 0);
+            while now == 0 || now != before {
+                (before, now) = (now, done(&client));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            // what may be on its way to that client and what is held for it, and as much again at the engines
+            let bound = 3 * RESULT_WINDOW_BYTES / BIG_BYTES as u64;
+            assert!(now < bound && bound < tasks, "{now} of {tasks} tasks have left their results somewhere");
+        });
+    });
 }
 
 #[test]
