@@ -67,12 +67,19 @@ pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
     Ok(())
 }
 
-/// Every engine host is a link, and a link is a file: asks the system for as many as it lets us have.
+/// Every engine host is a link, and a link is a file. What the controller starts inherits the limit, and some programs
+/// close every file up to it one by one: so not more than needed.
+const FILES: u64 = 1 << 16;
+
 fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
+    let wanted = limit.maximum.map_or(FILES, |maximum| maximum.min(FILES));
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    limit.current = Some(wanted);
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!("could not raise the limit of open files: {error}");
+        tracing::warn!("could not raise the limit of open files to {wanted}: {error}");
     }
 }

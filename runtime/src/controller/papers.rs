@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rpar_core::connection::{ConnectionFile, Role, Secret};
 use rpar_core::id::Incarnation;
-use rpar_core::transport::{Endpoint, Listener};
+use rpar_core::transport::{Endpoint, Listener, PeerKey};
 
 use super::{ControllerError, ControllerSetup};
 use crate::files::{
@@ -35,22 +35,6 @@ impl Papers {
         let (client_secret, engine_secret) = (Secret::new(random()?), Secret::new(random()?));
         let endpoints: Vec<Endpoint> = listeners.iter().flat_map(|listener| listener.endpoints()).collect();
         let papers = Papers { directory: setup.directory.clone(), incarnation };
-        for (role, secret, name) in
-            [(Role::Client, &client_secret, CLIENT_FILE), (Role::Engine, &engine_secret, ENGINE_FILE)]
-        {
-            let file = ConnectionFile {
-                cluster: setup.cluster.clone(),
-                role,
-                incarnation,
-                endpoints: endpoints.clone(),
-                controller_key,
-                secret: secret.clone(),
-            };
-            write_connection(&setup.directory.join(name), &file)?;
-        }
-        let ProcessIdentity { host, pid, start_time } =
-            ProcessIdentity::current().map_err(ControllerError::Process)?;
-        write_controller(&setup.directory, &ControllerRecord { host, pid, start_time, incarnation })?;
         let admission = Admission {
             cluster: setup.cluster.clone(),
             incarnation,
@@ -59,7 +43,39 @@ impl Papers {
             heartbeat: setup.config.heartbeat,
             submit_window_bytes: setup.config.submit_window_bytes,
         };
+        let written = papers.write_all(&admission, &endpoints, controller_key);
+        if let Err(error) = written {
+            // what is there already would send others to nobody
+            let _ = papers.remove();
+            return Err(error);
+        }
         Ok((papers, admission))
+    }
+
+    fn write_all(
+        &self,
+        admission: &Admission,
+        endpoints: &[Endpoint],
+        controller_key: PeerKey,
+    ) -> Result<(), ControllerError> {
+        let (cluster, incarnation) = (&admission.cluster, self.incarnation);
+        for (role, secret, name) in [
+            (Role::Client, &admission.client_secret, CLIENT_FILE),
+            (Role::Engine, &admission.engine_secret, ENGINE_FILE),
+        ] {
+            let file = ConnectionFile {
+                cluster: cluster.clone(),
+                role,
+                incarnation,
+                endpoints: endpoints.to_vec(),
+                controller_key,
+                secret: secret.clone(),
+            };
+            write_connection(&self.directory.join(name), &file)?;
+        }
+        let ProcessIdentity { host, pid, start_time } =
+            ProcessIdentity::current().map_err(ControllerError::Process)?;
+        Ok(write_controller(&self.directory, &ControllerRecord { host, pid, start_time, incarnation })?)
     }
 
     /// Removes the files, unless a later controller has already written its own.
@@ -91,5 +107,55 @@ fn remove(path: &Path) -> Result<(), FileError> {
             Err(FileError::Io { action: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use std::time::Duration;
+
+    fn admission(incarnation: u64) -> Admission {
+        Admission {
+            cluster: "local/default".to_owned(),
+            incarnation: Incarnation(incarnation),
+            client_secret: Secret::new([1; 32]),
+            engine_secret: Secret::new([2; 32]),
+            heartbeat: Duration::from_secs(1),
+            submit_window_bytes: 1,
+        }
+    }
+
+    fn write(directory: &Path, incarnation: u64) -> Papers {
+        let papers = Papers { directory: directory.to_owned(), incarnation: Incarnation(incarnation) };
+        papers
+            .write_all(&admission(incarnation), &[Endpoint("mem://1".to_owned())], PeerKey([3; 32]))
+            .unwrap();
+        papers
+    }
+
+    #[test]
+    fn a_later_controllers_files_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (write(directory.path(), 1), write(directory.path(), 2));
+        first.remove().unwrap();
+        assert_eq!(read_connection(&directory.path().join(ENGINE_FILE)).unwrap().incarnation, Incarnation(2));
+        second.remove().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn each_role_has_its_own_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let _papers = write(directory.path(), 1);
+        let read = |name| read_connection(&directory.path().join(name)).unwrap();
+        let (client, engine) = (read(CLIENT_FILE), read(ENGINE_FILE));
+        assert_eq!((client.role, engine.role), (Role::Client, Role::Engine));
+        assert!(client.secret == Secret::new([1; 32]) && engine.secret == Secret::new([2; 32]));
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 }

@@ -101,3 +101,101 @@ async fn in_time<T>(
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rpar_core::launcher::Node;
+    use rpar_core::scheduler::{AllocationState, JobScript, SchedulerInfo};
+
+    use super::super::inbox;
+    use super::*;
+
+    /// A site whose commands hang.
+    #[derive(Debug)]
+    struct Stuck;
+
+    #[async_trait::async_trait]
+    impl Scheduler for Stuck {
+        fn info(&self) -> SchedulerInfo {
+            let name = "stuck".to_owned();
+            SchedulerInfo { name, queued: true, remote_pilot: true, walltime: true }
+        }
+
+        fn preview(&self, _: &AllocationRequest) -> Result<JobScript, BackendError> {
+            unreachable!()
+        }
+
+        async fn submit(&self, _: &AllocationRequest) -> Result<AllocationId, BackendError> {
+            std::future::pending().await
+        }
+
+        async fn poll(
+            &self,
+            _: &[AllocationId],
+        ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
+            std::future::pending().await
+        }
+
+        async fn cancel(&self, _: &AllocationId) -> Result<(), BackendError> {
+            std::future::pending().await
+        }
+
+        async fn find(&self, _: &ClusterTag) -> Result<Vec<AllocationId>, BackendError> {
+            std::future::pending().await
+        }
+
+        async fn nodes(&self, _: &BTreeMap<String, String>) -> Result<Vec<Node>, BackendError> {
+            unreachable!()
+        }
+    }
+
+    fn request() -> AllocationRequest {
+        AllocationRequest {
+            tag: "rpar-test".into(),
+            nodes: 1,
+            ppn: 1,
+            walltime: None,
+            queue: None,
+            account: None,
+            pilot: Vec::new(),
+            setup: Vec::new(),
+            directory: PathBuf::new(),
+            script: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_that_hangs_is_not_waited_for_and_a_submission_stays_unsure() {
+        let (inbox, mut events) = inbox::open();
+        let mut site = Site::new(Arc::new(Stuck), PathBuf::new(), inbox);
+        site.submit(RequestId(3), request());
+        site.find(RequestId(4), "rpar-test".into());
+        site.poll(vec!["1".into()]);
+        site.cancel("1".into());
+        let mut errors = Vec::new();
+        for _ in 0..4 {
+            let Some(Event::Input(input)) = events.recv().await else { panic!("no answer") };
+            errors.extend(match input {
+                Input::Submitted { request: RequestId(3), answer } => answer.err(),
+                Input::Found { request: RequestId(4), answer } => answer.err(),
+                Input::Polled { answer } => answer.err(),
+                Input::Cancelled { answer, .. } => answer.err(),
+                other => panic!("{other:?}"),
+            });
+        }
+        errors.sort_by_key(|error| error.action as u8);
+        let retries: Vec<_> = errors.iter().map(|error| (error.action, error.retry)).collect();
+        assert_eq!(
+            retries,
+            [
+                (Action::Submit, Retry::Unsure),
+                (Action::Poll, Retry::Later),
+                (Action::Cancel, Retry::Later),
+                (Action::Find, Retry::Later),
+            ]
+        );
+        assert!(errors[0].to_string().contains("stuck could not submit an allocation"), "{}", errors[0]);
+    }
+}
