@@ -18,8 +18,10 @@ use crate::engine::Feed;
 /// How long a command may take to end itself after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often a command is looked at where the kernel cannot tell of its end (pidfd_open(2) came with Linux 5.3).
+/// How often a command is looked at where the kernel cannot tell of its end (pidfd_open(2) came with Linux 5.3). One
+/// that has closed its output is about to end: the looks begin close together.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_FIRST: Duration = Duration::from_micros(50);
 
 /// How a command was over.
 #[derive(Debug)]
@@ -69,10 +71,11 @@ impl Attendance<'_> {
         let group = Pid::from_raw(self.child.id() as i32);
         let mut process = group.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let mut forced: Option<Forced> = None;
-        let mut ended = false;
+        let (mut ended, mut alone, mut pause) = (false, false, LOOK_FIRST);
         loop {
             let due = forced.map_or(self.deadline, |forced| forced.kill_at);
-            let seen = wait(&self.feed.wake(), process.as_ref(), [&stdout, &stderr], due);
+            let look = process.is_none().then_some(if alone { pause } else { LOOK_EVERY });
+            let seen = wait(&self.feed.wake(), process.as_ref(), [&stdout, &stderr], due, look);
             if seen.stdout {
                 stdout.read(self.buffer);
             }
@@ -81,12 +84,15 @@ impl Attendance<'_> {
             }
             ended |= seen.process || (process.is_none() && self.has_ended());
             // what it started itself has its time to end too, when it was told to
-            let alone = stdout.is_over() && stderr.is_over();
+            alone = stdout.is_over() && stderr.is_over();
             if ended && (alone || forced.is_none_or(|forced| forced.kill_at.is_none())) {
                 break;
             }
             if ended {
                 process = None;
+            }
+            if alone {
+                pause = (pause * 2).min(LOOK_EVERY);
             }
             if seen.orders {
                 self.feed.heed();
@@ -156,16 +162,20 @@ struct Seen {
     stderr: bool,
 }
 
-fn wait(orders: &impl AsFd, process: Option<&OwnedFd>, streams: [&Stream; 2], due: Option<Instant>) -> Seen {
+fn wait(
+    orders: &impl AsFd,
+    process: Option<&OwnedFd>,
+    streams: [&Stream; 2],
+    due: Option<Instant>,
+    look: Option<Duration>,
+) -> Seen {
     let mut fds = Vec::with_capacity(4);
     fds.push(PollFd::new(orders, PollFlags::IN));
     // a stream that is over is left out, and so is a process that cannot be asked
     let others = [process, streams[0].pipe(), streams[1].pipe()];
     fds.extend(others.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
-    let mut left = due.map(|due| due.saturating_duration_since(Instant::now()));
-    if process.is_none() {
-        left = Some(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)));
-    }
+    let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+    let left = left.into_iter().chain(look).min();
     let timeout =
         left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
     match poll(&mut fds, timeout.as_ref()) {

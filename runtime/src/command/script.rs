@@ -39,127 +39,17 @@ enum Piece {
 }
 
 /// Names that a shell may treat itself: reserved words, and builtins of dash, bash, ksh, mksh and zsh that
-/// differ from a program of that name (`cat` and `sleep` do not). Sorted.
-const SHELL_NAMES: &[&str] = &[
-    "!",
-    "[",
-    "[[",
-    "]]",
-    "alias",
-    "autoload",
-    "bg",
-    "bind",
-    "break",
-    "builtin",
-    "bye",
-    "caller",
-    "case",
-    "cd",
-    "chdir",
-    "command",
-    "compadd",
-    "compgen",
-    "complete",
-    "compopt",
-    "continue",
-    "coproc",
-    "declare",
-    "dirs",
-    "disable",
-    "disown",
-    "do",
-    "done",
-    "echo",
-    "echotc",
-    "elif",
-    "else",
-    "emulate",
-    "enable",
-    "esac",
-    "eval",
-    "exec",
-    "exit",
-    "export",
-    "false",
-    "fc",
-    "fg",
-    "fi",
-    "float",
-    "for",
-    "foreach",
-    "function",
-    "functions",
-    "getln",
-    "getopts",
-    "global",
-    "hash",
-    "help",
-    "history",
-    "if",
-    "in",
-    "integer",
-    "jobs",
-    "kill",
-    "let",
-    "limit",
-    "local",
-    "logout",
-    "mapfile",
-    "nameref",
-    "namespace",
-    "newgrp",
-    "nocorrect",
-    "noglob",
-    "popd",
-    "print",
-    "printf",
-    "pushd",
-    "pwd",
-    "r",
-    "read",
-    "readarray",
-    "readonly",
-    "redirect",
-    "rehash",
-    "repeat",
-    "return",
-    "sched",
-    "select",
-    "set",
-    "setopt",
-    "shift",
-    "shopt",
-    "source",
-    "stop",
-    "suspend",
-    "test",
-    "then",
-    "time",
-    "times",
-    "trap",
-    "true",
-    "type",
-    "typeset",
-    "ulimit",
-    "umask",
-    "unalias",
-    "unfunction",
-    "unhash",
-    "unlimit",
-    "unset",
-    "unsetopt",
-    "until",
-    "vared",
-    "wait",
-    "whence",
-    "where",
-    "while",
-    "zcompile",
-    "zmodload",
-    "zstyle",
-    "{",
-    "}",
-];
+/// differ from a program of that name (`cat` and `sleep` do not).
+const SHELL_NAMES: &str = "
+    ! [ [[ ]] alias autoload bg bind break builtin bye caller case cd chdir command compadd compgen
+    complete compopt continue coproc declare dirs disable disown do done echo echotc elif else emulate
+    enable esac eval exec exit export false fc fg fi float for foreach function functions getln getopts
+    global hash help history if in integer jobs kill let limit local logout mapfile nameref namespace
+    newgrp nocorrect noglob popd print printf pushd pwd r read readarray readonly redirect rehash repeat
+    return sched select set setopt shift shopt source stop suspend test then time times trap true type
+    typeset ulimit umask unalias unfunction unhash unlimit unset unsetopt until vared wait whence where
+    while zcompile zmodload zstyle { }
+";
 
 impl Script {
     /// Reads a script; `None` when it needs a shell.
@@ -198,7 +88,7 @@ impl Script {
             }
         }
         let program = expanded.first()?;
-        let own = program.to_str().is_some_and(|program| SHELL_NAMES.binary_search(&program).is_ok());
+        let own = SHELL_NAMES.split_ascii_whitespace().any(|name| program == name);
         (!program.is_empty() && !own).then_some(expanded)
     }
 }
@@ -347,10 +237,5 @@ mod tests {
         }
         assert_eq!(expand("\"${1}\" x", &["echo"]), None);
         assert_eq!(expand("\"${1}\" x", &[""]), None);
-    }
-
-    #[test]
-    fn names_are_sorted() {
-        assert!(SHELL_NAMES.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }
