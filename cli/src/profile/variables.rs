@@ -8,12 +8,14 @@ use super::layer::{Layer, join};
 use super::origin::Origin;
 use super::surroundings::Surroundings;
 
-/// The layer that the environment makes. Values are TOML where they are valid TOML (`8`, `true`, `["ib0"]`), else
-/// texts; a parameter's value is always taken as text first, so that an account `0123` keeps its zero.
+/// The layer that the environment makes. An empty variable counts as unset. Values are TOML where they are valid TOML
+/// (`8`, `true`, `["ib0"]`), else texts; a parameter's value is always taken as text first, so that an account `0123`
+/// keeps its zero.
 pub(crate) fn layer(surroundings: &Surroundings) -> Layer {
     let mut table = Table::new();
     let mut places = BTreeMap::new();
-    for (name, text) in &surroundings.variables {
+    let set = surroundings.variables.iter().filter(|(_, text)| !text.is_empty());
+    for (name, text) in set {
         let Some(path) = name.strip_prefix("RPAR_").filter(|path| path.contains("__")) else { continue };
         let path = path.to_ascii_lowercase();
         let parts: Vec<&str> = path.split("__").collect();
@@ -39,7 +41,8 @@ fn insert(table: &mut Table, parts: &[&str], value: Value) {
         [first, rest @ ..] => {
             let inner = table.entry((*first).to_owned()).or_insert_with(|| Value::Table(Table::new()));
             if !inner.is_table() {
-                *inner = Value::Table(Table::new());
+                // both RPAR_PARAMS__PPN and RPAR_PARAMS__PPN__HELP: the first is short for its default
+                *inner = Value::Table(Table::from_iter([("default".to_owned(), inner.clone())]));
             }
             if let Value::Table(inner) = inner {
                 insert(inner, rest, value);
@@ -59,6 +62,15 @@ fn value(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_and_something_of_it_are_both_kept() {
+        let mut table = Table::new();
+        insert(&mut table, &["params", "ppn"], Value::Integer(3));
+        insert(&mut table, &["params", "ppn", "help"], Value::String("x".to_owned()));
+        let ppn = table["params"]["ppn"].as_table().unwrap();
+        assert_eq!((ppn["default"].as_integer(), ppn["help"].as_str()), (Some(3), Some("x")));
+    }
 
     #[test]
     fn values_are_toml_or_text() {

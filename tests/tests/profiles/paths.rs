@@ -22,9 +22,12 @@ fn directory(around: &Surroundings, profile: &str, cluster_id: &str) -> ClusterD
     found
 }
 
+/// Environment variables, a profile, and where its cluster is.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn a_cluster_lives_in_the_state_directory_or_where_the_profile_says() {
-    let cases: [(&[(&str, &str)], &str, &str); 4] = [
+    let cases: [Case<'_>; 4] = [
         (&[], "plain", "/home/ann/.local/state/rpar/plain/default"),
         (&[("XDG_STATE_HOME", "/var/state")], "plain", "/var/state/rpar/plain/default"),
         (&[("XDG_STATE_HOME", "relative")], "plain", "/home/ann/.local/state/rpar/plain/default"),
