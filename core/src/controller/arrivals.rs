@@ -97,6 +97,12 @@ impl Controller {
         let first = EngineId(ids.start);
         self.peers.set_part(link, Part::Host);
         self.allocations.engines_came(allocation.as_ref());
+        // tasks may wait for an engine that was still to come, beside one that was there
+        for (number, lane) in self.ready.lanes() {
+            let targets = lane.targets.iter().flat_map(|targets| targets.iter().copied());
+            let new: Vec<EngineId> = targets.filter(|id| ids.contains(&id.0)).collect();
+            self.engines.target(&new, number, true);
+        }
         for id in ids.clone() {
             self.engines.rank(EngineId(id), &self.functions, self.config.queue_ahead);
         }
