@@ -355,7 +355,7 @@ fn silence_is_broken_by_heartbeats_and_punished() {
     let mut bench = Bench::ready();
     for _ in 0..30 {
         bench.now = bench.now + SECOND / 2;
-        assert_eq!(bench.receive(Message::Heartbeat).contains(&Effect::Hangup), false);
+        assert!(!bench.receive(Message::Heartbeat).contains(&Effect::Hangup));
     }
 }
 

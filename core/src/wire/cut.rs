@@ -203,3 +203,82 @@ impl FromIterator<Bytes> for Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::BulkLength;
+    use proptest::prelude::*;
+
+    /// A payload that comes along, or the length of one that does not.
+    type Payload = Result<Vec<u8>, u64>;
+
+    fn outcomes(payloads: &[Payload]) -> Outcomes {
+        let mut batch = Batch::default();
+        batch.lengths =
+            payloads.iter().map(|payload| payload.as_ref().map_or(BULK, |data| data.len() as u32)).collect();
+        batch.payload = payloads.iter().flatten().flatten().copied().collect::<Vec<u8>>().into();
+        let places = payloads.iter().enumerate();
+        let long = places.filter_map(|(at, payload)| Some((at, *payload.as_ref().err()?)));
+        batch.bulk = long.map(|(at, bytes)| BulkLength { index: at as u32, bytes }).collect();
+        Outcomes {
+            engine: None,
+            // gaps, so that there are several runs
+            runs: (0..payloads.len() as u64).map(|at| TaskId(at + at / 3)).collect(),
+            codes: (0..payloads.len()).map(|at| at as u8).collect::<Vec<u8>>().into(),
+            micros: (0..payloads.len() as u32).collect(),
+            batch,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_as_if_they_had_been_made_alone(
+            payloads in proptest::collection::vec(
+                prop_oneof![3 => proptest::collection::vec(any::<u8>(), 0..6).prop_map(Ok), 1 => any::<u64>().prop_map(Err)],
+                0..30,
+            ),
+            counts in proptest::collection::vec(0usize..9, 30),
+        ) {
+            let whole = outcomes(&payloads);
+            let mut rest = OutcomesCutter::new(whole.clone());
+            let mut at = 0;
+            for count in counts.into_iter().chain([usize::MAX]) {
+                let end = at + count.min(payloads.len() - at);
+                prop_assert_eq!(rest.peek(), whole.runs.ids().nth(at));
+                let part = rest.take(count);
+                let alone = outcomes(&payloads[at..end]);
+                prop_assert_eq!(&part.batch, &alone.batch);
+                prop_assert_eq!(rest.batch().cost() + part.batch.cost() , outcomes(&payloads[at..]).batch.cost());
+                let ids: Vec<TaskId> = part.runs.ids().collect();
+                prop_assert_eq!(ids, whole.runs.ids().skip(at).take(end - at).collect::<Vec<_>>());
+                prop_assert_eq!(&part.codes[..], &whole.codes[at..end]);
+                prop_assert_eq!(part.micros.iter().collect::<Vec<_>>(), (at as u32..end as u32).collect::<Vec<_>>());
+                at = end;
+            }
+            prop_assert_eq!(rest.batch().remaining(), 0);
+        }
+
+        #[test]
+        fn what_fits_is_as_much_as_can(
+            payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200).prop_map(Ok), 0..30),
+            budget in 0u64..4000,
+            skip in 0usize..5,
+        ) {
+            let mut rest = BatchCutter::new(outcomes(&payloads).batch);
+            rest.take(skip);
+            let count = rest.fitting(budget);
+            let next = rest.clone().take(count + 1);
+            let more = next.lengths.len() > count;
+            prop_assert!(!more || next.cost() > budget, "one more would have fitted");
+            prop_assert!(rest.take(count).cost() <= budget);
+        }
+    }
+
+    #[test]
+    fn announcements_are_limited_too() {
+        let payloads: Vec<Payload> = (0..BULK_LIMIT + 5).map(|_| Err(1)).collect();
+        let rest = BatchCutter::new(outcomes(&payloads).batch);
+        assert_eq!(rest.fitting(u64::MAX), BULK_LIMIT);
+    }
+}
