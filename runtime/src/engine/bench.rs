@@ -22,7 +22,6 @@ pub(crate) struct Bench {
     thread: Option<JoinHandle<()>>,
     next: u64,
     ended: VecDeque<(TaskId, TaskStatus, Bytes)>,
-    pub(crate) output: Vec<(TaskId, u8, Bytes)>,
 }
 
 impl Bench {
@@ -44,7 +43,7 @@ impl Bench {
             python,
         };
         let thread = thread::start(Arc::clone(&lane), Arc::new(context), Arc::new(native)).unwrap();
-        Bench { lane, thread: Some(thread), next: 0, ended: VecDeque::new(), output: Vec::new() }
+        Bench { lane, thread: Some(thread), next: 0, ended: VecDeque::new() }
     }
 
     /// Gives the engine a batch of tasks, ids from 0 on over all batches.
@@ -74,7 +73,6 @@ impl Bench {
     pub(crate) fn reset(&mut self) {
         self.lane.reset();
         self.ended.clear();
-        self.output.clear();
     }
 
     /// How the next task has ended.
@@ -88,8 +86,6 @@ impl Bench {
         let deadline = Instant::now() + limit;
         loop {
             let drained = self.lane.drain(|outbox| outbox.take());
-            self.output
-                .extend(drained.output.into_iter().map(|output| (output.task, output.stream, output.data)));
             if let Some(outcomes) = drained.outcomes {
                 self.ended.extend(unpacked(outcomes, drained.bulk));
             }

@@ -99,9 +99,6 @@ impl Engines {
         for slot in self.slots.drain(..) {
             let Some(lane) = self.lanes.get(slot as usize) else { continue };
             let drained = lane.drain(|outbox| outbox.take());
-            for output in drained.output {
-                take(Input::Output { task: output.task, stream: output.stream, data: output.data });
-            }
             if let Some(outcomes) = drained.outcomes {
                 take(Input::Ended { outcomes, bulk: drained.bulk });
             }

@@ -126,12 +126,6 @@ impl Feed {
         self.end(task, status, ran, failure.encode());
     }
 
-    /// Passes on what a running task wrote: stream 1 is stdout, 2 is stderr. It goes before the task's end, and blocks
-    /// as that does.
-    pub(crate) fn output(&mut self, task: TaskId, stream: u8, data: Bytes) {
-        self.lane.report(self.life, |outbox| outbox.output(task, stream, data));
-    }
-
     /// The engine's id at present.
     pub(crate) fn engine(&self) -> EngineId {
         self.engine

@@ -8,7 +8,7 @@ use rpar_core::wire::{BULK, Batch, BulkLength, Column, INLINE_LIMIT_BYTES, Outco
 /// An engine waits when this much has not been taken: the link is slower than the engine, and memory is not endless.
 const LIMIT_BYTES: usize = 16 << 20;
 
-/// Columns of results, and what running tasks wrote.
+/// Columns of results.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     life: u64,
@@ -23,23 +23,12 @@ pub(super) struct Outbox {
     payload: BytesMut,
     bulk: Vec<BulkLength>,
     long: Vec<Bytes>,
-    output: Vec<Output>,
     bytes: usize,
-}
-
-/// What a running task wrote.
-#[derive(Debug)]
-pub(super) struct Output {
-    pub(super) task: TaskId,
-    pub(super) stream: u8,
-    pub(super) data: Bytes,
 }
 
 /// What has left an outbox.
 #[derive(Debug)]
 pub(super) struct Drained {
-    /// To be sent before the outcomes.
-    pub(super) output: Vec<Output>,
     /// If tasks have ended.
     pub(super) outcomes: Option<Outcomes>,
     /// The long results that they announce.
@@ -54,7 +43,7 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0 && self.output.is_empty()
+        self.count == 0
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -101,16 +90,8 @@ impl Outbox {
         self.count += 1;
     }
 
-    /// Adds what a task wrote.
-    pub(super) fn output(&mut self, task: TaskId, stream: u8, data: Bytes) {
-        // 64: the piece's own place
-        self.bytes += data.len() + 64;
-        self.output.push(Output { task, stream, data });
-    }
-
     /// Takes out all that is there.
     pub(super) fn take(&mut self) -> Drained {
-        let output = std::mem::take(&mut self.output);
         let bulk = std::mem::take(&mut self.long);
         let outcomes = (self.count > 0).then(|| Outcomes {
             engine: Some(self.engine),
@@ -124,7 +105,7 @@ impl Outbox {
             },
         });
         (self.count, self.bytes) = (0, 0);
-        Drained { output, outcomes, bulk, dead: self.dead }
+        Drained { outcomes, bulk, dead: self.dead }
     }
 }
 
@@ -169,7 +150,7 @@ mod tests {
     fn it_is_full_at_its_limit_and_empty_after_a_restart() {
         let mut outbox = Outbox::default();
         while !outbox.is_full() {
-            outbox.output(TaskId(0), 1, Bytes::from_static(&[0; 4096]));
+            outbox.end(EngineId(0), TaskId(0), TaskStatus::Ok, 1, Bytes::from_static(&[0; 4096]));
         }
         outbox.restart(1);
         assert!(!outbox.is_full() && outbox.is_empty() && outbox.life() == 1);

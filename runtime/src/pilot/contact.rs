@@ -52,12 +52,11 @@ impl Contact {
     pub(super) async fn keep(self, mut reports: Receiver<Message>, farewell: Sender<Farewell>) {
         let mut away_since = Instant::now();
         let mut wait = FIRST_WAIT;
-        let mut unsent = None;
         loop {
             let reason = match self.dial().await {
                 Ok((reader, writer, welcome)) => {
                     wait = FIRST_WAIT;
-                    let broken = self.hold(reader, writer, welcome, &mut reports, &mut unsent).await;
+                    let broken = self.hold(reader, writer, welcome, &mut reports).await;
                     away_since = Instant::now();
                     match broken {
                         Broken::Link(reason) => reason,
@@ -73,11 +72,7 @@ impl Contact {
                 let limit = GIVE_UP_AFTER.as_secs();
                 return tell(&farewell, Farewell::Alone(format!("no controller for {limit} s: {reason}")));
             }
-            tokio::select! {
-                () = sleep(wait) => {}
-                // so that a pilot that ends does not wait
-                () = farewell.closed() => return,
-            }
+            sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
@@ -101,13 +96,9 @@ impl Contact {
         writer: LinkWriter,
         welcome: Welcome,
         reports: &mut Receiver<Message>,
-        unsent: &mut Option<Message>,
     ) -> Broken {
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
         writer.send(&Message::Pilot(self.info.clone()));
-        if let Some(report) = unsent.take() {
-            writer.send(&report);
-        }
         let (mut spoke, mut heard) = (Instant::now(), Instant::now());
         loop {
             tokio::select! {

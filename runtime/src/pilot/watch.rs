@@ -35,6 +35,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// How long the end waits for starts that are under way, so that none is left behind.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long the last reports may take to reach a controller that is away, or reads slowly.
+const LINK_LIMIT: Duration = Duration::from_secs(5);
+
 /// How often the hosts are looked at while they end.
 const LOOK_ENDING: Duration = Duration::from_millis(20);
 
@@ -156,7 +159,7 @@ impl Watch {
     }
 
     /// Ends all hosts, and says goodbye.
-    async fn end(mut self, link: JoinHandle<()>) {
+    async fn end(mut self, mut link: JoinHandle<()>) {
         let starts = async {
             while let Some(started) = self.starts.join_next().await {
                 if let Ok((hosts, answer)) = started {
@@ -175,8 +178,9 @@ impl Watch {
             }
         }
         drop(self.reports);
-        // the link closes within its own limit
-        let _ = link.await;
+        if timeout(LINK_LIMIT, &mut link).await.is_err() {
+            link.abort();
+        }
     }
 }
 
