@@ -99,7 +99,14 @@ impl Controller {
                 tasks += range.len();
             }
             assert!(tasks > 0 && tasks == lane.tasks, "the tasks of lane {number}");
-            if lane.targets.is_none() {
+            if let Some(targets) = &lane.targets {
+                let there = targets.iter().filter_map(|id| self.engines.get(*id)).collect::<Vec<_>>();
+                assert!(!there.is_empty(), "lane {number} waits for engines that are lost");
+                assert!(
+                    there.iter().all(|engine| engine.lanes.contains(number)),
+                    "lane {number} is overlooked"
+                );
+            } else {
                 common += tasks;
                 let muted = self.ready.is_muted(lane.client);
                 assert_eq!(self.ready.common.contains(number), !muted, "the turn of lane {number}");

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use super::batch::Place;
+use super::engines::crumb;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
 use super::ready::{Fate, Lane, Range};
@@ -101,9 +102,7 @@ impl Controller {
         };
         let function = batch.origin.function;
         let credit = engine.credit(function, &self.functions, ahead) as u64;
-        // an eighth of the time ahead is too little to make a difference between engines
-        let mean = self.functions.pace(function).mean.max(1);
-        let crumb = (ahead.as_nanos() as u64 / 8 / mean).max(1);
+        let crumb = crumb(self.functions.pace(function), ahead);
         let limit = credit.min(share.max(crumb)).min(BATCH_TASKS_LIMIT as u64) as u32;
         if limit == 0 {
             return false;

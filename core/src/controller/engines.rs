@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::functions::Functions;
+use super::functions::{Functions, Pace};
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT};
 use super::policy::Policy;
 use super::ready::{Range, Rotation};
@@ -92,7 +92,10 @@ impl Engine {
         let room = ENGINE_TASKS_LIMIT.saturating_sub(self.assigned) as u64;
         // and their results are to fit into as much memory as their arguments
         let results = (ENGINE_BYTES_LIMIT / pace.bytes.max(1)).saturating_sub(running as u64);
-        time.min(evidence).min(results).max(least).min(room) as u32
+        let credit = time.min(evidence).min(results).min(room);
+        // evidence comes in crumbs, from every engine at once: no frame for each
+        let worthwhile = credit >= crumb(pace, ahead).min(running as u64 / 2);
+        if worthwhile { credit.max(least) as u32 } else { least as u32 }
     }
 
     /// Takes note that tasks were sent to it.
@@ -170,13 +173,12 @@ impl Engines {
     }
 
     /// Takes out an engine.
-    pub(super) fn remove(&mut self, id: EngineId) -> Option<Engine> {
-        let engine = self.all.remove(&id)?;
+    pub(super) fn remove(&mut self, id: EngineId) {
+        let Some(engine) = self.all.remove(&id) else { return };
         self.hot.remove(&id);
         if let Some(rank) = engine.rank {
             self.open.remove(&(rank, id));
         }
-        Some(engine)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -256,6 +258,11 @@ impl Engines {
     pub(super) fn keep_hot(&mut self, id: EngineId) {
         self.hot.insert(id);
     }
+}
+
+/// How many tasks are too few to make a difference between engines: an eighth of the time ahead, but one at least.
+pub(super) fn crumb(pace: Pace, ahead: Duration) -> u64 {
+    (nanos(ahead) / 8 / pace.mean.max(1)).max(1)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -32,7 +32,8 @@ pub struct ControllerConfig {
     pub attempts_limit: u16,
     /// How many bytes of unfinished submissions one client may have here (arguments, and 64 bytes a task).
     pub submit_window_bytes: u64,
-    /// How many bytes of results may be on their way to one client.
+    /// How many bytes of results may be on their way to one client, whose own machine starts with the same number. As
+    /// many more are kept here for a client that does not take them, before its tasks wait.
     pub result_window_bytes: u64,
     /// Ends the cluster when the first client's link goes: for throw-away clusters.
     pub ephemeral: bool,

@@ -75,7 +75,9 @@ fn a_silent_peer_is_lost_and_a_talking_one_is_not() {
     bench.hosts.remove(&LinkId(100));
     bench.engines.clear();
     bench.wait(Duration::from_secs(6));
-    assert!(bench.goodbyes[&LinkId(100)].contains("silent"), "{:?}", bench.goodbyes);
+    // without a goodbye: it may only have been cut off, and come again
+    let closed = bench.others(|e| matches!(e, Effect::Close { link: LinkId(100), .. }).then_some(()));
+    assert!(closed.len() == 1 && bench.goodbyes.is_empty(), "{:?}", bench.goodbyes);
     assert!(bench.controller.status().engines.is_empty());
     assert_eq!(bench.controller.status().tasks.queued, 1);
 }
