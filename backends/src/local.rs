@@ -4,9 +4,10 @@
 //! The pilot learns of them from `RPAR_LOCAL_NODES` (how many) and `RPAR_LOCAL_PPN` (slots on each).
 //! `RPAR_LOCAL_ALLOCATION`, as `TAG:PID`, marks the pilot: its children inherit the variable, but have other pids.
 
+mod mark;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +25,8 @@ use crate::children::{Children, Start};
 use crate::exec::Exec;
 use crate::{process, script, shell};
 
-const MARK: &str = "RPAR_LOCAL_ALLOCATION";
+pub use mark::is_pilot;
+
 const NODES: &str = "RPAR_LOCAL_NODES";
 const PPN: &str = "RPAR_LOCAL_PPN";
 
@@ -74,7 +76,7 @@ impl Scheduler for Local {
                 shell::join(&request.pilot)
             )
         });
-        let mark = format!("export {MARK}=\"$1:$$\"; shift; exec \"$@\"");
+        let mark = format!("export {}=\"$1:$$\"; shift; exec \"$@\"", mark::NAME);
         let argv = ["sh", "-c", &mark, "sh", &request.tag.0, name, &script_name(&request.tag)];
         Ok(JobScript { argv: argv.map(str::to_owned).to_vec(), text })
     }
@@ -106,7 +108,7 @@ impl Scheduler for Local {
             tracing::warn!("could not name the log {}: {error}", named.display());
         }
         let shows = async {
-            while marked(pid).is_none() && process::runs(pid, started) {
+            while mark::of(pid).is_none() && process::runs(pid, started) {
                 tokio::time::sleep(LOOK).await;
             }
         };
@@ -159,7 +161,7 @@ impl Scheduler for Local {
             .map_err(|error| self.error(Action::Find, format!("/proc: {error}"), None))?;
         let pids = entries.flatten().filter_map(|entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            (entry.metadata().ok()?.uid() == own && marked(pid)? == tag.0).then_some(pid)
+            (entry.metadata().ok()?.uid() == own && mark::of(pid)? == tag.0).then_some(pid)
         });
         Ok(pids
             .filter_map(|pid| Some(AllocationId(format!("local-{pid}-{}", process::start_time(pid)?))))
@@ -184,23 +186,6 @@ impl Scheduler for Local {
         }
         Ok((1..=nodes).map(|n| Node { name: format!("{host}-{n}"), slots }).collect())
     }
-}
-
-/// Whether this process is a pilot that `local` started, or the child of one's script.
-pub(crate) fn is_pilot(environment: &BTreeMap<String, String>) -> bool {
-    let pid = environment.get(MARK).and_then(|mark| mark.rsplit_once(':')?.1.parse::<i32>().ok());
-    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
-    pid.is_some() && (pid == parent || pid == Some(rustix::process::getpid().as_raw_pid()))
-}
-
-/// The tag in this very process's mark, if it has one that is not inherited.
-fn marked(pid: u32) -> Option<String> {
-    let environment = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).ok()?;
-    let mark = environment
-        .split(|byte| *byte == 0)
-        .find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(MARK)?.strip_prefix('='))?;
-    let (tag, owner) = mark.rsplit_once(':')?;
-    (owner.parse() == Ok(pid)).then(|| tag.to_owned())
 }
 
 fn parse(id: &AllocationId) -> Option<(u32, u64)> {

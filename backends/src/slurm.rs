@@ -1,5 +1,8 @@
 //! Slurm's `sbatch`, `squeue` and `scancel` (their manual pages, version 22.05).
 
+mod listing;
+mod nodes;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +12,14 @@ use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::Node;
 use rpar_core::profile::duration;
 use rpar_core::runner::Answer;
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, SchedulerInfo};
+use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
-use crate::dialect::{Dialect, Refusal, Rule, States, clock, parse_clock};
-use crate::hostlist;
+use crate::dialect::{Dialect, Refusal, Rule, States, clock};
 use crate::script;
+
+pub(crate) use nodes::granted;
 
 /// The keys of `[scheduler]` under `kind = "slurm"`, besides those of any scheduler.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +97,7 @@ impl Dialect for Slurm {
 
     fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
         let ids = ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(",");
-        ["squeue", "-h", "-t", "all", "-o", FORMAT, "-j", &ids].map(str::to_owned).to_vec()
+        ["squeue", "-h", "-t", "all", "-o", listing::FORMAT, "-j", &ids].map(str::to_owned).to_vec()
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
@@ -101,7 +105,7 @@ impl Dialect for Slurm {
         if answer.exit != Some(0) && !answer.stderr.contains("Invalid job id specified") {
             return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
         }
-        Ok(answer.stdout.lines().filter_map(row).collect())
+        Ok(answer.stdout.lines().filter_map(listing::row).collect())
     }
 
     fn cancel(&self, id: &AllocationId) -> Vec<String> {
@@ -139,72 +143,6 @@ impl Dialect for Slurm {
     ) -> Result<Vec<Node>, Refusal> {
         granted(environment)
     }
-}
-
-/// Id, state, reason, nodes, time used, time left. The reason, which may hold anything, is last.
-const FORMAT: &str = "%i|%T|%N|%M|%L|%r";
-
-fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
-    let mut fields = line.trim().splitn(6, '|');
-    let (id, name, nodes) = (fields.next()?, fields.next()?, fields.next()?);
-    let (elapsed, remaining, reason) = (fields.next()?, fields.next()?, fields.next()?);
-    let reason = Some(reason.trim()).filter(|reason| !matches!(*reason, "" | "None"));
-    let phase = match name {
-        "PENDING" if reason.is_some_and(|reason| reason.starts_with("JobHeld")) => AllocationPhase::Held,
-        "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_HOLD" => AllocationPhase::Queued,
-        "RUNNING" => AllocationPhase::Running,
-        "COMPLETING" | "STAGE_OUT" => AllocationPhase::Ending,
-        "BOOT_FAIL" | "CANCELLED" | "COMPLETED" | "DEADLINE" | "FAILED" | "NODE_FAIL" | "OUT_OF_MEMORY"
-        | "PREEMPTED" | "REVOKED" | "TIMEOUT" => AllocationPhase::Ended,
-        other => AllocationPhase::Other(other.to_owned()),
-    };
-    // how it ended, or why it is not ready, stands in the state's name alone
-    let said_by_name =
-        matches!(phase, AllocationPhase::Ended) && name != "COMPLETED" || name == "CONFIGURING";
-    let reason = match (said_by_name, reason) {
-        (true, Some(reason)) if !reason.eq_ignore_ascii_case(name) => Some(format!("{name}: {reason}")),
-        (true, _) => Some(name.to_owned()),
-        (false, reason) => reason.map(str::to_owned),
-    };
-    let state = AllocationState {
-        remaining: (phase == AllocationPhase::Running).then(|| parse_clock(remaining)).flatten(),
-        elapsed: (phase != AllocationPhase::Queued).then(|| parse_clock(elapsed)).flatten(),
-        nodes: hostlist::expand(nodes).unwrap_or_default(),
-        exit: (name == "COMPLETED").then_some(0),
-        phase,
-        reason,
-    };
-    Some((id.into(), state))
-}
-
-/// The nodes of a Slurm job, from its environment (sbatch(1), OUTPUT ENVIRONMENT VARIABLES).
-pub(crate) fn granted(environment: &BTreeMap<String, String>) -> Result<Vec<Node>, Refusal> {
-    let get = |key: &str| environment.get(key).filter(|text| !text.is_empty());
-    let Some(list) = get("SLURM_JOB_NODELIST").or_else(|| get("SLURM_NODELIST")) else {
-        let reason = "neither PBS_NODEFILE nor SLURM_JOB_NODELIST is set: this is not inside an allocation";
-        return Err(Refusal::new(Never, reason));
-    };
-    let Some(names) = hostlist::expand(list) else {
-        return Err(Refusal::new(Never, format!("`{list}` in SLURM_JOB_NODELIST is no list of nodes")));
-    };
-    let mut slots = get("SLURM_JOB_CPUS_PER_NODE").map(|text| repeated(text)).unwrap_or_default();
-    slots.resize(names.len(), 0);
-    Ok(names.into_iter().zip(slots).map(|(name, slots)| Node { name, slots }).collect())
-}
-
-/// Reads numbers with repetitions, `8(x2),4`; what is malformed counts as not told.
-fn repeated(text: &str) -> Vec<u32> {
-    let mut numbers = Vec::new();
-    for part in text.split(',') {
-        let (number, times) = match part.split_once("(x") {
-            Some((number, times)) => (number, times.trim_end_matches(')').parse().unwrap_or(1)),
-            None => (part, 1),
-        };
-        // no more entries than a host list may have
-        let room = (1_usize << 20).saturating_sub(numbers.len());
-        numbers.extend(std::iter::repeat_n(number.parse().unwrap_or(0), room.min(times)));
-    }
-    numbers
 }
 
 /// What `sbatch`, `squeue` and `scancel` say.

@@ -4,6 +4,9 @@
 //! (qsub(1B), qstat(1B), qdel(1B), version 6) and, for the wrappers, from Slurm 22.05's own scripts and answers:
 //! errors come on stdout with any exit status, ids are bare numbers, arguments pass through a shell unquoted.
 
+mod listing;
+mod nodefile;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,11 +16,11 @@ use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::Node;
 use rpar_core::profile::duration;
 use rpar_core::runner::Answer;
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, SchedulerInfo};
+use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
-use crate::dialect::{Dialect, Refusal, Rule, States, clock, parse_clock};
+use crate::dialect::{Dialect, Refusal, Rule, States, clock};
 use crate::{script, slurm};
 
 /// The keys of `[scheduler]` under `kind = "torque"`, besides those of any scheduler.
@@ -99,10 +102,10 @@ impl Dialect for Torque {
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
-        let jobs = parse(&answer.stdout);
+        let jobs = listing::parse(&answer.stdout);
         // one unknown id among many, or all of them; the wrapper says nothing besides
         if answer.exit == Some(0) || answer.exit == Some(UNKNOWN) || !jobs.is_empty() {
-            return Ok(jobs.into_iter().map(|(id, attributes)| (id, state(&attributes))).collect());
+            return Ok(jobs.into_iter().map(|(id, attributes)| (id, listing::state(&attributes))).collect());
         }
         Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) })
     }
@@ -152,7 +155,7 @@ impl Dialect for Torque {
         nodefile: Option<&str>,
     ) -> Result<Vec<Node>, Refusal> {
         match nodefile {
-            Some(text) => counted(text),
+            Some(text) => nodefile::counted(text),
             // the wrappers write no nodefile
             None => slurm::granted(environment),
         }
@@ -161,77 +164,6 @@ impl Dialect for Torque {
 
 /// What `qstat` exits with when it knows a job that was asked for no more, or when the wrapper has nothing to list.
 const UNKNOWN: i32 = 153;
-
-/// The nodes of a nodefile, which names each as often as it has slots.
-fn counted(nodefile: &str) -> Result<Vec<Node>, Refusal> {
-    let mut nodes: Vec<Node> = Vec::new();
-    for name in nodefile.lines().map(str::trim).filter(|name| !name.is_empty()) {
-        match nodes.iter_mut().find(|node| node.name == name) {
-            Some(node) => node.slots += 1,
-            None => nodes.push(Node { name: name.to_owned(), slots: 1 }),
-        }
-    }
-    if nodes.is_empty() { Err(Refusal::new(Never, "the nodefile names no nodes")) } else { Ok(nodes) }
-}
-
-type Attributes = BTreeMap<String, String>;
-
-/// Reads `qstat -f`: a line `Job Id: 12.server`, then ` key = value` lines, long ones going on after a tab.
-fn parse(listing: &str) -> Vec<(AllocationId, Attributes)> {
-    let mut jobs: Vec<(AllocationId, Attributes)> = Vec::new();
-    let mut last = None;
-    for line in listing.lines() {
-        if let Some(id) = line.strip_prefix("Job Id:") {
-            jobs.push((id.trim().into(), Attributes::new()));
-            last = None;
-            continue;
-        }
-        let Some((_, attributes)) = jobs.last_mut() else { continue };
-        let named = line.trim().split_once(" = ").filter(|(key, _)| {
-            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-')
-        });
-        if let Some((key, value)) = named {
-            attributes.insert(key.to_owned(), value.to_owned());
-            last = Some(key.to_owned());
-        } else if let Some(value) = last.as_ref().and_then(|key| attributes.get_mut(key)) {
-            value.push_str(line.trim());
-        }
-    }
-    jobs
-}
-
-fn state(attributes: &Attributes) -> AllocationState {
-    let get = |key: &str| attributes.get(key).map(String::as_str);
-    let phase = match get("job_state") {
-        None => AllocationPhase::Unknown,
-        Some("Q" | "W" | "T") => AllocationPhase::Queued,
-        Some("H") => AllocationPhase::Held,
-        Some("R") => AllocationPhase::Running,
-        Some("E") => AllocationPhase::Ending,
-        Some("C" | "F") => AllocationPhase::Ended,
-        Some(other) => AllocationPhase::Other(other.to_owned()),
-    };
-    AllocationState {
-        phase,
-        reason: get("comment").map(str::to_owned),
-        nodes: get("exec_host").map(hosts).unwrap_or_default(),
-        exit: get("exit_status").and_then(|text| text.parse().ok()),
-        elapsed: get("resources_used.walltime").and_then(parse_clock),
-        remaining: get("Walltime.Remaining").and_then(parse_clock),
-    }
-}
-
-/// Reads `exec_host`: `node1/0-7+node2/0-7`, or a part for each slot.
-fn hosts(text: &str) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
-    for part in text.split('+') {
-        let name = part.split('/').next().unwrap_or_default().trim();
-        if !name.is_empty() && !hosts.iter().any(|host| host == name) {
-            hosts.push(name.to_owned());
-        }
-    }
-    hosts
-}
 
 /// What `qsub` and `qdel` say, in Torque's words and in those of the `sbatch` behind the wrapper.
 const RULES: &[Rule] = &[

@@ -423,7 +423,7 @@ async fn a_later_process_ends_a_local_allocation() {
     let first = local::Local::new(local::Config::default());
     let id = first.submit(&request).await.unwrap();
     let later = local::Local::new(local::Config::default());
-    assert_eq!(later.find(&request.tag).await.unwrap(), [id.clone()]);
+    assert_eq!(later.find(&request.tag).await.unwrap(), std::slice::from_ref(&id));
     // it does not listen, so this takes until the pilot's time is over
     later.cancel(&id).await.unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);

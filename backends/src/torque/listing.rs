@@ -1,0 +1,68 @@
+//! What `qstat -f` lists.
+
+use std::collections::BTreeMap;
+
+use rpar_core::id::AllocationId;
+use rpar_core::scheduler::{AllocationPhase, AllocationState};
+
+use crate::dialect::parse_clock;
+
+pub(super) type Attributes = BTreeMap<String, String>;
+
+/// Reads `qstat -f`: a line `Job Id: 12.server`, then ` key = value` lines, long ones going on after a tab.
+pub(super) fn parse(listing: &str) -> Vec<(AllocationId, Attributes)> {
+    let mut jobs: Vec<(AllocationId, Attributes)> = Vec::new();
+    let mut last = None;
+    for line in listing.lines() {
+        if let Some(id) = line.strip_prefix("Job Id:") {
+            jobs.push((id.trim().into(), Attributes::new()));
+            last = None;
+            continue;
+        }
+        let Some((_, attributes)) = jobs.last_mut() else { continue };
+        let named = line.trim().split_once(" = ").filter(|(key, _)| {
+            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-')
+        });
+        if let Some((key, value)) = named {
+            attributes.insert(key.to_owned(), value.to_owned());
+            last = Some(key.to_owned());
+        } else if let Some(value) = last.as_ref().and_then(|key| attributes.get_mut(key)) {
+            value.push_str(line.trim());
+        }
+    }
+    jobs
+}
+
+/// The state that a job's attributes tell.
+pub(super) fn state(attributes: &Attributes) -> AllocationState {
+    let get = |key: &str| attributes.get(key).map(String::as_str);
+    let phase = match get("job_state") {
+        None => AllocationPhase::Unknown,
+        Some("Q" | "W" | "T") => AllocationPhase::Queued,
+        Some("H") => AllocationPhase::Held,
+        Some("R") => AllocationPhase::Running,
+        Some("E") => AllocationPhase::Ending,
+        Some("C" | "F") => AllocationPhase::Ended,
+        Some(other) => AllocationPhase::Other(other.to_owned()),
+    };
+    AllocationState {
+        phase,
+        reason: get("comment").map(str::to_owned),
+        nodes: get("exec_host").map(hosts).unwrap_or_default(),
+        exit: get("exit_status").and_then(|text| text.parse().ok()),
+        elapsed: get("resources_used.walltime").and_then(parse_clock),
+        remaining: get("Walltime.Remaining").and_then(parse_clock),
+    }
+}
+
+/// Reads `exec_host`: `node1/0-7+node2/0-7`, or a part for each slot.
+fn hosts(text: &str) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for part in text.split('+') {
+        let name = part.split('/').next().unwrap_or_default().trim();
+        if !name.is_empty() && !hosts.iter().any(|host| host == name) {
+            hosts.push(name.to_owned());
+        }
+    }
+    hosts
+}
