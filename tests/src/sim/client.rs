@@ -205,10 +205,12 @@ impl World {
     /// How long a payload is, and whether it travels by itself.
     fn size(&mut self, least: u64) -> (usize, bool) {
         let rng = &mut self.rng;
-        let (bytes, long) = match rng.below(300) {
-            0 => (rng.between(200_000, 700_000), true),
-            1..20 => (rng.between(least, 5000), true),
-            20..100 => (rng.between(least, 3000), false),
+        let (bytes, long) = match rng.below(4000) {
+            // longer than a transfer's window
+            0 => (rng.between(9_000_000, 12_000_000), true),
+            1..12 => (rng.between(200_000, 700_000), true),
+            12..260 => (rng.between(least, 5000), true),
+            260..1300 => (rng.between(least, 3000), false),
             _ => (least + rng.below(40), false),
         };
         (bytes as usize, long)
@@ -287,7 +289,7 @@ impl World {
     }
 
     fn deliver(&mut self, index: usize, outcomes: &Outcomes, bulk: Vec<Bytes>) {
-        let calm = self.summary.faults == 0 && !self.site.disturbed;
+        let calm = self.summary.faults == 0 && !self.site.disturbed && self.stopping.is_none();
         let (mut at, mut bulk) = (0, bulk.into_iter());
         for (place, (id, length)) in outcomes.runs.ids().zip(outcomes.batch.lengths.iter()).enumerate() {
             let payload = if length == BULK {

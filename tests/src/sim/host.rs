@@ -140,11 +140,15 @@ impl World {
             }
             Effect::Run { slot, engine, function, attempt, timeout, runs, batch, bulk } => {
                 assert!(host.defined.contains(&function), "a function that was not defined");
+                let slot = slot as usize;
+                let at = &host.slots[slot];
+                let old = at.queue.iter().chain(&at.running).find(|job| job.engine != engine);
+                assert!(old.is_none(), "engine {engine} still has a task of an earlier life: {old:?}");
                 let payloads = payloads(&batch, bulk);
                 assert_eq!(payloads.len() as u64, runs.count());
                 for (id, payload) in runs.ids().zip(payloads) {
                     let work = Work::read(&payload);
-                    host.slots[slot as usize].queue.push_back(Job {
+                    host.slots[slot].queue.push_back(Job {
                         id,
                         engine,
                         attempt,
@@ -153,16 +157,10 @@ impl World {
                         cancelled: false,
                     });
                 }
-                self.start_tasks(index, slot as usize);
+                self.start_tasks(index, slot);
             }
             Effect::Cancel(runs) => self.cancel_tasks(index, &runs),
-            Effect::Reset => {
-                for slot in &mut host.slots {
-                    slot.queue.clear();
-                    slot.running.clear();
-                    slot.serial += 1;
-                }
-            }
+            Effect::Reset => self.reset_slots(index),
             Effect::Log { text } => self.trace.line(self.now, || format!("host {index} logs: {text}")),
             Effect::Exit { ok, reason } => {
                 self.trace.line(self.now, || format!("host {index} exits, ok {ok}: {reason}"));
@@ -219,6 +217,23 @@ impl World {
             self.close(link, To::Peer, "the engine host is gone");
         }
         self.host_gone(pilot, node, well, why);
+    }
+
+    /// What runs is ended. What had just ended may still be on its way to the machine, which must not take it for
+    /// something of its new life.
+    fn reset_slots(&mut self, index: usize) {
+        for slot in 0..self.hosts[index].slots.len() {
+            let host = &mut self.hosts[index];
+            let at = &mut host.slots[slot];
+            let jobs = std::mem::take(&mut at.running);
+            *at = Slot { serial: at.serial + 1, ..Slot::default() };
+            let slowness = host.slowness;
+            for (outcomes, bulk) in outcomes(&jobs, slowness) {
+                let delay = self.rng.duration(Duration::from_micros(1), Duration::from_secs(2));
+                let report = Box::new(Input::Ended { outcomes, bulk });
+                self.after(delay, Event::Report { host: index, report });
+            }
+        }
     }
 
     fn start_tasks(&mut self, index: usize, slot: usize) {

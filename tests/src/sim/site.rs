@@ -60,9 +60,18 @@ fn error(action: Action, retry: Retry, reason: &str) -> BackendError {
 }
 
 impl World {
+    /// A question is under way for a while, and is lost when the controller leaves meanwhile; so is the answer.
     pub(super) fn site_is_asked(&mut self, effect: Effect) {
         self.trace.line(self.now, || format!("controller asks: {effect:?}"));
-        let answer = match effect {
+        let delay = self.rng.duration(Duration::from_millis(5), Duration::from_secs(2));
+        self.after(delay, Event::Question(Box::new(effect)));
+    }
+
+    pub(super) fn site_answers(&mut self, question: Effect) {
+        if self.exited.is_some() {
+            return;
+        }
+        let answer = match question {
             Effect::Submit { request, spec } => Input::Submitted { request, answer: self.submit(spec) },
             Effect::Find { request, .. } => {
                 let live = self.site.live().into_iter().cloned().collect();
@@ -81,7 +90,7 @@ impl World {
             Effect::ReadOutput { allocation } => Input::Output { allocation, text: "bye".into() },
             other => panic!("not a question to the site: {other:?}"),
         };
-        let delay = self.rng.duration(Duration::from_millis(5), Duration::from_secs(3));
+        let delay = self.rng.duration(Duration::from_millis(5), Duration::from_secs(2));
         self.after(delay, Event::Answer(Box::new(answer)));
     }
 

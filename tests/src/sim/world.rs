@@ -43,16 +43,35 @@ pub(super) enum Actor {
 
 #[derive(Debug)]
 pub(super) enum Event {
-    Arrive { link: LinkId, to: To },
+    Arrive {
+        link: LinkId,
+        to: To,
+    },
     Tick(Actor),
+    Question(Box<controller::Effect>),
     Answer(Box<controller::Input>),
     AllocationStarts(usize),
     AllocationEnds(usize),
-    HostStarts { pilot: usize, node: usize },
+    HostStarts {
+        pilot: usize,
+        node: usize,
+    },
     HostDials(usize),
-    TaskEnds { host: usize, slot: usize, serial: u64 },
+    TaskEnds {
+        host: usize,
+        slot: usize,
+        serial: u64,
+    },
+    /// What an engine had to say comes late.
+    Report {
+        host: usize,
+        report: Box<rpar_core::engine_host::Input>,
+    },
     PilotDials(usize),
-    PilotBeats { pilot: usize, link: LinkId },
+    PilotBeats {
+        pilot: usize,
+        link: LinkId,
+    },
     PilotLeaves(usize),
     Client(usize, Act),
     Fault,
@@ -159,6 +178,7 @@ impl World {
         match event {
             Event::Arrive { link, to } => self.arrive(link, to),
             Event::Tick(actor) => self.tick(actor),
+            Event::Question(question) => self.site_answers(*question),
             Event::Answer(input) => {
                 self.trace.line(self.now, || format!("  at controller: {input:?}"));
                 self.step_controller(*input);
@@ -168,6 +188,7 @@ impl World {
             Event::HostStarts { pilot, node } => self.host_starts(pilot, node),
             Event::HostDials(host) => self.host_dials(host),
             Event::TaskEnds { host, slot, serial } => self.task_ends(host, slot, serial),
+            Event::Report { host, report } => self.step_host(host, *report),
             Event::PilotDials(pilot) => self.pilot_dials(pilot),
             Event::PilotBeats { pilot, link } => self.pilot_beats(pilot, link),
             Event::PilotLeaves(pilot) => self.pilot_leaves(pilot),
