@@ -59,7 +59,8 @@ class Client:
         TimeoutError
             If the controller does not answer within `timeout` seconds.
         """
-        return json.loads(self._session.status(timeout))
+        status: Dict[str, Any] = json.loads(self._session.status(timeout))
+        return status
 
     def load_balanced_view(self, targets: Union[int, List[int], None] = None, **flags: Any) -> LoadBalancedView:
         """A view that runs each task on whichever engine is free, among `targets` if given.

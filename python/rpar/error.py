@@ -67,9 +67,10 @@ class RemoteError(Error):
         import pickle
 
         try:
-            return pickle.loads(self._pickled)
+            exception = pickle.loads(self._pickled)
         except Exception:
             return None
+        return exception if isinstance(exception, BaseException) else None
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.ename, self.evalue, self.traceback, self.engine_info, self._pickled)

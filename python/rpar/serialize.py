@@ -1,7 +1,8 @@
 """How functions, arguments and results become bytes.
 
 A function is sent as a pickle of (how it takes its argument, the callable), an argument as a pickle of what that way
-wants. Both ends try the fast pickler first: cloudpickle is needed only for what is defined in ``__main__`` or has no name.
+wants. Both ends try the fast pickler first: cloudpickle is needed only for what is defined in ``__main__`` or has no
+name.
 """
 
 import pickle
@@ -44,4 +45,5 @@ def by_value(value: Any) -> bytes:
     """Pickles with cloudpickle, which sends along what the other side cannot import."""
     import cloudpickle  # takes longer to import than the rest of this package
 
-    return cloudpickle.dumps(value, PROTOCOL)
+    data: bytes = cloudpickle.dumps(value, PROTOCOL)
+    return data

@@ -9,7 +9,7 @@ from . import serialize
 from .asyncresult import AsyncMapResult, AsyncResult
 
 if TYPE_CHECKING:
-    from ._rpar import Group, Options, Session
+    from ._rpar import Options
     from .client import Client
 
 #: Arguments are handed over in lots: so many tasks, or so many bytes.
@@ -74,11 +74,12 @@ class LoadBalancedView:
 
     def apply(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls ``f(*args, **kwargs)`` on an engine; returns an `AsyncResult`, or the result if `block` is set."""
-        return self._apply(f, args, kwargs, self.block)
+        result = self._submit_call(f, args, kwargs)
+        return result.get() if self.block else result
 
     def apply_async(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult:
         """Calls ``f(*args, **kwargs)`` on an engine and returns an `AsyncResult`."""
-        return self._apply(f, args, kwargs, False)
+        return self._submit_call(f, args, kwargs)
 
     def apply_sync(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls ``f(*args, **kwargs)`` on an engine and returns the result.
@@ -88,7 +89,7 @@ class LoadBalancedView:
         rpar.error.RemoteError
             If the function does, or its interpreter dies.
         """
-        return self._apply(f, args, kwargs, True)
+        return self._submit_call(f, args, kwargs).get()
 
     def map(
         self,
@@ -119,6 +120,47 @@ class LoadBalancedView:
         -------
         AsyncMapResult, or the list of results if it blocks.
         """
+        result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        return result.get() if (self.block if block is None else block) else result
+
+    def map_async(
+        self,
+        f: Callable[..., Any],
+        *sequences: Iterable[Any],
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> AsyncMapResult:
+        """`map` that does not block."""
+        return self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+
+    def map_sync(
+        self,
+        f: Callable[..., Any],
+        *sequences: Iterable[Any],
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> List[Any]:
+        """`map` that blocks; results are in the order of the sequences, whatever `ordered` says.
+
+        Raises
+        ------
+        rpar.error.CompositeError
+            If any call has failed.
+        """
+        result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        values: List[Any] = result.get()
+        return values
+
+    def _submit_map(
+        self,
+        f: Callable[..., Any],
+        sequences: Tuple[Iterable[Any], ...],
+        chunksize: int,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> AsyncMapResult:
         if not sequences:
             raise TypeError("map needs at least one sequence")
         if not isinstance(chunksize, int) or chunksize < 1:
@@ -136,30 +178,14 @@ class LoadBalancedView:
             # an argument that cannot be pickled, or Ctrl-C: nobody will ask for what was submitted so far
             session.cancel(group)
             raise
-        result = AsyncMapResult(session, group, _name(f), chunksize, length.items, ordered, return_exceptions)
-        return result.get() if (self.block if block is None else block) else result
+        return AsyncMapResult(session, group, _name(f), chunksize, length.items, ordered, return_exceptions)
 
-    def map_async(self, f: Callable[..., Any], *sequences: Iterable[Any], **options: Any) -> AsyncMapResult:
-        """`map` that does not block."""
-        return self.map(f, *sequences, **dict(options, block=False))
-
-    def map_sync(self, f: Callable[..., Any], *sequences: Iterable[Any], **options: Any) -> List[Any]:
-        """`map` that blocks.
-
-        Raises
-        ------
-        rpar.error.CompositeError
-            If any call has failed.
-        """
-        return self.map(f, *sequences, **dict(options, block=True))
-
-    def _apply(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], block: bool) -> Any:
+    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
         session = self.client._session
         function = session.define(serialize.function_bytes(serialize.APPLY, f))
         group = session.group()
         session.submit(group, function, self._options(), [serialize.argument_bytes((args, kwargs))])
-        result = AsyncResult(session, group, _name(f))
-        return result.get() if block else result
+        return AsyncResult(session, group, _name(f))
 
     def _options(self) -> "Options":
         from ._rpar import Options

@@ -166,7 +166,7 @@ def test_a_connection_file_is_enough(client, home):
     with rpar.Client(connection_file=file) as other:
         assert other.ids == client.ids
     with pytest.raises(rpar.error.ConnectionError):
-        other.ids
+        len(other)
     with pytest.raises(ValueError):
         rpar.Client(profile="local", connection_file=file)
 
