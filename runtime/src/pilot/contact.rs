@@ -72,7 +72,11 @@ impl Contact {
                 let limit = GIVE_UP_AFTER.as_secs();
                 return tell(&farewell, Farewell::Alone(format!("no controller for {limit} s: {reason}")));
             }
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                // so that a pilot that ends does not wait
+                () = farewell.closed() => return,
+            }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
