@@ -171,6 +171,7 @@ impl World {
             }
         }
         self.check_the_end();
+        self.trace.line(self.now, || format!("all is well: {:?}", self.summary));
         self.summary
     }
 

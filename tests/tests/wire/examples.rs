@@ -13,7 +13,7 @@ use rpar_core::wire::{
 };
 
 /// How many kinds of messages there are.
-pub const KINDS: usize = 23;
+pub(crate) const KINDS: usize = 23;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -42,7 +42,7 @@ fn outcomes() -> Outcomes {
 }
 
 /// Name and message.
-pub fn all() -> Vec<(&'static str, Message)> {
+pub(crate) fn all() -> Vec<(&'static str, Message)> {
     let mut all = opening();
     all.extend(work());
     all.extend(around());

@@ -190,7 +190,7 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
 }
 
 /// A message of any kind.
-pub fn message() -> impl Strategy<Value = Message> {
+pub(crate) fn message() -> impl Strategy<Value = Message> {
     prop_oneof![opening(), submitting(), running(), around()]
 }
 
