@@ -19,7 +19,9 @@ use bytes::Bytes;
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::time::Timestamp;
 use crate::transfer::Offers;
-use crate::wire::{BATCH_TARGET_BYTES, CHUNK_BYTES, Message, Outcomes, OutcomesCutter, Runs, Transfer};
+use crate::wire::{
+    BATCH_TARGET_BYTES, BULK_LIMIT, CHUNK_BYTES, Message, Outcomes, OutcomesCutter, Runs, Transfer,
+};
 use link::{Link, State};
 use waiting::{Task, Waiting};
 
@@ -174,6 +176,9 @@ impl EngineHost {
 
     /// Tells how tasks ended, in as many messages as that takes.
     fn report(&mut self, now: Timestamp, outcomes: Outcomes, effects: &mut Vec<Effect>) {
+        if outcomes.batch.cost() <= BATCH_TARGET_BYTES as u64 && outcomes.batch.bulk.len() <= BULK_LIMIT {
+            return self.send(now, Message::Done(outcomes), effects);
+        }
         let mut rest = OutcomesCutter::new(outcomes);
         while rest.batch().remaining() > 0 {
             let count = rest.batch().fitting(BATCH_TARGET_BYTES as u64).max(1);
