@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rpar_backends::Exec;
 use rpar_core::runner::{Answer, Invocation, RunError, Runner};
 
-/// A Slurm of four nodes with 8 CPUs each, and its `qsub`, `qstat` and `qdel`.
+/// A Slurm of eight nodes with 8 CPUs each, and its `qsub`, `qstat` and `qdel`.
 #[derive(Clone, Debug)]
 pub struct Slurm {
     /// What programs need in their environment to talk to it.

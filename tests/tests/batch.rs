@@ -385,6 +385,31 @@ async fn a_forgetful_torque_conforms() {
 }
 
 #[tokio::test]
+async fn a_suite_that_fails_leaves_no_allocation() {
+    let Fake { directory, fake, scheduler } = fake();
+    fake.play(&[Scenario::Hold]).unwrap();
+    let setup = Setup {
+        scheduler: Arc::new(scheduler),
+        directory: directory.path().join("cluster"),
+        nodes: 2,
+        ppn: 4,
+        patience: Duration::ZERO,
+    };
+    let failed = tokio::task::LocalSet::new();
+    let run = failed.spawn_local(suite(setup));
+    assert!(
+        failed.run_until(run).await.unwrap_err().is_panic(),
+        "a job that stays queued breaks the promise"
+    );
+    let list = ["qstat"].map(str::to_owned).to_vec();
+    let limit = Duration::from_secs(20);
+    let invocation = Invocation { argv: list, directory: None, stdin: None, limit };
+    let listing = First(fake.bin()).run(&invocation).await.unwrap().stdout;
+    assert_eq!(listing.lines().filter(|line| line.contains(" C batch")).count(), 1, "{listing}");
+    assert!(!listing.contains(" Q batch"), "{listing}");
+}
+
+#[tokio::test]
 async fn an_unsure_submission_is_found() {
     let Fake { directory, fake, scheduler } = fake();
     let mut request = request(&directory.path().join("cluster"));

@@ -34,24 +34,45 @@ pub struct Setup {
 /// When the scheduler breaks its contract; the message names the case.
 pub async fn suite(setup: Setup) {
     fs::create_dir_all(&setup.directory).expect("the directory can be made");
-    setup.previews().await;
-    setup.lives_and_is_cancelled().await;
-    setup.ends_by_itself().await;
-    setup.runs_a_script_as_it_is().await;
-    setup.knows_what_it_does_not_know().await;
+    let cases = setup.clone();
+    let run = async move {
+        cases.previews().await;
+        cases.lives_and_is_cancelled().await;
+        cases.ends_by_itself().await;
+        cases.runs_a_script_as_it_is().await;
+        cases.knows_what_it_does_not_know().await;
+    };
+    // a broken promise must not leave allocations on a real site
+    let local = tokio::task::LocalSet::new();
+    let run = local.spawn_local(run);
+    if let Err(failed) = local.run_until(run).await {
+        for case in CASES {
+            for id in setup.scheduler.find(&setup.tag(case)).await.unwrap_or_default() {
+                let _ = setup.scheduler.cancel(&id).await;
+            }
+        }
+        std::panic::resume_unwind(failed.into_panic());
+    }
 }
 
+/// The cases that ask for allocations.
+const CASES: [&str; 4] = ["preview", "life", "end", "script"];
+
 impl Setup {
-    fn request(&self, case: &str, script: &str) -> AllocationRequest {
-        // unique for a process and a case, and as long as a cluster's own
+    /// Unique for a process and a case, and as long as a cluster's own.
+    fn tag(&self, case: &str) -> ClusterTag {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in format!("{case}{}", self.directory.display()).bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
+        ClusterTag(format!("rpar-{:08x}", hash as u32))
+    }
+
+    fn request(&self, case: &str, script: &str) -> AllocationRequest {
         let directory = self.directory.join(case);
         let pilot = ["/bin/sh", "-c", script, "pilot", "a  b", "it's $HOME \\ \"x\" `id`; *"];
         AllocationRequest {
-            tag: ClusterTag(format!("rpar-{:08x}", hash as u32)),
+            tag: self.tag(case),
             nodes: self.nodes,
             ppn: self.ppn,
             walltime: Some(Duration::from_secs(600)),
