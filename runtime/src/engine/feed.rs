@@ -19,6 +19,8 @@ pub(crate) struct Feed {
     engine: EngineId,
     current: Option<Current>,
     cancels: Vec<Cancelled>,
+    /// Cancels were seen of which the executor does not know yet: they may mean tasks that it holds.
+    unheeded: bool,
     seen: u64,
     life: u64,
     /// The life that begins once the executor has ended what it holds.
@@ -86,6 +88,7 @@ impl Feed {
             engine: EngineId(0),
             current: None,
             cancels: Vec::new(),
+            unheeded: false,
             seen: 0,
             life: 0,
             next_life: None,
@@ -94,7 +97,7 @@ impl Feed {
     }
 
     /// The next task, if one is waiting and it is of this kind. Never blocks. Tasks that were cancelled while they
-    /// waited are reported here and never come out.
+    /// waited are reported here and never come out. Gives none of a later batch before cancels were heeded.
     pub(crate) fn take(&mut self, kind: FunctionKind) -> Option<Task> {
         loop {
             if self.peek()? != kind {
@@ -140,6 +143,7 @@ impl Feed {
     pub(crate) fn heed(&mut self) {
         self.lane.quiet();
         self.look();
+        self.unheeded = false;
     }
 
     /// Whether a task that was taken is not wanted any more. Cheap. Ask for every task held after each
@@ -162,6 +166,7 @@ impl Feed {
             if let Some(life) = self.next_life.take() {
                 self.life = life;
             }
+            self.unheeded = false;
             if let Some(kind) = self.peek() {
                 return Some(kind);
             }
@@ -181,7 +186,11 @@ impl Feed {
         }
         if self.current.as_ref().is_none_or(Current::is_over) {
             self.current = None;
-            let (number, batch) = self.lane.take_batch(self.life)?;
+            // an executor that holds tasks heeds first: a later batch makes cancels of the earlier ones forgotten
+            if self.unheeded {
+                return None;
+            }
+            let (number, batch) = self.lane.take_batch(self.life, self.seen)?;
             self.cancels.retain(|cancelled| cancelled.reaches(number));
             self.engine = batch.engine;
             self.current = Some(Current::new(number, batch));
@@ -206,6 +215,7 @@ impl Feed {
         }
         self.closed = orders.closed;
         let number = self.current.as_ref().map_or(0, |current| current.number);
+        self.unheeded |= !orders.cancels.is_empty();
         self.cancels.extend(orders.cancels.into_iter().filter(|cancelled| cancelled.reaches(number)));
     }
 }

@@ -192,10 +192,10 @@ impl Lane {
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
     }
 
-    /// The next batch and its number, if one waits and it is of this `life`.
-    pub(super) fn take_batch(&self, life: u64) -> Option<(u64, RunBatch)> {
+    /// The next batch and its number, if one waits, it is of this `life`, and there are no orders but those `seen`.
+    pub(super) fn take_batch(&self, life: u64, seen: u64) -> Option<(u64, RunBatch)> {
         let mut inbox = lock(&self.inbox);
-        if inbox.life != life {
+        if inbox.life != life || self.orders() != seen {
             return None;
         }
         let batch = inbox.batches.pop_front()?;
