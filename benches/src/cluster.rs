@@ -137,7 +137,7 @@ pub fn controller(directory: &str) -> io::Result<()> {
         queue_ahead: Duration::from_millis(10),
         attempts_limit: 3,
         submit_window_bytes: 256 << 20,
-        result_window_bytes: 64 << 20,
+        result_window_bytes: rpar_core::wire::RESULT_WINDOW_BYTES,
         ephemeral: false,
     };
     let directory = PathBuf::from(directory);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rpar_core::controller::ControllerConfig;
 use rpar_core::scheduler::AllocationRequest;
-use rpar_core::wire::ControllerStatus;
+use rpar_core::wire::{ControllerStatus, RESULT_WINDOW_BYTES};
 use rpar_runtime::controller::ControllerSetup;
 use rpar_runtime::files::host_name;
 use thiserror::Error;
@@ -73,7 +73,7 @@ pub fn controller_setup(
         queue_ahead: section.queue_ahead,
         attempts_limit: section.attempts_limit,
         submit_window_bytes: section.submit_window_bytes,
-        result_window_bytes: section.result_window_bytes,
+        result_window_bytes: RESULT_WINDOW_BYTES,
         ephemeral,
     };
     Ok(ControllerSetup {

@@ -33,7 +33,6 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
             "queue_ahead",
             "attempts_limit",
             "submit_window_bytes",
-            "result_window_bytes",
         ],
     ),
     ("engines", &["nodes", "ppn", "setup", "program", "give_up_after"]),

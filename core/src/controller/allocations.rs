@@ -180,6 +180,14 @@ impl Allocation {
         news.changed = true;
     }
 
+    /// Its own processes are here, before the site has said that it runs.
+    pub(super) fn shows_life(&mut self) {
+        if matches!(self.state.phase, AllocationPhase::Unknown | AllocationPhase::Queued) {
+            self.state.phase = AllocationPhase::Running;
+            self.state.reason = None;
+        }
+    }
+
     /// The site has told its state, or has not mentioned it.
     pub(super) fn told(
         &mut self,

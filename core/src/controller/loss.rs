@@ -69,9 +69,13 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let tasks = left.again.iter().map(Range::len).sum::<u64>();
-        let what = if engines == 1 { "an engine".to_owned() } else { format!("{engines} engines") };
+        let (what, were) = if engines == 1 {
+            ("an engine".to_owned(), "was")
+        } else {
+            (format!("{engines} engines"), "were")
+        };
         let then = if tasks == 0 { String::new() } else { format!("; {tasks} of its tasks run again") };
-        self.problem(&format!("{what} on node {node} was lost: {reason}{then}"), effects);
+        self.problem(&format!("{what} on node {node} {were} lost: {reason}{then}"), effects);
     }
 
     /// Sorts out what a lost engine had, and marks it.

@@ -321,12 +321,16 @@ impl Site {
         if let Some(place) = self.place(id) {
             self.all[place].seen = true;
             self.all[place].given_up = false;
+            self.all[place].shows_life();
         }
     }
 
     /// A pilot has come.
     pub(super) fn pilot_came(&mut self, link: LinkId, info: PilotInfo) {
         let place = self.place(info.allocation.as_ref());
+        if let Some(place) = place {
+            self.all[place].shows_life();
+        }
         self.pilots.insert(link, (place, info.nodes.into_iter().collect()));
     }
 

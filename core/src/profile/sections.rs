@@ -31,8 +31,6 @@ pub struct ControllerSection {
     pub attempts_limit: u16,
     /// How many bytes of unfinished submissions one client may have at the controller.
     pub submit_window_bytes: u64,
-    /// How many bytes of results may be on their way to one client.
-    pub result_window_bytes: u64,
 }
 
 /// Where a controller runs.

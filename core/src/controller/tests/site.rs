@@ -71,6 +71,9 @@ fn requests_are_made_one_at_a_time_and_watched() {
     assert!(status.engines_coming);
     let seen: Vec<_> = status.allocations.iter().map(|one| (one.state.phase.clone(), one.engines)).collect();
     assert_eq!(seen, [(AllocationPhase::Running, 2), (AllocationPhase::Queued, 0)]);
+    bench.host(LinkId(101), 2, Some("2.pbs"));
+    let phase = bench.controller.status().allocations[1].state.phase.clone();
+    assert_eq!(phase, AllocationPhase::Running, "its engines tell sooner than the site");
 }
 
 #[test]
