@@ -28,7 +28,7 @@ pub(super) fn advertised(local: SocketAddr, wanted: &[String]) -> Result<Vec<Soc
         }
     }
     let mut seen = std::collections::BTreeSet::new();
-    found.retain(|address| seen.insert(*address));
+    found.retain(|address| reaches(&local, &address.ip()) && seen.insert(*address));
     found.truncate(ADVERTISED_LIMIT);
     Ok(found)
 }
