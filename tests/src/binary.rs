@@ -92,8 +92,20 @@ impl Home {
         std::fs::write(profiles.join(format!("{name}.toml")), text).expect("a profile");
     }
 
-    /// The command lines of processes that have this home in their arguments or environment.
+    /// Process id and command line of each process that has this home in its arguments or environment.
     pub fn processes(&self) -> Vec<String> {
+        self.seen().into_iter().map(|(pid, words, _)| format!("{pid} {words}")).collect()
+    }
+
+    /// The same, with all of their environment.
+    pub fn processes_with_environment(&self) -> Vec<String> {
+        self.seen()
+            .into_iter()
+            .map(|(pid, words, environment)| format!("{pid} {words} {environment}"))
+            .collect()
+    }
+
+    fn seen(&self) -> Vec<(String, String, String)> {
         let home = self.path().to_string_lossy().into_owned();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -103,7 +115,7 @@ impl Home {
             };
             let (words, environment) = (read("cmdline"), read("environ"));
             if words.contains(&home) || environment.contains(&home) {
-                found.push(format!("{} {words}", entry.file_name().to_string_lossy()));
+                found.push((entry.file_name().to_string_lossy().into_owned(), words, environment));
             }
         }
         found

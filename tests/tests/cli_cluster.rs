@@ -1,5 +1,6 @@
 //! Clusters that are started and stopped on this machine, and what happens when parts of them die.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use rpar_tests::binary::Home;
@@ -166,4 +167,67 @@ fn a_program_of_the_profile_that_does_not_exist_is_named() {
     assert_eq!(exit, Some(115), "{err}");
     assert!(err.contains("/no/such/rpar"), "{err}");
     nothing_left(&home);
+}
+
+#[test]
+fn an_engine_host_killed_in_mid_map_loses_and_doubles_nothing() {
+    let home = Home::new();
+    assert_eq!(rpar(&home, &["start", "--nodes", "2", "--ppn", "2"]).0, Some(0));
+    let host = json(&home, &["status"])["engines"][0]["pid"].as_u64().expect("a pid");
+    let numbers: Vec<String> = (0..60).map(|number| number.to_string()).collect();
+    let words: Vec<&str> =
+        ["map", "sleep 0.05; echo {}", ":::"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    std::thread::scope(|scope| {
+        let map = scope.spawn(|| rpar(&home, &words));
+        until("half of it is done", || json(&home, &["status"])["tasks"]["succeeded"].as_u64() >= Some(20));
+        let pid = Pid::from_raw(i32::try_from(host).expect("a pid")).expect("a pid");
+        kill_process(pid, Signal::KILL).expect("the host is killed");
+        let (exit, out, err) = map.join().expect("the map ends");
+        assert_eq!((exit, out), (Some(0), numbers.join("\n") + "\n"), "{err}");
+    });
+    until("its engines are back", || json(&home, &["status"])["engines"].as_array().map(Vec::len) == Some(4));
+    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
+    nothing_left(&home);
+}
+
+#[test]
+fn no_secret_is_where_others_can_read_it() {
+    let home = Home::new();
+    // every process of the cluster inherits this, and tells all it can
+    let mut start = home.command();
+    let started = start.env("RPAR_LOG", "trace").args(["start", "--nodes", "2", "--ppn", "1"]).output();
+    assert!(started.expect("rpar starts").status.success());
+    assert_eq!(rpar(&home, &["map", "env; ps -ef; : {}", ":::", "1"]).0, Some(0));
+    let directory = home.state().join("local/default");
+    let secrets: Vec<String> = ["client.toml", "engine.toml"]
+        .iter()
+        .map(|name| {
+            let path = directory.join(name);
+            let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+            let file: String = std::fs::read_to_string(path).expect("a file");
+            let line = file.lines().find_map(|line| line.strip_prefix("secret = ")).expect("a secret");
+            line.trim_matches('"').to_owned()
+        })
+        .collect();
+    assert!(secrets.iter().all(|secret| secret.len() == 64) && secrets[0] != secrets[1]);
+    let mut readable = vec![("processes".to_owned(), home.processes_with_environment().join("\n"))];
+    let mut directories = vec![directory];
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next).expect("a directory").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() {
+                directories.push(entry.path());
+            } else if !["client.toml", "engine.toml"].contains(&name.as_str()) {
+                readable.push((name, text(&std::fs::read(entry.path()).expect("a file"))));
+            }
+        }
+    }
+    assert!(readable.len() >= 6, "controller, pilot and engine logs, script, profile: {readable:?}");
+    for (name, content) in &readable {
+        for secret in &secrets {
+            assert!(!content.contains(secret.as_str()), "{name} holds a secret");
+        }
+    }
+    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
 }
