@@ -131,105 +131,124 @@ def split(body, count):
         begin = end
 
 
+class Link:
+    """The socket to the engine host."""
+
+    FRAME = Struct("<BIIQ")
+    REPLY = Struct("<QIB")
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        self.read = open(descriptor, "rb", buffering=1 << 16, closefd=False).read
+        os.register_at_fork(after_in_child=self.cut)
+
+    def cut(self):
+        """In a forked copy of this process: should it come back from the user's code, it must not answer."""
+        os.close(self.descriptor)
+        self.descriptor = -1
+
+    def receive(self):
+        """Returns the next frame: kind, function number, count and body; None when the engine host is gone."""
+        head = self.read(self.FRAME.size)
+        if len(head) < self.FRAME.size:
+            return None
+        kind, number, count, size = self.FRAME.unpack(head)
+        body = self.read(size)
+        return (kind, number, count, body) if len(body) == size else None
+
+    def send(self, code, micros, data):
+        """Answers a task. Each answer leaves at once: the next task may be the one that ends this process."""
+        head = self.REPLY.pack(len(data), micros if micros < 0xFFFFFFFF else 0xFFFFFFFF, code)
+        if len(data) < JOIN_LIMIT_BYTES:
+            self.write(head + data)
+        else:
+            self.write(head)
+            self.write(data)
+
+    def write(self, data):
+        if self.descriptor < 0:
+            os._exit(1)
+        sent = os.write(self.descriptor, data)
+        if sent < len(data):
+            rest = memoryview(data)[sent:]
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+
+
+class Interpreter:
+    """Runs tasks, one at a time."""
+
+    def __init__(self, control):
+        self.control = control
+        self.functions = Functions()
+        self.cloud, self.problem = import_cloudpickle()
+        self.started = 0  # how many tasks have begun, which is also the number of the running one
+        self.armed = 0  # the number of the task whose code runs, for which an interrupt may be meant
+        signal.signal(signal.SIGINT, self.on_interrupt)
+
+    def on_interrupt(self, _signal, _frame):
+        if self.armed and self.control[UNWANTED] == self.armed:
+            raise KeyboardInterrupt
+
+    def run(self, number, argument):
+        """Runs the next task and returns its code and answer."""
+        self.started = started = self.started + 1
+        self.control[STARTED] = started
+        if started <= self.control[REVOKED]:
+            return SKIPPED, b""
+        if self.problem:
+            return FAILED, pack_failure(self.problem, "", b"")
+        try:
+            try:
+                self.armed = started
+                data = self.pickled(self.functions.call(number)(loads(argument)))
+                self.armed = 0
+                return OK, data
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt) and self.armed
+                self.armed = 0
+                return (INTERRUPTED if interrupted else FAILED), describe(error, self.cloud)
+        except KeyboardInterrupt:  # it came between the task's last step and `armed = 0`
+            self.armed = 0
+            return INTERRUPTED, pack_failure("KeyboardInterrupt", "", b"")
+
+    def pickled(self, result):
+        try:
+            data = dumps(result, 5)
+            # a pickle that names __main__ means this process's, which the client does not have
+            if b"__main__" not in data:
+                return data
+        except Exception:
+            pass
+        return self.cloud(result, 5)
+
+
 def serve():
-    control, link = take_descriptors()
+    control, descriptor = take_descriptors()
     try:
         import faulthandler
 
         faulthandler.enable()
     except Exception:
         pass  # only the stack in the report of a crash is missed
-    cloud, problem = import_cloudpickle()
-    functions = Functions()
-    receive = open(link, "rb", buffering=1 << 16, closefd=False).read
-    frame = Struct("<BIIQ")
-    reply = Struct("<QIB")
-    write = os.write
-    started = 0  # tasks that have begun, which is also the number of the running one
-    armed = 0  # the number of the task whose code runs, for which an interrupt may be meant
-
-    def on_interrupt(_signal, _frame):
-        if armed and control[UNWANTED] == armed:
-            raise KeyboardInterrupt
-
-    def on_fork():
-        nonlocal link
-        os.close(link)
-        link = -1  # a forked copy that comes back from the user's code must not answer
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    os.register_at_fork(after_in_child=on_fork)
-
-    def send(code, micros, data):
-        head = reply.pack(len(data), micros, code)
-        if len(data) < JOIN_LIMIT_BYTES:
-            head += data
-            sent = write(link, head)
-            if sent != len(head):
-                send_all(memoryview(head)[sent:])
-        else:
-            send_all(head)
-            send_all(data)
-
-    def send_all(data):
-        view = memoryview(data)
-        while view:
-            view = view[write(link, view) :]
-
-    def value_of(result):
-        try:
-            data = dumps(result, 5)
-            # a pickle that names __main__ means the child's, which the client does not have
-            if b"__main__" not in data:
-                return data
-        except Exception:
-            pass
-        return cloud(result, 5)
-
-    def run(number, argument):
-        nonlocal armed
-        try:
-            try:
-                armed = started
-                data = value_of(functions.call(number)(loads(argument)))
-                armed = 0
-                return OK, data
-            except BaseException as error:
-                interrupted = isinstance(error, KeyboardInterrupt) and armed
-                armed = 0
-                return (INTERRUPTED if interrupted else FAILED), describe(error, cloud)
-        except KeyboardInterrupt:  # it came between the task's last step and `armed = 0`
-            armed = 0
-            return INTERRUPTED, pack_failure("KeyboardInterrupt", "", b"")
-
-    send(READY, PROTOCOL, ("%s\n%s" % (sys.executable, sys.version.split()[0])).encode())
+    link, interpreter = Link(descriptor), Interpreter(control)
+    link.send(READY, PROTOCOL, ("%s\n%s" % (sys.executable, sys.version.split()[0])).encode())
     while True:
-        head = receive(17)
-        if len(head) < 17:
+        frame = link.receive()
+        if frame is None:
             return
-        kind, number, count, size = frame.unpack(head)
-        body = receive(size)
-        if len(body) < size:
-            return
+        kind, number, count, body = frame
         if kind == DEFINE:
-            functions.define(number, body)
+            interpreter.functions.define(number, body)
             continue
         before = perf_counter_ns()
         for argument in split(body, count):
-            started += 1
-            control[STARTED] = started
-            if started <= control[REVOKED]:
-                code, data = SKIPPED, b""
-            elif problem:
-                code, data = FAILED, pack_failure(problem, "", b"")
-            else:
-                code, data = run(number, argument)
+            code, data = interpreter.run(number, argument)
             after = perf_counter_ns()
-            micros = (after - before) // 1000
+            link.send(code, (after - before) // 1000, data)
             before = after
-            send(code, micros if micros < 0xFFFFFFFF else 0xFFFFFFFF, data)
             data = None  # a long result is not kept while the next task runs
-        body = argument = None
+        frame = body = argument = None
 
 
 serve()
