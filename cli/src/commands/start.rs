@@ -105,7 +105,9 @@ fn wait(
     let output = context.output;
     let (status, stop) = (directory.command("status"), directory.command("stop"));
     Interrupts::watch(move |number| {
-        output.note(&format!("\nthe cluster goes on starting: {status} shows how far it is, {stop} ends it"));
+        output.note_signal(&format!(
+            "the cluster goes on starting: {status} shows how far it is, {stop} ends it"
+        ));
         std::process::exit(Exit::Signal(number).code().into());
     })?;
     let waiting = Waiting::new(&output, "waiting for the controller");

@@ -88,6 +88,12 @@ impl Output {
         }
     }
 
+    /// Tells the user what a signal has led to: below the `^C` that a terminal shows.
+    pub(crate) fn note_signal(&self, text: &str) {
+        let line = if io::stderr().is_terminal() { "\n" } else { "" };
+        self.note(&format!("{line}{text}"));
+    }
+
     /// Tells the user of something that is not as it should be, on stderr.
     pub(crate) fn warn(&self, text: &str) {
         let label =

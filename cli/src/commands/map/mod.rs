@@ -4,6 +4,7 @@ mod input;
 mod results;
 mod summary;
 
+use std::io::IsTerminal;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +18,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupts;
 use crate::report::{Outcome, Report};
 use crate::template::{Template, TemplateError};
-use input::{Arguments, Input, InputError};
+use input::{Arguments, Input, InputError, Source};
 use results::Results;
 
 /// How many arguments may be submitted ahead of the first result that is not printed yet: keeps an endless input from
@@ -34,6 +35,11 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let options = task::options(&arguments.task, arguments.retries);
     if input.source.known() == Some(0) {
         return Ok(Exit::Ok);
+    }
+    if input.source == Source::Stdin && std::io::stdin().is_terminal() {
+        context
+            .output
+            .note("arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them");
     }
     let interrupts = Interrupts::watch(|_| {})?;
     let attached = attach(context, &arguments.task)?;

@@ -204,9 +204,9 @@ impl<'a> Results<'a> {
         if let Some(signal) = self.interrupts.pending() {
             let ended = self.summary.ended();
             let text = format!(
-                "\ninterrupted by signal {signal}: {ended} results were printed, the rest is cancelled"
+                "interrupted by signal {signal}: {ended} results were printed, the rest is cancelled"
             );
-            self.output.note(&text);
+            self.output.note_signal(&text);
         }
         if !self.output.json && !text.is_empty() {
             self.output.diagnostics(text.as_bytes());
