@@ -1,5 +1,7 @@
 //! `rpar start`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rpar::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
@@ -104,10 +106,13 @@ fn wait(
 ) -> Outcome {
     let output = context.output;
     let (status, stop) = (directory.command("status"), directory.command("stop"));
+    let given_up = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&given_up);
     Interrupts::watch(move |number| {
-        output.note_signal(&format!(
-            "the cluster goes on starting: {status} shows how far it is, {stop} ends it"
-        ));
+        output.note_signal(&match over.load(Ordering::SeqCst) {
+            false => format!("the cluster goes on starting: {status} shows how far it is, {stop} ends it"),
+            true => format!("not everything is taken back yet: {stop} goes on with it"),
+        });
         std::process::exit(Exit::Signal(number).code().into());
     })?;
     let waiting = Waiting::new(&output, "waiting for the controller");
@@ -116,6 +121,7 @@ fn wait(
     match waited {
         Ok(status) => complete(context, directory, &status),
         Err(error) => {
+            given_up.store(true, Ordering::SeqCst);
             let _waiting = Waiting::new(&output, "taking back what was started");
             take_back(context, directory, client, site, &error);
             Err(error.into())
