@@ -55,7 +55,7 @@ mod tests {
     fn slots_are_told_in_runs() {
         assert_eq!(nodes("n[1-3]", "8(x2),4"), [("n1".into(), 8), ("n2".into(), 8), ("n3".into(), 4)]);
         assert_eq!(nodes("n1", ""), [("n1".into(), 0)]);
-        assert_eq!(nodes("n[1-2]", "8(x9999999999999999999)"), [("n1".into(), 8), ("n2".into(), 0)]);
+        assert_eq!(nodes("n[1-2]", "8(x99999999999999999999)"), [("n1".into(), 8), ("n2".into(), 0)]);
         assert_eq!(nodes("n[1-2]", "8(x99999999)"), [("n1".into(), 8), ("n2".into(), 8)]);
     }
 }
