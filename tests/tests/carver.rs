@@ -34,7 +34,8 @@ impl User {
 
     /// What the site shows to everybody.
     fn site(&self, program: &str, words: &[&str]) -> String {
-        let output = Command::new(program).args(words).envs(&self.slurm.environment).output().expect("it starts");
+        let output =
+            Command::new(program).args(words).envs(&self.slurm.environment).output().expect("it starts");
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 
@@ -67,7 +68,20 @@ fn two_nodes_of_eight_engines() {
     assert_eq!(user.jobs(&name).len(), 1, "one job, named {name}");
 
     assert_eq!(user.ok(&["map", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
-    let nodes = user.ok(&["map", "sleep 0.2; echo $RPAR_NODE {}", ":::", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    let nodes = user.ok(&[
+        "map",
+        "sleep 0.2; echo $RPAR_NODE {}",
+        ":::",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+    ]);
     let mut used: Vec<&str> = nodes.lines().filter_map(|line| line.split(' ').next()).collect();
     used.sort_unstable();
     used.dedup();
@@ -82,7 +96,8 @@ fn two_nodes_of_eight_engines() {
 }
 
 fn find_name(script: &str) -> String {
-    let line = script.lines().find_map(|line| line.strip_prefix("#PBS -N ")).expect("the script names the job");
+    let line =
+        script.lines().find_map(|line| line.strip_prefix("#PBS -N ")).expect("the script names the job");
     line.trim().to_owned()
 }
 
@@ -138,7 +153,12 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn no_qsub_on_the_path() {
     let home = Home::new();
-    let output = home.command().args(["--profile", "carver", "start"]).env("PATH", home.work()).output().expect("starts");
+    let output = home
+        .command()
+        .args(["--profile", "carver", "start"])
+        .env("PATH", home.work())
+        .output()
+        .expect("starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(stderr.contains("qsub") && stderr.contains("PATH") && stderr.contains("hint:"), "{stderr}");
@@ -149,12 +169,18 @@ fn no_qsub_on_the_path() {
 #[test]
 fn a_refused_request() {
     let user = User::new();
-    user.home.profile("lost", "extends = \"carver\"\n[params.queue]\nchoices = [\"nosuch\"]\ndefault = \"nosuch\"\n");
+    user.home.profile(
+        "lost",
+        "extends = \"carver\"\n[params.queue]\nchoices = [\"nosuch\"]\ndefault = \"nosuch\"\n",
+    );
     let mut command = user.home.command();
     command.args(["--profile", "lost", "start"]).envs(&user.slurm.environment);
     let output = command.output().expect("rpar starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(stderr.contains("nvalid partition") && stderr.contains("hint:"), "the site's own words: {stderr}");
+    assert!(
+        stderr.contains("nvalid partition") && stderr.contains("hint:"),
+        "the site's own words: {stderr}"
+    );
     assert!(!user.home.state().join("lost/default").exists(), "a failed start leaves nothing");
 }
