@@ -1,4 +1,4 @@
-//! The site's resource manager: PBS, Slurm, and the queue-less `local` and `hosts`.
+//! The site's resource manager: PBS, Slurm, and the queue-less `local`.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -76,7 +76,7 @@ pub struct SchedulerInfo {
     pub name: String,
     /// Whether requests wait in a queue. Without one, an allocation runs as soon as it is submitted.
     pub queued: bool,
-    /// Whether the pilot runs on the granted nodes (a batch system) or beside the controller (`local`, `hosts`).
+    /// Whether the pilot runs on the granted nodes (a batch system) or beside the controller (`local`).
     pub remote_pilot: bool,
     /// Whether `walltime` is enforced.
     pub walltime: bool,
@@ -101,7 +101,8 @@ pub struct AllocationRequest {
     pub pilot: Vec<String>,
     /// Shell lines to run before the pilot.
     pub setup: Vec<String>,
-    /// Where scripts, and the allocation's output, go: a directory that the nodes see too.
+    /// The cluster's directory, which the nodes see too. The pilot starts in it; what it prints goes to
+    /// `logs/allocation*.log` there, where the controller looks for the reason of an early end.
     pub directory: PathBuf,
     /// A whole job script, already rendered, in place of the dialect's own.
     pub script: Option<String>,

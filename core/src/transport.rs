@@ -1,4 +1,4 @@
-//! Authenticated, encrypted, ordered byte streams between processes: tcp, libp2p, and mem for tests.
+//! Authenticated, encrypted, ordered byte streams between processes: tcp, and mem for tests.
 
 use std::fmt::{self, Debug};
 
