@@ -121,7 +121,8 @@ fn frame_of(message: &Message) -> Frame {
         Message::Output { task, stream, data } => {
             frame(kind::OUTPUT, cbor(&(task, stream)), vec![data.clone()])
         }
-        Message::Pilot(info) => plain(kind::PILOT, info),
+        // the names of thousands of nodes do not fit a header
+        Message::Pilot(info) => frame(kind::PILOT, Bytes::new(), vec![cbor(info)]),
         Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
     }
 }
@@ -212,7 +213,10 @@ impl Reader {
                 let (task, stream) = self.header()?;
                 Message::Output { task, stream, data: self.segment()? }
             }
-            kind::PILOT => Message::Pilot(self.header()?),
+            kind::PILOT => {
+                let body = self.segment()?;
+                Message::Pilot(self.parse(&body)?)
+            }
             kind::REPORT => {
                 let (node, text, restarting) = self.header()?;
                 Message::Report { node, text, restarting }

@@ -73,10 +73,13 @@ impl Runs {
 
     /// The runs, in order.
     pub fn iter(&self) -> impl Iterator<Item = (TaskId, u32)> + '_ {
-        self.0.chunks_exact(Self::RUN_BYTES).map(|b| {
-            let first = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-            (TaskId(first), u32::from_le_bytes([b[8], b[9], b[10], b[11]]))
-        })
+        self.0.chunks_exact(Self::RUN_BYTES).map(unpacked)
+    }
+
+    /// The run at `index`, at the same cost wherever it is: a message may have as many runs as tasks.
+    pub fn get(&self, index: usize) -> Option<(TaskId, u32)> {
+        let start = index.checked_mul(Self::RUN_BYTES)?;
+        self.0.get(start..start.checked_add(Self::RUN_BYTES)?).map(unpacked)
     }
 
     /// The ids, in order.
@@ -101,6 +104,11 @@ impl Runs {
         (whole && runs.iter().all(|(first, count)| first.0.checked_add(count as u64).is_some()))
             .then_some(runs)
     }
+}
+
+fn unpacked(b: &[u8]) -> (TaskId, u32) {
+    let first = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+    (TaskId(first), u32::from_le_bytes([b[8], b[9], b[10], b[11]]))
 }
 
 impl FromIterator<TaskId> for Runs {
@@ -159,6 +167,9 @@ mod tests {
         let runs: Runs = [1, 2, 3, 7, 9, 10].into_iter().map(TaskId).collect();
         assert_eq!(runs.iter().collect::<Vec<_>>(), [(TaskId(1), 3), (TaskId(7), 1), (TaskId(9), 2)]);
         assert_eq!(runs.count(), 6);
+        let each: Vec<_> = (0..).map_while(|index| runs.get(index)).collect();
+        assert_eq!(each, runs.iter().collect::<Vec<_>>());
+        assert_eq!(runs.get(usize::MAX), None);
     }
 
     #[test]

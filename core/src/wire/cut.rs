@@ -22,12 +22,11 @@ impl RunsCutter {
 
     /// The next id, if there is one.
     pub fn peek(&self) -> Option<TaskId> {
-        let mut rest = self.runs.iter().skip(self.at);
-        let (first, count) = rest.next()?;
+        let (first, count) = self.runs.get(self.at)?;
         if self.used < count {
             Some(TaskId(first.0 + self.used as u64))
         } else {
-            rest.next().map(|(first, _)| first)
+            self.runs.get(self.at + 1).map(|(first, _)| first)
         }
     }
 
@@ -36,7 +35,7 @@ impl RunsCutter {
         let mut taken = RunsBuilder::default();
         let mut left = count;
         while left > 0 {
-            let Some((first, length)) = self.runs.iter().nth(self.at) else { break };
+            let Some((first, length)) = self.runs.get(self.at) else { break };
             let step = ((length - self.used) as usize).min(left) as u32;
             if step > 0 {
                 taken.push_run(TaskId(first.0 + self.used as u64), step);

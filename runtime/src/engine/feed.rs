@@ -57,7 +57,7 @@ impl Current {
             return None;
         }
         while self.left == 0 {
-            let (first, count) = self.batch.runs.iter().nth(self.run)?;
+            let (first, count) = self.batch.runs.get(self.run)?;
             (self.id, self.left, self.run) = (first.0, count, self.run + 1);
         }
         let id = TaskId(self.id);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rpar_core::error::BackendError;
 use rpar_core::launcher::{GroupHandle, Launcher, ProcessGroup, Signal};
+use rpar_core::runner::tail;
 use rpar_core::wire::{Message, PilotInfo};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, JoinSet};
@@ -43,6 +44,9 @@ const LOOK_ENDING: Duration = Duration::from_millis(20);
 
 /// Reports that wait for the link: deaths come at most a few a minute and node, old ones tell the most.
 const REPORTS: usize = 256;
+
+/// How much of a death is told to the controller, which keeps no more; a launcher's error may hold pages of output.
+const REPORT_BYTES: usize = 2 << 10;
 
 type Started = (Vec<usize>, Result<GroupHandle, BackendError>);
 
@@ -152,6 +156,7 @@ impl Watch {
                 self.last_death,
                 if restarting { "it is started again" } else { "given up" }
             );
+            let text = tail(&text, REPORT_BYTES).to_owned();
             if self.reports.try_send(Message::Report { node, text, restarting }).is_err() {
                 tracing::warn!("a report was dropped: the controller is away");
             }

@@ -7,7 +7,7 @@ mod strategies;
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use rpar_core::wire::{FRAME_LIMIT_BYTES, Message, decode, encode};
+use rpar_core::wire::{FRAME_LIMIT_BYTES, Message, PilotInfo, decode, encode};
 
 fn encoded(message: &Message) -> BytesMut {
     let mut out = BytesMut::new();
@@ -48,6 +48,14 @@ proptest! {
         prop_assert_eq!(back, messages);
         prop_assert!(buffer.is_empty());
     }
+}
+
+#[test]
+fn a_pilot_may_name_as_many_nodes_as_any_machine_has() {
+    let nodes = (0..16_384).map(|number| format!("a-node-with-a-long-name-{number:05}.cluster.example.org"));
+    let info = PilotInfo { node: "n1".to_owned(), pid: 1, allocation: None, nodes: nodes.collect() };
+    let message = Message::Pilot(info);
+    assert_eq!(decode(&mut encoded(&message), FRAME_LIMIT_BYTES), Ok(Some(message)));
 }
 
 #[test]
