@@ -75,18 +75,20 @@ pub(crate) async fn admit(link: Link, admission: &Admission) -> Result<Admitted,
 
 impl Admission {
     /// The version to speak, or why not at all, in the words that the dialler's user reads. Tells nothing about this
-    /// cluster to who has not proven a role.
+    /// cluster to who has not proven a role. What a stranger calls himself is escaped: it goes into the log, where a line
+    /// end or an escape sequence of his could feign a line of ours.
     fn judge(&self, hello: &Hello, own: &PeerKey, peer: &PeerKey) -> Result<u16, String> {
         if !hello.versions.contains(&PROTOCOL_VERSION) {
             return Err(format!(
                 "it speaks protocol {:?} (rpar {}), the controller speaks {PROTOCOL_VERSION} (rpar {BUILD}): use the same rpar on both sides",
-                hello.versions, hello.build
+                hello.versions,
+                hello.build.escape_debug()
             ));
         }
         if hello.cluster != self.cluster {
             return Err(format!(
                 "it asked for cluster `{}`, and another one is here: its connection file is out of date",
-                hello.cluster
+                hello.cluster.escape_debug()
             ));
         }
         if hello.incarnation != self.incarnation {

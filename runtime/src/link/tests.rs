@@ -162,6 +162,22 @@ async fn each_wrong_hello_is_refused_with_its_own_reason() {
     }
 }
 
+#[tokio::test]
+async fn a_stranger_writes_no_lines_of_the_log() {
+    let right = hello(&claim(Role::Client, "local/default", 5), [3; 32]);
+    let feigned = "x\n2026-01-01 INFO \x1b[2Jthe cluster has ended".to_owned();
+    let cases = [
+        Hello { versions: vec![9], build: feigned.clone(), ..right.clone() },
+        Hello { cluster: feigned, ..right },
+    ];
+    for hello in cases {
+        let (_, admitted) = answer(hello).await;
+        let rejection = admitted.unwrap_err().to_string();
+        assert!(rejection.contains("the cluster has ended"), "{rejection}");
+        assert!(!rejection.contains(char::is_control), "{rejection:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn strangers_are_told_nothing() {
     let admission = admission();
