@@ -204,7 +204,7 @@ fn many_silent_links_keep_nobody_out() {
     survives(|place| {
         let file = place.connection();
         let address = file.endpoints[0].strip("tcp").unwrap().to_owned();
-        let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&address).unwrap()).collect();
+        let silent: Vec<TcpStream> = (0..900).map(|_| TcpStream::connect(&address).unwrap()).collect();
         let client = place.client();
         client.status(None, PATIENCE).unwrap();
         drop(silent);

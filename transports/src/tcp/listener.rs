@@ -14,9 +14,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{HANDSHAKE_TIME, prepare, tls};
 
-/// Handshakes under way at once: a stranger who opens connections and says nothing takes at most this many places, each
-/// for `HANDSHAKE_TIME`; the rest wait in the system's backlog.
-const HANDSHAKES_LIMIT: usize = 256;
+/// Handshakes under way at once: a stranger who opens connections takes at most this many places, each for
+/// `HANDSHAKE_TIME`, or for `SILENCE` if he says nothing; the rest wait in the system's backlog.
+const HANDSHAKES_LIMIT: usize = 1024;
+
+/// How long a connection may be silent at first. Diallers speak first, and a lost packet is sent again after 1 s (RFC
+/// 6298); who scans ports says nothing, and is not to keep others waiting for as long as they are patient.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Pause after the system refused to accept (out of descriptors, mostly), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +33,8 @@ pub(super) struct TcpListener {
     endpoints: Vec<Endpoint>,
     handshakes: JoinSet<Option<Link>>,
     refused: u64,
+    /// The last try to accept failed, and that was logged.
+    failing: bool,
 }
 
 impl TcpListener {
@@ -39,7 +45,15 @@ impl TcpListener {
         endpoints: Vec<Endpoint>,
     ) -> Self {
         let acceptor = TlsAcceptor::from(config);
-        TcpListener { socket, acceptor, key, endpoints, handshakes: JoinSet::new(), refused: 0 }
+        TcpListener {
+            socket,
+            acceptor,
+            key,
+            endpoints,
+            handshakes: JoinSet::new(),
+            refused: 0,
+            failing: false,
+        }
     }
 }
 
@@ -68,10 +82,14 @@ impl Listener for TcpListener {
                 },
                 accepted = self.socket.accept(), if self.handshakes.len() < HANDSHAKES_LIMIT => match accepted {
                     Ok((stream, address)) => {
+                        self.failing = false;
                         self.handshakes.spawn(shake(self.acceptor.clone(), stream, address.to_string(), self.key));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "could not accept a connection");
+                        // once, not with every try: that would fill the log's disk
+                        if !std::mem::replace(&mut self.failing, true) {
+                            tracing::warn!(%error, "could not accept a connection");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -86,6 +104,11 @@ impl Listener for TcpListener {
 
 async fn shake(acceptor: TlsAcceptor, stream: TcpStream, address: String, own: PeerKey) -> Option<Link> {
     prepare(&stream).ok()?;
+    // nothing but the socket is kept for who says nothing
+    if !matches!(timeout(SILENCE, stream.readable()).await, Ok(Ok(()))) {
+        tracing::debug!(%address, "connected, and said nothing");
+        return None;
+    }
     let shaken = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await;
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
