@@ -67,6 +67,9 @@ impl CommandExecutor {
         let deadline = task.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let attendance = Attendance { child, task: task.id, deadline, feed, buffer: &mut self.buffer };
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
+        if end.forced.is_none() {
+            feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal));
+        }
         outcome(end, task.timeout)
     }
 }

@@ -204,6 +204,29 @@ fn a_cancel_drops_what_waits_and_ends_what_runs() {
 }
 
 #[test]
+fn a_death_that_may_be_the_hosts_own_is_kept_back_until_that_is_known() {
+    let mut bench = Bench::start();
+    let directory = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    bench.submit(&function("kill -TERM $$", directory.path(), &[]), None, &[arguments(&[])]);
+    let (status, payload) = bench.next(GENEROUS);
+    assert_eq!((status, CommandOutcome::decode(payload).unwrap().signal), (TaskStatus::Failed, Some(15)));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    // the host is told to end after the task was: the next that is heard is a task of its next life
+    let script = "echo > \"${1}\"; kill -KILL $$";
+    bench.submit(&function(script, directory.path(), &[]), None, &[arguments(&[b"dying"])]);
+    let begun = Instant::now();
+    while !directory.path().join("dying").exists() {
+        assert!(begun.elapsed() < GENEROUS);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    bench.reset();
+    bench.submit(&function("exit 3", directory.path(), &[]), None, &[arguments(&[])]);
+    let (_, payload) = bench.next(GENEROUS);
+    assert_eq!(CommandOutcome::decode(payload).unwrap().exit, Some(3));
+}
+
+#[test]
 fn a_reset_ends_all_and_tells_nothing() {
     let mut bench = Bench::start();
     let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod bench;
 mod connection;
+mod doubt;
 mod engines;
 mod executor;
 mod feed;

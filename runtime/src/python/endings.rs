@@ -85,6 +85,9 @@ impl PythonExecutor {
         let running = self.pipeline.iter().next().map(|(number, task)| (number, task.id));
         // a task that began in the moment in which we ended another one has done nothing wrong
         let guilty = running.filter(|(number, _)| ending.is_none_or(|ending| ending.number == *number));
+        if guilty.is_some() && ending.is_none() {
+            feed.doubt(failure.signal);
+        }
         let pipeline = std::mem::take(&mut self.pipeline);
         for task in pipeline.into_tasks().collect::<Vec<_>>().into_iter().rev() {
             if guilty.is_some_and(|(_, id)| id == task.id) {
