@@ -36,4 +36,3 @@ pub mod torque;
 pub use batch::Batch;
 pub use dialect::{Dialect, Refusal, Rule, States};
 pub use exec::{Exec, OUTPUT_LIMIT};
-pub use script::allocation_log;

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::script_name;
 use crate::children::{Children, Start};
 use crate::exec::Exec;
-use crate::{process, script, shell};
+use crate::{process, shell};
 
 pub use mark::is_pilot;
 
@@ -93,7 +93,8 @@ impl Scheduler for Local {
             (PPN.to_owned(), request.ppn.to_string()),
         ]);
         // renamed once the id is known
-        let log = request.directory.join("logs").join(format!("allocation-{}.starting.log", request.tag));
+        let logs = request.directory.join("logs");
+        let log = logs.join(format!("allocation-{}.starting.log", request.tag));
         let start = Start {
             argv: &argv,
             environment: &environment,
@@ -103,9 +104,10 @@ impl Scheduler for Local {
         };
         let (pid, started) = self.children.start(&start).map_err(|error| failed(error.to_string()))?;
         let id = AllocationId(format!("local-{pid}-{started}"));
-        let named = script::allocation_log(&request.directory, &id);
-        if let Err(error) = std::fs::rename(&log, &named) {
-            tracing::warn!("could not name the log {}: {error}", named.display());
+        if let Some(name) = id.log_name()
+            && let Err(error) = std::fs::rename(&log, logs.join(&name))
+        {
+            tracing::warn!("could not name the log {name}: {error}");
         }
         let shows = async {
             while mark::of(pid).is_none() && process::runs(pid, started) {

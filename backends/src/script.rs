@@ -1,20 +1,10 @@
 //! The job script: the same for every batch system but for its directives.
 
-use std::path::{Path, PathBuf};
-
 use rpar_core::error::Retry;
-use rpar_core::id::AllocationId;
 use rpar_core::scheduler::AllocationRequest;
 
 use crate::dialect::Refusal;
 use crate::shell;
-
-/// Where an allocation's own output is, live: that of the pilot and of the setup lines before it. An id such as
-/// `12.server` counts up to its first dot. Sites may put their own words into another `logs/allocation-*.log`.
-pub fn allocation_log(directory: &Path, id: &AllocationId) -> PathBuf {
-    let number = id.0.split('.').next().unwrap_or_default();
-    directory.join("logs").join(format!("allocation-{number}.log"))
-}
 
 /// The script: directives, then `log` (a line of shell, or nothing) in the cluster's directory, the setup lines, and
 /// the pilot in place of the shell, so that the site's signals reach it.

@@ -72,6 +72,17 @@ text! {
     ClusterTag
 }
 
+impl AllocationId {
+    /// The file in the cluster's directory of logs that the pilot, and the setup lines before it, write to: so
+    /// schedulers name it, and so the controller finds it. An id such as `12.server` counts up to its first dot. `None`
+    /// for an id that would lead out of the directory: it is the site's text. Sites may put their own words into
+    /// another `allocation-*.log`.
+    pub fn log_name(&self) -> Option<String> {
+        let number = self.0.split('.').next().unwrap_or_default();
+        (!number.is_empty() && !number.contains('/')).then(|| format!("allocation-{number}.log"))
+    }
+}
+
 /// A function's identity: SHA-256 over its kind and body.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FunctionHash(#[serde(with = "serde_bytes")] pub [u8; 32]);

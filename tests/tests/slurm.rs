@@ -119,8 +119,8 @@ async fn inside(scheduler: Arc<dyn Scheduler>, inside: &str, environment: &BTree
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
-    let log =
-        std::fs::read_to_string(rpar_backends::allocation_log(directory.path(), &id)).unwrap_or_default();
+    let log = directory.path().join("logs").join(id.log_name().expect("a name"));
+    let log = std::fs::read_to_string(log).unwrap_or_default();
     scheduler.cancel(&id).await.unwrap();
     assert!(ended, "{inside} is not over within {PATIENCE:?}:\n{log}");
     assert!(done.exists(), "{inside} failed:\n{log}");

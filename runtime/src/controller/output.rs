@@ -9,15 +9,11 @@ use rpar_core::id::AllocationId;
 /// How much of it is shown: a screenful.
 const TAIL_BYTES: u64 = 2 << 10;
 
-/// Reads the last 2 KiB of `allocation-NUMBER.log` in the directory of logs, cut at a line's start; empty if there is no
-/// such file, or nothing in it. An id such as `12.server` counts up to its first dot: so schedulers write it.
+/// Reads the last 2 KiB of the allocation's file in the directory of logs, cut at a line's start; empty if there is no
+/// such file, or nothing in it.
 pub(super) fn read_end(logs: &Path, allocation: &AllocationId) -> String {
-    let number = allocation.0.split('.').next().unwrap_or_default();
-    // an id is the site's text; it must not lead out of the directory
-    if number.is_empty() || number.contains('/') {
-        return String::new();
-    }
-    let path = logs.join(format!("allocation-{number}.log"));
+    let Some(name) = allocation.log_name() else { return String::new() };
+    let path = logs.join(name);
     match tail(&path) {
         Ok(text) => text,
         Err(error) => {
