@@ -1,7 +1,9 @@
 //! rpar as a library: profiles, the registry of backends, sites, where clusters keep their files, and the client.
-//! The command `rpar` is a thin layer above this; other programs can do all that it does.
+//! The command `rpar` is a thin layer above this; other programs can do all that it does, and a program with backends of
+//! its own can be that command ([`command::run`]).
 
 pub mod cluster;
+pub mod command;
 mod connect;
 pub mod paths;
 pub mod profile;

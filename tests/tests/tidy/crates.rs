@@ -78,6 +78,14 @@ fn packages_of_others_stay_in_their_room() {
 }
 
 #[test]
+fn nothing_public_is_made_of_clap() {
+    for (name, text) in files(&[".rs"]).iter().filter(|(name, _)| name.starts_with("cli/src/")) {
+        let within = name.starts_with("cli/src/command/");
+        assert!(within || !text.contains("clap"), "{name} mentions clap: it belongs to the command");
+    }
+}
+
+#[test]
 fn core_reaches_no_clock_file_socket_or_chance() {
     const FORBIDDEN: [&str; 14] = [
         "std::env",

@@ -1,13 +1,13 @@
 //! `rpar profile list` and `rpar profile show`.
 
-use rpar::profile::Profile;
+use crate::profile::Profile;
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
-use crate::arguments::{ProfileCommands, ShowArguments};
-use crate::exit::Exit;
-use crate::output::Table;
-use crate::report::Outcome;
+use crate::command::arguments::{ProfileCommands, ShowArguments};
+use crate::command::exit::Exit;
+use crate::command::output::Table;
+use crate::command::report::Outcome;
 
 pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
     match command {

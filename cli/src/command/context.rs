@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rpar::cluster::{ClusterState, Launch, StopError, connect};
-use rpar::paths::ClusterDir;
-use rpar::profile::{Profile, Profiles, Resolved};
-use rpar::{Registry, Site};
+use crate::cluster::{ClusterState, Launch, StopError, connect};
+use crate::paths::ClusterDir;
+use crate::profile::{Profile, Profiles, Resolved};
+use crate::{Registry, Site};
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
 
-use crate::exit::Exit;
-use crate::output::Output;
-use crate::report::{Outcome, Report};
+use crate::command::exit::Exit;
+use crate::command::output::Output;
+use crate::command::report::{Outcome, Report};
 
 /// What a command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) profiles: Profiles,
+    pub(crate) registry: Registry,
     /// The profile's name; it need not exist.
     pub(crate) profile: String,
     pub(crate) cluster_id: String,
@@ -43,13 +44,31 @@ impl Context {
         Ok(ClusterDir::find(&self.profiles, &self.profile, &self.cluster_id)?)
     }
 
+    /// The backends of a resolved profile.
+    pub(crate) fn site(&self, resolved: &Resolved) -> Outcome<Site> {
+        Ok(Site::new(resolved, &self.registry)?)
+    }
+
+    /// The profile that a cluster was started with, and the site that it makes.
+    pub(crate) fn started_with(&self, directory: &ClusterDir) -> Outcome<(Resolved, Site)> {
+        let resolved = Resolved::read(&directory.profile_file())?;
+        let site = self.site(&resolved)?;
+        Ok((resolved, site))
+    }
+
+    /// Links to a running cluster as a client.
+    pub(crate) fn linked(&self, directory: &ClusterDir) -> Outcome<Client> {
+        let (_, site) = self.started_with(directory)?;
+        link(directory, site.transport)
+    }
+
     /// Links to the named cluster, which must run.
     pub(crate) fn client(&self) -> Outcome<(ClusterDir, Client)> {
         let directory = self.directory()?;
         match directory.state()? {
             ClusterState::Absent | ClusterState::Dead => Err(not_running(&directory)),
             ClusterState::Alive(_) | ClusterState::Elsewhere(_) => {
-                let client = linked(&directory)?;
+                let client = self.linked(&directory)?;
                 Ok((directory, client))
             }
         }
@@ -60,24 +79,6 @@ impl Context {
 pub(crate) fn not_running(directory: &ClusterDir) -> Report {
     let hint = format!("{} starts it, `rpar list` shows all clusters", directory.command("start"));
     Report::new(Exit::NotRunning, format!("cluster {} does not run", directory.cluster())).hint(hint)
-}
-
-/// The profile that a cluster was started with, and the site that it makes.
-pub(crate) fn started_with(directory: &ClusterDir) -> Outcome<(Resolved, Site)> {
-    let resolved = Resolved::read(&directory.profile_file())?;
-    let site = site(&resolved)?;
-    Ok((resolved, site))
-}
-
-/// The backends of a resolved profile.
-pub(crate) fn site(resolved: &Resolved) -> Outcome<Site> {
-    Ok(Site::new(resolved, &Registry::builtin())?)
-}
-
-/// Links to a running cluster as a client.
-pub(crate) fn linked(directory: &ClusterDir) -> Outcome<Client> {
-    let (_, site) = started_with(directory)?;
-    link(directory, site.transport)
 }
 
 /// Links to a running cluster as a client, over a transport that is at hand.

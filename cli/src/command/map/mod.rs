@@ -13,11 +13,11 @@ use rpar_runtime::client::Group;
 use super::attach::{Attached, attach};
 use super::context::Context;
 use super::task;
-use crate::arguments::MapArguments;
-use crate::exit::Exit;
-use crate::interrupt::Interrupts;
-use crate::report::{Outcome, Report};
-use crate::template::{Template, TemplateError};
+use crate::command::arguments::MapArguments;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::report::{Outcome, Report};
+use crate::command::template::{Template, TemplateError};
 use input::{Arguments, Input, InputError, Source};
 use results::Results;
 

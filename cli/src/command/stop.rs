@@ -1,15 +1,15 @@
 //! `rpar stop`.
 
-use rpar::cluster::{self, ClusterState, discard, discard_stopped};
-use rpar::paths::{ClusterDir, cluster_dirs};
+use crate::cluster::{self, ClusterState, discard, discard_stopped};
+use crate::paths::{ClusterDir, cluster_dirs};
 use rpar_runtime::files::ControllerRecord;
 use serde_json::json;
 
-use super::context::{Context, started_with};
-use crate::arguments::StopArguments;
-use crate::exit::Exit;
-use crate::output::Waiting;
-use crate::report::{Outcome, Report};
+use super::context::Context;
+use crate::command::arguments::StopArguments;
+use crate::command::exit::Exit;
+use crate::command::output::Waiting;
+use crate::command::report::{Outcome, Report};
 
 pub(crate) fn run(context: &Context, arguments: &StopArguments) -> Outcome {
     if arguments.all {
@@ -61,7 +61,7 @@ fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
             return Ok(false);
         }
         ClusterState::Alive(record) => stop_here(context, directory, &record)?,
-        ClusterState::Elsewhere(record) => stop_elsewhere(directory, &record)?,
+        ClusterState::Elsewhere(record) => stop_elsewhere(context, directory, &record)?,
         ClusterState::Dead => {
             let note = format!("the controller of cluster {cluster} is dead; cleaning up what it has left");
             context.output.note(&note);
@@ -76,7 +76,7 @@ fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
 
 /// Asks the controller to end; tells whether it has done so in good order.
 fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
-    let (_, site) = started_with(directory)?;
+    let (_, site) = context.started_with(directory)?;
     let asked =
         cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
     let Err(error) = asked else { return Ok(true) };
@@ -86,8 +86,8 @@ fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecor
     Ok(false)
 }
 
-fn stop_elsewhere(directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
-    let (_, site) = started_with(directory)?;
+fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
+    let (_, site) = context.started_with(directory)?;
     let hint = format!(
         "run `rpar stop` on {}; if that host is gone for good, remove {} after cancelling its allocations",
         record.host,
@@ -105,7 +105,7 @@ fn remove(context: &Context, directory: &ClusterDir, stopped: bool) -> Outcome<(
             Report::of(Exit::Files, &error).because(format!("{} cannot be removed", directory.path.display()))
         });
     }
-    let (resolved, site) = started_with(directory)?;
+    let (resolved, site) = context.started_with(directory)?;
     let tag = directory.tag(&resolved.request.name);
     if !stopped {
         return super::block_on(discard(directory, &*site.scheduler, &tag));

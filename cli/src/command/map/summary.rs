@@ -1,7 +1,7 @@
 //! Which tasks failed, and how.
 
+use crate::cluster::plural;
 use bytes::Bytes;
-use rpar::cluster::plural;
 
 use super::super::task::End;
 

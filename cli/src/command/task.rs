@@ -9,9 +9,9 @@ use rpar_core::task::{
 };
 use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
 
-use crate::arguments::TaskArguments;
-use crate::exit::Exit;
-use crate::report::{Outcome, Report};
+use crate::command::arguments::TaskArguments;
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
 
 /// A shell script as a function.
 pub(crate) fn function(script: String, arguments: &TaskArguments) -> Outcome<Arc<Defined>> {

@@ -1,14 +1,14 @@
 //! From the library's errors to what the user reads, and how the process ends.
 
-use rpar::SiteError;
-use rpar::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
-use rpar::profile::{ProfileError, ReadError};
+use crate::SiteError;
+use crate::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
+use crate::profile::{ProfileError, ReadError};
 use rpar_core::error::BackendError;
 use rpar_runtime::client::ClientError;
 use rpar_runtime::files::FileError;
 
-use crate::exit::Exit;
-use crate::report::Report;
+use crate::command::exit::Exit;
+use crate::command::report::Report;
 
 impl From<ProfileError> for Report {
     fn from(error: ProfileError) -> Self {

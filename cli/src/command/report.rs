@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::exit::Exit;
+use crate::command::exit::Exit;
 
 /// The result of a command.
 pub(crate) type Outcome<T = Exit> = Result<T, Report>;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rpar::cluster::{phase_word, plural};
+use crate::cluster::{phase_word, plural};
 use rpar_core::profile::duration;
 use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
 use serde_json::Value;
 
 use super::context::Context;
-use crate::arguments::StatusArguments;
-use crate::exit::Exit;
-use crate::output::{Output, Table};
-use crate::report::Outcome;
+use crate::command::arguments::StatusArguments;
+use crate::command::exit::Exit;
+use crate::command::output::{Output, Table};
+use crate::command::report::Outcome;
 
 /// A controller answers in a millisecond; one that is this late is not well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::{Context, not_running};
-use crate::arguments::LogsArguments;
-use crate::exit::Exit;
-use crate::report::{Outcome, Report};
+use crate::command::arguments::LogsArguments;
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
 
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(300);

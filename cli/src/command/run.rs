@@ -10,10 +10,10 @@ use rpar_runtime::client::{Client, Group};
 use super::attach::attach;
 use super::context::Context;
 use super::task::{self, End};
-use crate::arguments::RunArguments;
-use crate::exit::Exit;
-use crate::interrupt::Interrupts;
-use crate::report::{Outcome, Report};
+use crate::command::arguments::RunArguments;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::report::{Outcome, Report};
 
 /// How soon Ctrl-C is felt; the result is printed at once.
 const LOOK: Duration = Duration::from_millis(100);

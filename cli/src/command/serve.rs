@@ -5,10 +5,10 @@ use std::future::Future;
 use std::io::Read;
 use std::path::Path;
 
-use rpar::cluster::controller_setup;
-use rpar::paths::ClusterDir;
-use rpar::profile::Resolved;
-use rpar::{NativeFunctions, Site};
+use crate::cluster::controller_setup;
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
+use crate::{NativeFunctions, Site};
 use rpar_core::id::AllocationId;
 use rpar_core::wire::Registration;
 use rpar_runtime::engine::{EngineSetup, PythonSettings};
@@ -17,19 +17,19 @@ use rpar_runtime::pilot::PilotSetup;
 use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
-use super::context::{program, started_with};
-use crate::arguments::{ControllerArguments, EngineArguments};
-use crate::exit::Exit;
-use crate::report::{Outcome, Report};
+use super::context::{Context, program};
+use crate::command::arguments::{ControllerArguments, EngineArguments};
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
 
 /// `rpar controller`.
-pub(crate) fn controller(arguments: &ControllerArguments) -> Outcome {
+pub(crate) fn controller(context: &Context, arguments: &ControllerArguments) -> Outcome {
     // fails only for the leader of a process group, as whoever types this command by hand is
     let _ = setsid();
     if arguments.throw_away {
         end_with_stdin()?;
     }
-    let (directory, resolved, site) = opened(&arguments.at.directory)?;
+    let (directory, resolved, site) = opened(context, &arguments.at.directory)?;
     let setup = controller_setup(&resolved, &site, &directory, &program()?, arguments.throw_away)?;
     let served = serve(controller::serve(setup))?;
     if arguments.throw_away {
@@ -51,8 +51,8 @@ fn end_with_stdin() -> Outcome<()> {
 }
 
 /// `rpar pilot`.
-pub(crate) fn pilot(directory: &Path) -> Outcome {
-    let (directory, resolved, site) = opened(directory)?;
+pub(crate) fn pilot(context: &Context, directory: &Path) -> Outcome {
+    let (directory, resolved, site) = opened(context, directory)?;
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -92,13 +92,14 @@ fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
         let pilot = ProcessIdentity::current().ok()?;
         return Some(AllocationId(format!("local-{}-{}", pilot.pid, pilot.start_time)));
     }
-    let site = ["PBS_JOBID", "SLURM_JOB_ID"].iter().find_map(|name| environment.get(*name));
+    let site =
+        ["RPAR_ALLOCATION_ID", "PBS_JOBID", "SLURM_JOB_ID"].iter().find_map(|name| environment.get(*name));
     site.map(|id| AllocationId(id.clone()))
 }
 
 /// `rpar engine`.
-pub(crate) fn engine(arguments: &EngineArguments) -> Outcome {
-    let (directory, resolved, site) = opened(&arguments.at.directory)?;
+pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome {
+    let (directory, resolved, site) = opened(context, &arguments.at.directory)?;
     let node = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let setup = EngineSetup {
@@ -120,10 +121,10 @@ pub(crate) fn engine(arguments: &EngineArguments) -> Outcome {
 }
 
 /// A cluster's directory, its profile and its site, as the cluster's own processes are told of them.
-fn opened(path: &Path) -> Outcome<(ClusterDir, Resolved, Site)> {
+fn opened(context: &Context, path: &Path) -> Outcome<(ClusterDir, Resolved, Site)> {
     let cluster_id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut directory = ClusterDir { profile: String::new(), cluster_id, path: path.to_owned() };
-    let (resolved, site) = started_with(&directory)?;
+    let (resolved, site) = context.started_with(&directory)?;
     directory.profile.clone_from(&resolved.profile);
     Ok((directory, resolved, site))
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit::Exit;
-use crate::report::{Outcome, Report};
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
 
 /// Ctrl-C, SIGTERM, and the terminal's end.
 #[derive(Clone, Debug)]

@@ -3,16 +3,16 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rpar::Site;
-use rpar::cluster::{self, ClusterState, discard, plural};
-use rpar::paths::ClusterDir;
-use rpar::profile::Resolved;
+use crate::Site;
+use crate::cluster::{self, ClusterState, discard, plural};
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
 use rpar_runtime::client::Client;
 
-use super::context::{Context, launch, link, linked, not_running, site};
-use crate::arguments::TaskArguments;
-use crate::exit::Exit;
-use crate::report::{Outcome, Report};
+use super::context::{Context, launch, link, not_running};
+use crate::command::arguments::TaskArguments;
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
 
 /// A throw-away controller that has said goodbye only removes its files.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -43,10 +43,10 @@ pub(crate) fn attach(context: &Context, arguments: &TaskArguments) -> Outcome<At
                 "cluster {cluster} runs already: the options for a throw-away one do nothing"
             ));
         }
-        return Ok(Attached { client: linked(&directory)?, throw_away: None });
+        return Ok(Attached { client: context.linked(&directory)?, throw_away: None });
     }
     let resolved = context.resolve(arguments.engines)?;
-    let site = site(&resolved)?;
+    let site = context.site(&resolved)?;
     let queued = site.scheduler.info().queued;
     if queued && !arguments.start {
         let (start, nodes) = (directory.command("start"), plural(resolved.engines.nodes.into(), "node"));

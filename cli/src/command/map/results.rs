@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::cluster;
 use bytes::Bytes;
-use rpar::cluster;
 use rpar_core::task::TaskStatus;
 use rpar_runtime::client::{Client, Group, Outcome as TaskOutcome};
 use serde_json::json;
@@ -13,10 +13,10 @@ use super::super::context::Context;
 use super::super::task::End;
 use super::summary::Summary;
 use super::{Submitted, refused};
-use crate::exit::Exit;
-use crate::interrupt::Interrupts;
-use crate::output::{Answers, Output, Progress};
-use crate::report::{Outcome, Report};
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::output::{Answers, Output, Progress};
+use crate::command::report::{Outcome, Report};
 
 /// How often progress is shown, and how soon Ctrl-C is felt; results are printed at once.
 const LOOK: Duration = Duration::from_millis(100);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
 use rpar_core::profile::{Param, duration};
 
-use crate::exit::TABLE;
-use crate::output::ColorChoice;
+use crate::command::exit::TABLE;
+use crate::command::output::ColorChoice;
 
 /// Maps functions and commands over lists of arguments, on the nodes that your site's batch system grants.
 #[derive(Debug, Parser)]
@@ -200,7 +200,7 @@ pub(crate) struct LogsArguments {
     /// How many lines of each log
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) lines: usize,
-    /// Only logs whose names contain this: controller, pilot, a node's name
+    /// Only logs whose names contain this: controller, allocation, a node's name
     pub(crate) name: Option<String>,
 }
 

@@ -10,8 +10,8 @@ pub(crate) use progress::Progress;
 pub(crate) use table::Table;
 pub(crate) use waiting::Waiting;
 
-use crate::exit::Exit;
-use crate::report::Report;
+use crate::command::exit::Exit;
+use crate::command::report::Report;
 
 /// SIGPIPE, signal(7): what ends other tools when their reader goes away.
 const SIGPIPE: u8 = 13;

@@ -4,24 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rpar::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
-use rpar::paths::ClusterDir;
-use rpar::profile::Resolved;
-use rpar::{Site, cluster::allocation_request};
+use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
+use crate::{Site, cluster::allocation_request};
 use rpar_core::wire::ClusterStatus;
 use rpar_runtime::client::Client;
 use serde_json::json;
 
-use super::context::{Context, launch, link, program, site, started_with};
-use crate::arguments::StartArguments;
-use crate::exit::Exit;
-use crate::interrupt::Interrupts;
-use crate::output::Waiting;
-use crate::report::{Outcome, Report};
+use super::context::{Context, launch, link, program};
+use crate::command::arguments::StartArguments;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::output::Waiting;
+use crate::command::report::{Outcome, Report};
 
 pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     let resolved = context.resolve(arguments.engines)?;
-    let site = site(&resolved)?;
+    let site = context.site(&resolved)?;
     let directory = ClusterDir::new(&resolved, &context.cluster_id, context.profiles.surroundings())?;
     if arguments.dry_run {
         return dry_run(context, &resolved, &site, &directory);
@@ -64,7 +64,7 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
         ClusterState::Absent => {}
         ClusterState::Dead => {
             context.output.note(&format!("cleaning up what a dead cluster {} has left", directory.cluster()));
-            clean(directory, site, resolved)?;
+            clean(context, directory, site, resolved)?;
         }
         ClusterState::Alive(record) | ClusterState::Elsewhere(record) => {
             let cluster = directory.cluster();
@@ -84,14 +84,15 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
         // nobody else knows of it yet
         let _ = child.kill();
         let _ = child.wait();
-        clean(directory, site, resolved)?;
+        clean(context, directory, site, resolved)?;
     }
     linked
 }
 
 /// Removes what a dead cluster has left, through the scheduler that it was started with.
-fn clean(directory: &ClusterDir, site: &Site, resolved: &Resolved) -> Outcome<()> {
-    let (resolved, site) = started_with(directory).unwrap_or_else(|_| (resolved.clone(), site.clone()));
+fn clean(context: &Context, directory: &ClusterDir, site: &Site, resolved: &Resolved) -> Outcome<()> {
+    let (resolved, site) =
+        context.started_with(directory).unwrap_or_else(|_| (resolved.clone(), site.clone()));
     super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
     Ok(())
 }
@@ -147,7 +148,7 @@ fn complete(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -
 fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &Site, error: &WaitError) {
     let result = (|| -> Outcome<()> {
         let _lock = directory.lock()?;
-        let (resolved, _) = started_with(directory)?;
+        let (resolved, _) = context.started_with(directory)?;
         let tag = directory.tag(&resolved.request.name);
         if matches!(error, WaitError::Controller { .. }) {
             return super::block_on(discard(directory, &*site.scheduler, &tag));

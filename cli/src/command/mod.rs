@@ -1,0 +1,150 @@
+//! The `rpar` command, for programs that add backends of their own to those that come with rpar. The commands are here,
+//! one file each.
+//!
+//! How the command line is read is no part of what this library promises: no type of it is public.
+
+mod arguments;
+mod attach;
+mod context;
+mod exit;
+mod failures;
+mod interrupt;
+mod list;
+mod logs;
+mod map;
+mod output;
+mod profile;
+mod report;
+mod run;
+mod serve;
+mod start;
+mod status;
+mod stop;
+mod task;
+mod template;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use tracing_subscriber::EnvFilter;
+
+use self::arguments::{Cli, Commands};
+use self::context::Context;
+use self::exit::Exit;
+use self::output::{ColorChoice, Output};
+use self::report::{Outcome, Report};
+use crate::profile::Profiles;
+use crate::registry::Registry;
+
+/// Runs this process as the `rpar` command, with the backends of `registry`.
+///
+/// It reads the process's arguments, sets up its log and, for some commands, its signals: call it first thing in `main`,
+/// once. The program then is all of rpar: a cluster that it starts runs it again as controller, pilot and engine host.
+/// The exit status is one of the table that `--help` ends with.
+pub fn run(registry: Registry) -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match understood(registry, words) {
+        Ok(exit) => exit.into(),
+        Err((output, report)) => {
+            output.report(&report);
+            report.exit.into()
+        }
+    }
+}
+
+fn understood(registry: Registry, words: Vec<OsString>) -> Result<Exit, (Output, Report)> {
+    let profiles = Profiles::current();
+    let plain = Output::new(false, false, ColorChoice::Auto);
+    let (cli, values) = match parse(&profiles, words) {
+        Ok(Parsed::Command(cli, values)) => (*cli, values),
+        Ok(Parsed::Shown(exit)) => return Ok(exit),
+        Err(report) => return Err((plain, report)),
+    };
+    let global = &cli.global;
+    let output = Output::new(global.json, global.quiet, global.color);
+    watch(&cli);
+    let context = Context {
+        output,
+        profiles,
+        registry,
+        profile: global.profile(),
+        cluster_id: global.cluster_id.clone(),
+        values,
+    };
+    obey(&context, &cli.command).map_err(|report| (output, report))
+}
+
+fn obey(context: &Context, command: &Commands) -> Outcome {
+    match command {
+        Commands::Start(arguments) => start::run(context, arguments),
+        Commands::Stop(arguments) => stop::run(context, arguments),
+        Commands::Status(arguments) => status::run(context, arguments),
+        Commands::List => list::run(context),
+        Commands::Map(arguments) => map::run(context, arguments),
+        Commands::Run(arguments) => run::run(context, arguments),
+        Commands::Logs(arguments) => logs::run(context, arguments),
+        Commands::Profile(command) => profile::run(context, command),
+        Commands::Controller(arguments) => serve::controller(context, arguments),
+        Commands::Pilot(arguments) => serve::pilot(context, &arguments.directory),
+        Commands::Engine(arguments) => serve::engine(context, arguments),
+    }
+}
+
+/// What the command line comes to.
+enum Parsed {
+    Command(Box<Cli>, BTreeMap<String, String>),
+    /// clap has said it all: help, version, or what is wrong.
+    Shown(Exit),
+}
+
+fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
+    let params = match arguments::profile_before_flags(&words) {
+        Some(given) => {
+            let name = arguments::profile_name(given);
+            profiles.load(&name)?.params().to_vec()
+        }
+        None => Vec::new(),
+    };
+    let parsed = arguments::command(&params).try_get_matches_from(words).and_then(|matches| {
+        let values = arguments::given(&matches, &params);
+        Ok(Parsed::Command(Box::new(Cli::from_arg_matches(&matches)?), values))
+    });
+    match parsed {
+        Ok(parsed) => Ok(parsed),
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // a closed pipe is the reader's wish
+            let _ = error.print();
+            Ok(Parsed::Shown(exit))
+        }
+    }
+}
+
+/// Sends what the libraries log to stderr: warnings, more with -v; a cluster's own processes always tell what they do.
+fn watch(cli: &Cli) {
+    let serves = matches!(cli.command, Commands::Controller(_) | Commands::Pilot(_) | Commands::Engine(_));
+    let level = match cli.global.verbose + u8::from(serves) {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("RPAR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if serves {
+        log.with_target(false).init();
+    } else {
+        log.with_target(false).without_time().init();
+    }
+}
+
+/// Waits for something asynchronous in a command that otherwise is not.
+fn block_on<T, E: Into<Report>>(work: impl Future<Output = Result<T, E>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Report::of(Exit::Files, &error).because("no runtime could be made"))?;
+    runtime.block_on(work).map_err(Into::into)
+}
