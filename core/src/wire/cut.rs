@@ -213,13 +213,14 @@ mod tests {
     type Payload = Result<Vec<u8>, u64>;
 
     fn outcomes(payloads: &[Payload]) -> Outcomes {
-        let mut batch = Batch::default();
-        batch.lengths =
-            payloads.iter().map(|payload| payload.as_ref().map_or(BULK, |data| data.len() as u32)).collect();
-        batch.payload = payloads.iter().flatten().flatten().copied().collect::<Vec<u8>>().into();
+        let lengths = payloads.iter().map(|payload| payload.as_ref().map_or(BULK, |data| data.len() as u32));
         let places = payloads.iter().enumerate();
         let long = places.filter_map(|(at, payload)| Some((at, *payload.as_ref().err()?)));
-        batch.bulk = long.map(|(at, bytes)| BulkLength { index: at as u32, bytes }).collect();
+        let batch = Batch {
+            lengths: lengths.collect(),
+            payload: payloads.iter().flatten().flatten().copied().collect::<Vec<u8>>().into(),
+            bulk: long.map(|(at, bytes)| BulkLength { index: at as u32, bytes }).collect(),
+        };
         Outcomes {
             engine: None,
             // gaps, so that there are several runs
