@@ -1,29 +1,46 @@
 //! Connection files on disk, as TOML.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rpar_core::connection::ConnectionFile;
 
 use super::{FileError, write_private};
 
+/// The most that is read: a connection file has a dozen lines.
+const LIMIT_BYTES: u64 = 64 << 10;
+
 /// Reads a connection file. Warns in the log when others may read it too.
 ///
+/// One that belongs to another user (but root) is refused, as ssh does with its own: who wrote it says who the
+/// controller is, and that one is trusted with the user's functions and with what comes back of them.
+///
 /// # Errors
-/// When it is not there, cannot be read, or is no connection file.
+/// When it is not there, cannot be read, is somebody else's, or is no connection file.
 pub fn read_connection(path: &Path) -> Result<ConnectionFile, FileError> {
-    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+    let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => FileError::Missing { path: path.to_owned() },
         _ => FileError::Io { action: "read", path: path.to_owned(), source },
-    })?;
-    if fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if !is_trusted(about.uid(), rustix::process::geteuid().as_raw()) {
+        return Err(FileError::Foreign { path: path.to_owned(), owner: about.uid() });
+    }
+    if about.mode() & 0o077 != 0 {
         tracing::warn!("{} holds a secret and others may read it: chmod 600", path.display());
     }
+    let mut text = String::new();
+    file.by_ref().take(LIMIT_BYTES).read_to_string(&mut text).map_err(failed)?;
     // the parser's message quotes the line it stumbles over, which may be the secret's
     toml::from_str(&text)
         .map_err(|error| FileError::Malformed { path: path.to_owned(), reason: error.message().to_owned() })
+}
+
+fn is_trusted(owner: u32, own: u32) -> bool {
+    owner == own || owner == 0
 }
 
 /// Writes a connection file, for its owner's eyes only.
@@ -57,6 +74,21 @@ mod tests {
         };
         write_connection(&path, &connection).unwrap();
         assert_eq!(read_connection(&path).unwrap(), connection);
+    }
+
+    #[test]
+    fn nobody_else_says_who_the_controller_is() {
+        assert!(is_trusted(1000, 1000) && is_trusted(0, 1000));
+        assert!(!is_trusted(1001, 1000) && !is_trusted(1000, 0));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.toml");
+        write_private(&path, b"").unwrap();
+        // only root can give files away
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+            let error = read_connection(&path).unwrap_err().to_string();
+            assert!(error.contains("client.toml belongs to another user (4711)"), "{error}");
+        }
     }
 
     #[test]

@@ -47,6 +47,14 @@ pub enum FileError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It was written by somebody else.
+    #[error("{} belongs to another user ({owner}), who would say which controller to trust: see whose directory that is", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// That user's number.
+        owner: u32,
+    },
     /// It does not hold what it should.
     #[error("{} is damaged, or of another version of rpar: {reason}; stop and start the cluster to write it anew", path.display())]
     Malformed {
