@@ -4,6 +4,7 @@
 mod cluster {
     mod map;
     mod place;
+    mod soak;
     mod stop;
     mod strangers;
 }
