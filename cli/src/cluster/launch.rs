@@ -1,13 +1,13 @@
 //! Brings a controller up: its directory, its process, its first sign of life.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rpar_runtime::files::write_private;
+use rpar_runtime::files::{tail, write_private};
 use thiserror::Error;
 
 use crate::paths::ClusterDir;
@@ -132,7 +132,8 @@ fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchErr
         if directory.client_file().exists() {
             return Ok(());
         }
-        let log = || tail(&directory.controller_log());
+        // the process may have died before it could write
+        let log = || tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default();
         match child.try_wait() {
             Ok(None) => {}
             Ok(Some(status)) => return Err(LaunchError::Died { how: status.to_string(), log: log() }),
@@ -144,23 +145,6 @@ fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchErr
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
-}
-
-/// The last lines of a log, at most 4 KiB; empty when it cannot be read.
-pub fn tail(path: &Path) -> String {
-    let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        // the first line is torn when the log is longer
-        let whole =
-            if length > TAIL_BYTES { text.split_once('\n').map(|(_, rest)| rest.to_owned()) } else { None };
-        Ok(whole.unwrap_or(text).trim_end().to_owned())
-    };
-    read().unwrap_or_default()
 }
 
 #[cfg(test)]

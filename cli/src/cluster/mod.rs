@@ -11,7 +11,7 @@ mod wait;
 
 pub use describe::{allocation, phase_word, plural, waiting};
 pub use directory::ClusterState;
-pub use launch::{Launch, LaunchError, tail};
+pub use launch::{Launch, LaunchError};
 pub use lock::{Lock, LockError};
 pub use setup::{SetupError, allocation_request, controller_setup};
 pub use stop::{StopError, connect, discard, discard_stopped, kill, release, stop};

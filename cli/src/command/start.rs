@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
-use crate::paths::ClusterDir;
-use crate::profile::Resolved;
-use crate::{Site, cluster::allocation_request};
+use rpar_backends::shell;
 use rpar_core::wire::ClusterStatus;
 use rpar_runtime::client::Client;
 use serde_json::json;
 
 use super::context::{Context, launch, link, program};
+use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
 use crate::command::arguments::StartArguments;
 use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
+use crate::{Site, cluster::allocation_request};
 
 pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     let resolved = context.resolve(arguments.engines)?;
@@ -42,19 +43,9 @@ fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &Clus
     if context.output.json {
         context.output.document(&json!({ "argv": script.argv, "script": script.text }))?;
     } else {
-        let words: Vec<String> = script.argv.iter().map(|word| quoted(word)).collect();
-        context.output.answer(&format!("$ {}\n\n{}", words.join(" "), script.text))?;
+        context.output.answer(&format!("$ {}\n\n{}", shell::join(&script.argv), script.text))?;
     }
     Ok(Exit::Ok)
-}
-
-/// A word as a shell would want it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,%+@".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
 }
 
 /// Starts the controller, in place of a dead one's remains, and links to it.

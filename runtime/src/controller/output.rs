@@ -1,10 +1,10 @@
 //! The end of what an allocation wrote.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use rpar_core::id::AllocationId;
+
+use crate::files::tail;
 
 /// How much of it is shown: a screenful.
 const TAIL_BYTES: u64 = 2 << 10;
@@ -14,26 +14,13 @@ const TAIL_BYTES: u64 = 2 << 10;
 pub(super) fn read_end(logs: &Path, allocation: &AllocationId) -> String {
     let Some(name) = allocation.log_name() else { return String::new() };
     let path = logs.join(name);
-    match tail(&path) {
+    match tail(&path, TAIL_BYTES) {
         Ok(text) => text,
         Err(error) => {
             tracing::debug!("could not read {}: {error}", path.display());
             String::new()
         }
     }
-}
-
-fn tail(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.seek(SeekFrom::End(0))?;
-    let start = length.saturating_sub(TAIL_BYTES);
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    // it may grow meanwhile
-    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let whole = if start == 0 { &text } else { text.split_once('\n').map_or(&*text, |(_, rest)| rest) };
-    Ok(whole.trim_end().to_owned())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod connection;
 mod private;
 mod process;
 mod record;
+mod tail;
 
 pub use connection::read_connection;
 pub(crate) use connection::write_connection;
@@ -11,6 +12,7 @@ pub use private::write_private;
 pub use process::{Liveness, ProcessIdentity, host_name};
 pub(crate) use record::write_controller;
 pub use record::{ControllerRecord, read_controller};
+pub use tail::tail;
 
 use std::path::PathBuf;
 
