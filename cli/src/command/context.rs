@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::{ClusterState, Launch, StopError, connect};
-use crate::paths::ClusterDir;
-use crate::profile::{Profile, Profiles, Resolved};
-use crate::{Registry, Site};
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
 
+use crate::cluster::{ClusterState, Launch, StopError, connect};
 use crate::command::exit::Exit;
 use crate::command::output::Output;
 use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+use crate::profile::{Profile, Profiles, Resolved};
+use crate::{Registry, Site};
 
 /// What a command works with.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! `rpar list`.
 
-use crate::cluster::ClusterState;
-use crate::paths::cluster_dirs;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use crate::cluster::ClusterState;
 use crate::command::exit::Exit;
 use crate::command::output::Table;
 use crate::command::report::Outcome;
+use crate::paths::cluster_dirs;
 
 pub(crate) fn run(context: &Context) -> Outcome {
     let mut table = Table::new(["CLUSTER", "STATE", "HOST", "PID", "DIRECTORY"]);

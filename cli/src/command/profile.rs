@@ -1,6 +1,5 @@
 //! `rpar profile list` and `rpar profile show`.
 
-use crate::profile::Profile;
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
@@ -8,6 +7,7 @@ use crate::command::arguments::{ProfileCommands, ShowArguments};
 use crate::command::exit::Exit;
 use crate::command::output::Table;
 use crate::command::report::Outcome;
+use crate::profile::Profile;
 
 pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
     match command {
@@ -45,7 +45,7 @@ fn show(context: &Context, arguments: &ShowArguments) -> Outcome {
         let mut table = Table::new(["KEY", "VALUE", "FROM"]);
         for (key, value) in profile.values() {
             let from = profile.origins().of(&key).map(ToString::to_string).unwrap_or_default();
-            table.row([key, value.to_string().replace('\n', " "), from]);
+            table.row([key, beginning(&value.to_string()), from]);
         }
         context.output.answer(&table.render(context.output.colors_stdout()))?;
     } else {
@@ -53,6 +53,16 @@ fn show(context: &Context, arguments: &ShowArguments) -> Outcome {
         context.output.answer(&toml::to_string_pretty(profile.table()).unwrap_or_default())?;
     }
     Ok(Exit::Ok)
+}
+
+/// What a table shows of a value: all that fits beside its origin. A job script does not.
+fn beginning(value: &str) -> String {
+    const COLUMNS: usize = 40;
+    let line = value.replace('\n', " ");
+    match line.char_indices().nth(COLUMNS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn document(profile: &Profile) -> Value {

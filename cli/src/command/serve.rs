@@ -5,10 +5,6 @@ use std::future::Future;
 use std::io::Read;
 use std::path::Path;
 
-use crate::cluster::controller_setup;
-use crate::paths::ClusterDir;
-use crate::profile::Resolved;
-use crate::{NativeFunctions, Site};
 use rpar_core::id::AllocationId;
 use rpar_core::wire::Registration;
 use rpar_runtime::engine::{EngineSetup, PythonSettings};
@@ -18,9 +14,13 @@ use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
 use super::context::{Context, program};
+use crate::cluster::controller_setup;
 use crate::command::arguments::{ControllerArguments, EngineArguments};
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
+use crate::{NativeFunctions, Site};
 
 /// `rpar controller`.
 pub(crate) fn controller(context: &Context, arguments: &ControllerArguments) -> Outcome {
