@@ -3,16 +3,16 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::Site;
-use crate::cluster::{self, ClusterState, discard, plural};
-use crate::paths::ClusterDir;
-use crate::profile::Resolved;
 use rpar_runtime::client::Client;
 
 use super::context::{Context, launch, link, not_running};
+use crate::Site;
+use crate::cluster::{self, ClusterState, LaunchError, discard, plural};
 use crate::command::arguments::TaskArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+use crate::profile::Resolved;
 
 /// A throw-away controller that has said goodbye only removes its files.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -72,7 +72,11 @@ fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Att
             Report::of(Exit::Files, &error).because(format!("{} cannot be made", parent.display()))
         })?;
     }
-    let child = launch(resolved, true)?.run(&directory)?;
+    let child = launch(resolved, true)?.run(&directory).map_err(|error| {
+        let temporary = matches!(error, LaunchError::Directory { .. }) && !site.scheduler.info().remote_pilot;
+        let report = Report::from(error);
+        if temporary { report.hint("throw-away clusters live below $TMPDIR (else /tmp)") } else { report }
+    })?;
     let resolved = resolved.clone();
     let transport = site.transport.clone();
     let throw_away = ThrowAway { directory, child, site, resolved };
@@ -86,6 +90,16 @@ fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Att
 }
 
 impl Attached {
+    /// What to do when the link was lost: a throw-away cluster takes its logs along.
+    pub(crate) fn hint_when_lost(&self) -> &'static str {
+        match &self.throw_away {
+            Some(_) => {
+                "the controller was started for this work alone and has ended; with `rpar start` before, its log is kept"
+            }
+            None => "`rpar logs controller` shows what the controller says, if the cluster is still there",
+        }
+    }
+
     /// Ends the link, and the cluster if it was a throw-away one.
     pub(crate) fn finish(self) -> Outcome<()> {
         let Attached { client, throw_away } = self;

@@ -1,14 +1,18 @@
 //! From the library's errors to what the user reads, and how the process ends.
 
-use crate::SiteError;
-use crate::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
-use crate::profile::{ProfileError, ReadError};
 use rpar_core::error::BackendError;
 use rpar_runtime::client::ClientError;
 use rpar_runtime::files::FileError;
 
+use crate::SiteError;
+use crate::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
 use crate::command::exit::Exit;
 use crate::command::report::Report;
+use crate::profile::{ProfileError, ReadError};
+
+/// What can be done where files cannot be written.
+const PLACE: &str =
+    "clusters live below $XDG_STATE_HOME (else ~/.local/state), or where the profile's `[storage] dir` says";
 
 impl From<ProfileError> for Report {
     fn from(error: ProfileError) -> Self {
@@ -51,7 +55,10 @@ impl From<FileError> for Report {
 impl From<LockError> for Report {
     fn from(error: LockError) -> Self {
         let report = Report::of(Exit::Files, &error);
-        if matches!(error, LockError::Taken) { report.hint("try again when it is done") } else { report }
+        report.hint(match error {
+            LockError::Taken => "try again when it is done",
+            LockError::Io { .. } => PLACE,
+        })
     }
 }
 
@@ -64,8 +71,7 @@ impl From<LaunchError> for Report {
             report = report.because(format!("its log ends with:\n{log}"));
         }
         match error {
-            LaunchError::Directory { .. } => report
-                .hint("clusters live below $XDG_STATE_HOME, or where the profile's `[storage] dir` says"),
+            LaunchError::Directory { .. } => report.hint(PLACE),
             _ => report,
         }
     }

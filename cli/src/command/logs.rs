@@ -6,6 +6,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::context::{Context, not_running};
 use crate::command::arguments::LogsArguments;
 use crate::command::exit::Exit;
@@ -64,6 +66,13 @@ fn name(path: &Path) -> String {
 fn show(context: &Context, path: &Path, text: &[u8]) -> Result<(), Report> {
     if text.is_empty() {
         return Ok(());
+    }
+    if context.output.json {
+        let line =
+            |line: &[u8]| json!({ "log": name(path), "line": String::from_utf8_lossy(line) }).to_string();
+        let lines: Vec<String> =
+            text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').map(line).collect();
+        return context.output.answer(&(lines.join("\n") + "\n"));
     }
     context.output.answer(&format!("==> {} <==\n", name(path)))?;
     context.output.bytes(text)?;

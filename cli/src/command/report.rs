@@ -32,8 +32,8 @@ impl Report {
         let mut source = error.source();
         while let Some(cause) = source {
             let text = cause.to_string();
-            // a transparent error repeats its source
-            if causes.last().is_none_or(|last| *last != text) && text != error.to_string() {
+            // transparent errors repeat their sources, and others tell them in their own words' midst
+            if causes.last().is_none_or(|last| *last != text) && !error.to_string().contains(&text) {
                 causes.push(text);
             }
             source = cause.source();
@@ -101,5 +101,8 @@ mod tests {
         let report = Report::of(Exit::Files, &outer);
         assert_eq!(report.error.as_deref(), Some("disk full"));
         assert!(report.causes.is_empty());
+        let source = std::io::Error::other("disk full");
+        let telling = crate::cluster::LockError::Io { path: "/state".into(), source };
+        assert!(Report::of(Exit::Files, &telling).causes.is_empty(), "told once is enough");
     }
 }

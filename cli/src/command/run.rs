@@ -65,9 +65,14 @@ fn wait(client: &Client, group: &Group, interrupts: &Interrupts) -> Outcome<End>
 }
 
 fn show(context: &Context, end: &End) -> Outcome {
+    if context.output.json {
+        context.output.document(&end.document())?;
+    }
     if let (Some(TaskStatus::Ok | TaskStatus::Failed), None) = (end.status, &end.message) {
-        context.output.bytes(&end.command.stdout)?;
-        context.output.diagnostics(&end.command.stderr);
+        if !context.output.json {
+            context.output.bytes(&end.command.stdout)?;
+            context.output.diagnostics(&end.command.stderr);
+        }
         let code = match (end.command.exit, end.command.signal) {
             (_, Some(signal)) => 128 + signal,
             (exit, None) => exit.unwrap_or(0),

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use rpar_core::id::EngineId;
 use rpar_core::task::{
     CommandOutcome, CommandSpec, Failure, Function, FunctionKind, TaskOptions, TaskStatus,
 };
 use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
+use serde_json::{Value, json};
 
 use crate::command::arguments::TaskArguments;
 use crate::command::exit::Exit;
@@ -64,16 +67,25 @@ pub(crate) struct End {
     pub(crate) command: CommandOutcome,
     /// Why it did not end well, when that was not the command's own doing.
     pub(crate) message: Option<String>,
+    /// Which engine had it last.
+    pub(crate) engine: Option<EngineId>,
+    /// How long it ran.
+    pub(crate) ran: Duration,
 }
 
 impl End {
     /// Reads what came back.
     pub(crate) fn read(outcome: TaskOutcome) -> Self {
+        let (engine, ran) = (outcome.engine, outcome.duration);
+        End { engine, ran, ..End::interpret(outcome) }
+    }
+
+    fn interpret(outcome: TaskOutcome) -> Self {
         let status = Some(outcome.status);
         let broken = |what: String| End { status, message: Some(what), ..End::default() };
         match outcome.status {
             TaskStatus::Ok | TaskStatus::Failed => match CommandOutcome::decode(outcome.payload.clone()) {
-                Ok(command) => End { status, command, message: None },
+                Ok(command) => End { status, command, ..End::default() },
                 // a command that could not even be started fails without an outcome of its own
                 Err(error) => failure(&outcome.payload, status).unwrap_or_else(|| broken(error.to_string())),
             },
@@ -84,6 +96,21 @@ impl End {
     /// Whether it ended well.
     pub(crate) fn ok(&self) -> bool {
         self.status == Some(TaskStatus::Ok)
+    }
+
+    /// All of it, for programs.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "ok": self.ok(),
+            "status": self.status,
+            "exit": self.command.exit,
+            "signal": self.command.signal,
+            "problem": if self.ok() { None } else { Some(self.problem()) },
+            "engine": self.engine,
+            "seconds": self.ran.as_secs_f64(),
+            "stdout": String::from_utf8_lossy(&self.command.stdout),
+            "stderr": String::from_utf8_lossy(&self.command.stderr),
+        })
     }
 
     /// What went wrong, in a few words.
@@ -110,7 +137,7 @@ fn failure(payload: &Bytes, status: Option<TaskStatus>) -> Option<End> {
         stdout: Bytes::new(),
         stderr: failure.detail.into(),
     };
-    Some(End { status, command, message: Some(failure.message) })
+    Some(End { status, command, message: Some(failure.message), ..End::default() })
 }
 
 /// The usual name of a signal, in brackets, signal(7) on x86 and ARM.
@@ -134,7 +161,6 @@ fn signal_name(signal: i32) -> &'static str {
 mod tests {
     use super::*;
     use bytes::BytesMut;
-    use std::time::Duration;
 
     fn outcome(status: TaskStatus, payload: Bytes) -> TaskOutcome {
         TaskOutcome { status, engine: None, duration: Duration::ZERO, payload }

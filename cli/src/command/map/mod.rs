@@ -8,6 +8,8 @@ use std::io::IsTerminal;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use bytes::{Bytes, BytesMut};
+use input::{Arguments, Input, InputError, Source};
+use results::Results;
 use rpar_runtime::client::Group;
 
 use super::attach::{Attached, attach};
@@ -18,8 +20,6 @@ use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
 use crate::command::report::{Outcome, Report};
 use crate::command::template::{Template, TemplateError};
-use input::{Arguments, Input, InputError, Source};
-use results::Results;
 
 /// How many arguments may be submitted ahead of the first result that is not printed yet: keeps an endless input from
 /// filling this process while a long task holds up the order, and is many more than any cluster has engines.
@@ -96,7 +96,7 @@ fn collect(
     known: Option<u64>,
     interrupts: &Interrupts,
 ) -> Outcome {
-    let mut results = Results::new(context, &attached.client, group, known, interrupts);
+    let mut results = Results::new(context, attached, group, known, interrupts);
     let ended = results.all(order);
     if ended.is_err() {
         results.cancel();

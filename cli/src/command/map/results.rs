@@ -3,16 +3,17 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::cluster;
 use bytes::Bytes;
 use rpar_core::task::TaskStatus;
-use rpar_runtime::client::{Client, Group, Outcome as TaskOutcome};
+use rpar_runtime::client::{Group, Outcome as TaskOutcome};
 use serde_json::json;
 
+use super::super::attach::Attached;
 use super::super::context::Context;
 use super::super::task::End;
 use super::summary::Summary;
 use super::{Submitted, refused};
+use crate::cluster;
 use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
 use crate::command::output::{Answers, Output, Progress};
@@ -29,7 +30,7 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Results on their way to the user.
 pub(super) struct Results<'a> {
-    client: &'a Client,
+    attached: &'a Attached,
     group: &'a Group,
     interrupts: &'a Interrupts,
     output: Output,
@@ -45,14 +46,14 @@ pub(super) struct Results<'a> {
 impl<'a> Results<'a> {
     pub(super) fn new(
         context: &Context,
-        client: &'a Client,
+        attached: &'a Attached,
         group: &'a Group,
         known: Option<u64>,
         interrupts: &'a Interrupts,
     ) -> Self {
         let output = context.output;
         Results {
-            client,
+            attached,
             group,
             interrupts,
             output,
@@ -119,12 +120,12 @@ impl<'a> Results<'a> {
 
     /// A task that was lost with the link says nothing of the task.
     fn usable(&self, outcome: TaskOutcome) -> Outcome<TaskOutcome> {
-        match self.client.lost() {
+        match self.attached.client.lost() {
             Some(reason) if outcome.status == TaskStatus::Lost => {
                 let error = format!("lost the link to the controller: {reason}");
                 Err(Report::new(Exit::Link, error)
                     .because(format!("{} of {} tasks had ended", self.summary.ended(), self.group.len()))
-                    .hint("`rpar logs controller` shows what the controller says"))
+                    .hint(self.attached.hint_when_lost()))
             }
             _ => Ok(outcome),
         }
@@ -135,7 +136,7 @@ impl<'a> Results<'a> {
         if let Some(signal) = self.interrupts.pending() {
             return Err(Report::silent(Exit::Signal(signal)));
         }
-        for notice in self.client.notices() {
+        for notice in self.attached.client.notices() {
             self.progress.suspend(|| self.output.warn(&notice));
         }
         let done = self.group.finished() as u64;
@@ -143,34 +144,22 @@ impl<'a> Results<'a> {
             self.waiting.clear();
         } else if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
-            if let Ok(status) = self.client.status(None, LOOK)
+            if let Ok(status) = self.attached.client.status(None, LOOK)
                 && status.engines.is_empty()
             {
                 self.waiting = cluster::waiting(&status);
             }
         }
-        let known = self.known.unwrap_or(self.group.len() as u64);
-        self.progress.count(done, known, &self.waiting);
+        self.progress.count(done, self.group.len() as u64, self.known, &self.waiting);
         Ok(())
     }
 
     fn print(&mut self, index: usize, argument: &Bytes, outcome: TaskOutcome) -> Outcome<()> {
-        let (seconds, engine) = (outcome.duration.as_secs_f64(), outcome.engine);
         let end = End::read(outcome);
         if self.output.json {
-            let line = json!({
-                "task": index + 1,
-                "argument": String::from_utf8_lossy(argument),
-                "ok": end.ok(),
-                "status": end.status,
-                "exit": end.command.exit,
-                "signal": end.command.signal,
-                "problem": if end.ok() { None } else { Some(end.problem()) },
-                "engine": engine,
-                "seconds": seconds,
-                "stdout": String::from_utf8_lossy(&end.command.stdout),
-                "stderr": String::from_utf8_lossy(&end.command.stderr),
-            });
+            let mut line = end.document();
+            line["task"] = json!(index + 1);
+            line["argument"] = json!(String::from_utf8_lossy(argument));
             self.answers.write(format!("{line}\n").as_bytes())?;
         } else {
             self.answers.write(&end.command.stdout)?;
@@ -193,7 +182,7 @@ impl<'a> Results<'a> {
 
     /// Drops what has not ended, and waits until it has gone.
     pub(super) fn cancel(&mut self) {
-        self.client.cancel(self.group);
+        self.attached.client.cancel(self.group);
         self.group.wait_all(Some(Instant::now() + CANCEL_WITHIN));
     }
 

@@ -1,9 +1,9 @@
 //! Which tasks failed, and how.
 
-use crate::cluster::plural;
 use bytes::Bytes;
 
 use super::super::task::End;
+use crate::cluster::plural;
 
 /// More than this nobody reads; --json tells of each.
 const SHOWN: usize = 20;
@@ -16,7 +16,26 @@ const ARGUMENT_CHARACTERS: usize = 60;
 pub(super) struct Summary {
     ended: u64,
     failed: u64,
-    lines: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// One failure, and those after it that are told in the same words.
+#[derive(Debug)]
+struct Line {
+    text: String,
+    message: Option<String>,
+    alike: u64,
+}
+
+impl Line {
+    fn render(&self) -> String {
+        let Line { text, alike, .. } = self;
+        if *alike == 0 {
+            format!("{text}\n")
+        } else {
+            format!("{text}\n  and {alike} after it for the same reason\n")
+        }
+    }
 }
 
 impl Summary {
@@ -27,9 +46,15 @@ impl Summary {
             return;
         }
         self.failed += 1;
-        if self.lines.len() < SHOWN {
+        // what was not the command's own doing, such as the end of all engines, befalls many alike
+        if let (Some(last), Some(message)) = (self.lines.last_mut(), &end.message)
+            && last.message.as_ref() == Some(message)
+        {
+            last.alike += 1;
+        } else if self.lines.len() < SHOWN {
             let words = end.last_words().map(|words| format!(": {words}")).unwrap_or_default();
-            self.lines.push(format!("  {number}  {}  {}{words}", shown(argument), end.problem()));
+            let text = format!("  {number}  {}  {}{words}", shown(argument), end.problem());
+            self.lines.push(Line { text, message: end.message.clone(), alike: 0 });
         }
     }
 
@@ -48,8 +73,8 @@ impl Summary {
         }
         let total = known.unwrap_or(self.ended).max(self.ended);
         let mut text = format!("{} of {} failed:\n", self.failed, plural(total, "task"));
-        text.extend(self.lines.iter().map(|line| format!("{line}\n")));
-        let more = self.failed - self.lines.len() as u64;
+        text.extend(self.lines.iter().map(Line::render));
+        let more = self.failed - self.lines.iter().map(|line| 1 + line.alike).sum::<u64>();
         if more > 0 {
             text += &format!("  and {more} more\n");
         }
@@ -78,12 +103,23 @@ mod tests {
         summary.add(1, &Bytes::from_static(b"a"), &ok);
         assert_eq!(summary.text(Some(3)), "");
         let command = CommandOutcome { exit: Some(2), stderr: "no such file\n".into(), ..Default::default() };
-        let failed = End { status: Some(TaskStatus::Failed), command, message: None };
+        let failed = End { status: Some(TaskStatus::Failed), command, ..End::default() };
         summary.add(2, &Bytes::from_static(b"b\x1b[2J"), &failed);
         let text = "1 of 3 tasks failed:\n  2  'b\\u{1b}[2J'  exit status 2: no such file\n";
         assert_eq!(summary.text(Some(3)), text);
         (0..30).for_each(|number| summary.add(number, &Bytes::from(vec![b'x'; 100]), &failed));
         assert!(summary.text(None).ends_with("  and 11 more\n"));
         assert_eq!(summary.failed(), 31);
+    }
+
+    #[test]
+    fn what_befalls_many_is_told_once() {
+        let mut summary = Summary::default();
+        let (status, message) = (Some(TaskStatus::Lost), Some("there is no engine".to_owned()));
+        let lost = End { status, message, ..End::default() };
+        (1..=40).for_each(|number| summary.add(number, &Bytes::from_static(b"x"), &lost));
+        let text =
+            "40 of 40 tasks failed:\n  1  'x'  there is no engine\n  and 39 after it for the same reason\n";
+        assert_eq!(summary.text(Some(40)), text);
     }
 }

@@ -158,11 +158,10 @@ impl Answers {
     }
 }
 
-/// Columns of the terminal that stdout is; `None` when it is none.
-fn columns() -> Option<usize> {
-    let stdout = io::stdout();
-    if !stdout.is_terminal() {
+/// Columns of the terminal that a stream is; `None` when it is none.
+fn columns(stream: impl IsTerminal + std::os::fd::AsFd) -> Option<usize> {
+    if !stream.is_terminal() {
         return None;
     }
-    rustix::termios::tcgetwinsize(stdout).ok().map(|size| size.ws_col as usize).filter(|columns| *columns > 0)
+    rustix::termios::tcgetwinsize(stream).ok().map(|size| size.ws_col as usize).filter(|columns| *columns > 0)
 }

@@ -3,14 +3,15 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Output;
+use super::{Output, columns};
 
 /// Nobody needs to be kept company for less.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-const STYLE: &str = "{bar:30} {pos}/{len} {msg} [{elapsed}, {eta} left]";
+/// The bar is a third of a narrow terminal, and no wider than this.
+const BAR_COLUMNS: usize = 30;
 
 /// How often a line on a terminal moves, to show that rpar lives.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -30,11 +31,17 @@ impl Progress {
         Progress { begun: Instant::now(), shown, bar: None }
     }
 
-    /// So many are done of those known so far.
-    pub(crate) fn count(&mut self, done: u64, known: u64, text: &str) {
+    /// So many are done of those submitted so far. With the total, there is an estimate of what is left; `text` says
+    /// what is waited for.
+    pub(crate) fn count(&mut self, done: u64, submitted: u64, total: Option<u64>, text: &str) {
+        let left = total.and_then(|total| left(self.begun.elapsed(), done, total));
         let Some(bar) = self.bar() else { return };
-        bar.set_length(known);
+        bar.set_length(total.unwrap_or(submitted));
         bar.set_position(done);
+        let left = left.map(|left| format!(", {:#} left", HumanDuration(left))).unwrap_or_default();
+        if bar.prefix() != left {
+            bar.set_prefix(left);
+        }
         if bar.message() != text {
             bar.set_message(text.to_owned());
         }
@@ -58,7 +65,7 @@ impl Progress {
     fn bar(&mut self) -> Option<&ProgressBar> {
         if self.bar.is_none() && self.shown && self.begun.elapsed() >= PATIENCE {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template(STYLE) {
+            if let Ok(style) = ProgressStyle::with_template(&style()) {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(TICK);
@@ -71,5 +78,29 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+fn style() -> String {
+    let bar = columns(std::io::stderr()).map_or(BAR_COLUMNS, |columns| (columns / 3).min(BAR_COLUMNS));
+    format!("{{bar:{bar}}} {{pos}}/{{len}} {{msg}} [{{elapsed}}{{prefix}}]")
+}
+
+/// How long the rest will take if it goes on as it went so far; `None` as long as nothing is known of that.
+fn left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
+    let rest = total.checked_sub(done).filter(|rest| done > 0 && *rest > 0)?;
+    Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest as f64 / done as f64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_once_something_is_known_of_it() {
+        let seconds = Duration::from_secs;
+        assert_eq!(left(seconds(9), 0, 20), None);
+        assert_eq!(left(seconds(2), 8, 20), Some(seconds(3)));
+        assert_eq!(left(seconds(2), 20, 20), None);
     }
 }

@@ -19,7 +19,7 @@ impl Table {
 
     /// The lines, at most as wide as the terminal; on no terminal, nothing is cut.
     pub(crate) fn render(&self, color: bool) -> String {
-        self.render_in(columns(), color)
+        self.render_in(columns(std::io::stdout()), color)
     }
 
     fn render_in(&self, columns: Option<usize>, color: bool) -> String {
