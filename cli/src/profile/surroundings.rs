@@ -30,7 +30,10 @@ impl Surroundings {
         let variables: BTreeMap<String, String> = readable.collect();
         let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let named = |name: &str| variables.get(name).filter(|value| !value.is_empty());
-        let home = named("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let home = named("HOME").map(PathBuf::from);
+        // daemons and `env -i` leave it out; the system's list of users still knows it
+        let home = home.or_else(|| env::home_dir().filter(|home| home.is_absolute()));
+        let home = home.unwrap_or_else(|| PathBuf::from("/"));
         let user = named("USER").or_else(|| named("LOGNAME")).cloned();
         let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
