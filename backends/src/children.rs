@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rpar_core::launcher::ProcessState;
-use rpar_core::runner::tail;
+use rpar_core::runner::{TRACE_LIMIT_BYTES, tail};
 
 use crate::process;
 
@@ -102,14 +102,15 @@ impl Children {
     }
 }
 
-/// The end of a log, at most 2 KiB; `None` when there is nothing.
+/// The end of a log; `None` when there is nothing.
 pub(crate) fn last_lines(log: &Path) -> Option<String> {
     let mut file = std::fs::File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(2048))).ok()?;
+    let limit = TRACE_LIMIT_BYTES as u64;
+    file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;
     let mut bytes = Vec::new();
-    file.take(2048).read_to_end(&mut bytes).ok()?;
+    file.take(limit).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let text = tail(text.trim_end(), 2048);
+    let text = tail(text.trim_end(), TRACE_LIMIT_BYTES);
     (!text.is_empty()).then(|| text.to_owned())
 }

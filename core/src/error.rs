@@ -78,6 +78,6 @@ pub struct CommandTrace {
     pub argv: Vec<String>,
     /// Its exit status; `None` if it was killed, or never started.
     pub exit: Option<i32>,
-    /// The last lines of what it printed (at most 2 KiB).
+    /// The last lines of what it printed (at most [`TRACE_LIMIT_BYTES`](crate::runner::TRACE_LIMIT_BYTES)).
     pub output: String,
 }

@@ -69,9 +69,16 @@ impl Answer {
 
     /// What goes into an error message.
     pub fn trace(&self, argv: &[String]) -> CommandTrace {
-        CommandTrace { argv: argv.to_vec(), exit: self.exit, output: tail(&self.output(), 2048).to_owned() }
+        CommandTrace {
+            argv: argv.to_vec(),
+            exit: self.exit,
+            output: tail(&self.output(), TRACE_LIMIT_BYTES).to_owned(),
+        }
     }
 }
+
+/// How much of a command's output, or of a log, goes into an error: about a screenful.
+pub const TRACE_LIMIT_BYTES: usize = 2 << 10;
 
 /// The last `limit` bytes of a text, cut at a character.
 pub fn tail(text: &str, limit: usize) -> &str {

@@ -62,7 +62,9 @@ pub(super) const UNKNOWN_TIME: Duration = Duration::from_secs(60);
 pub(super) const STOP_WAIT: Duration = Duration::from_secs(60);
 pub(super) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 
-/// How often the site is asked while a stop waits.
+/// How long a stop waits before it asks the site, and how long at most: the pause doubles. What has no queue is over at
+/// once, and a user waits for it; a batch system is not to be asked more often.
+pub(super) const STOP_FIRST_POLL: Duration = Duration::from_millis(50);
 pub(super) const STOP_POLL: Duration = Duration::from_secs(1);
 
 /// How long tasks wait for engines when the cluster has not asked for any: they come by themselves, if at all.

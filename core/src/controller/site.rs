@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::engines::Host;
 use super::io::{ControllerConfig, Effect};
-use super::limits::{BACKOFF, BACKOFF_LIMIT, STOP_POLL};
+use super::limits::{BACKOFF, BACKOFF_LIMIT, STOP_FIRST_POLL, STOP_POLL};
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
 use crate::scheduler::AllocationState;
@@ -54,7 +54,7 @@ impl Site {
             poll_due: Timestamp::default(),
             polling: false,
             poll_failures: 0,
-            stop_pause: Duration::from_millis(50),
+            stop_pause: STOP_FIRST_POLL,
             pilots: BTreeMap::new(),
             sweep: Sweep::NotNeeded,
         }

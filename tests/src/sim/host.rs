@@ -29,14 +29,14 @@ pub(super) struct Host {
 
 #[derive(Debug, Default)]
 struct Slot {
-    queue: VecDeque<Job>,
+    queue: VecDeque<Task>,
     /// What runs, all of which is reported at once when the last of it has ended.
-    running: Vec<Job>,
+    running: Vec<Task>,
     serial: u64,
 }
 
 #[derive(Debug)]
-struct Job {
+struct Task {
     id: TaskId,
     engine: EngineId,
     attempt: u16,
@@ -45,7 +45,7 @@ struct Job {
     cancelled: bool,
 }
 
-impl Job {
+impl Task {
     fn time(&self, slowness: u32) -> Duration {
         let time = self.work.duration() * slowness;
         self.timeout.map_or(time, |limit| limit.min(time))
@@ -142,13 +142,13 @@ impl World {
                 assert!(host.defined.contains(&function), "a function that was not defined");
                 let slot = slot as usize;
                 let at = &host.slots[slot];
-                let old = at.queue.iter().chain(&at.running).find(|job| job.engine != engine);
+                let old = at.queue.iter().chain(&at.running).find(|task| task.engine != engine);
                 assert!(old.is_none(), "engine {engine} still has a task of an earlier life: {old:?}");
                 let payloads = payloads(&batch, bulk);
                 assert_eq!(payloads.len() as u64, runs.count());
                 for (id, payload) in runs.ids().zip(payloads) {
                     let work = Work::read(&payload);
-                    host.slots[slot].queue.push_back(Job {
+                    host.slots[slot].queue.push_back(Task {
                         id,
                         engine,
                         attempt,
@@ -225,10 +225,10 @@ impl World {
         for slot in 0..self.hosts[index].slots.len() {
             let host = &mut self.hosts[index];
             let at = &mut host.slots[slot];
-            let jobs = std::mem::take(&mut at.running);
+            let tasks = std::mem::take(&mut at.running);
             *at = Slot { serial: at.serial + 1, ..Slot::default() };
             let slowness = host.slowness;
-            for (outcomes, bulk) in outcomes(&jobs, slowness) {
+            for (outcomes, bulk) in outcomes(&tasks, slowness) {
                 let delay = self.rng.duration(Duration::from_micros(1), Duration::from_secs(2));
                 let report = Box::new(Input::Ended { outcomes, bulk });
                 self.after(delay, Event::Report { host: index, report });
@@ -246,10 +246,10 @@ impl World {
         let group = 1 + self.rng.below(6) as usize;
         let mut time = Duration::ZERO;
         while at.running.len() < group && time < Duration::from_millis(5) {
-            let Some(job) = at.queue.pop_front() else { break };
-            time += job.time(slowness);
-            self.book.started(&job.work);
-            at.running.push(job);
+            let Some(task) = at.queue.pop_front() else { break };
+            time += task.time(slowness);
+            self.book.started(&task.work);
+            at.running.push(task);
         }
         let serial = at.serial;
         self.after(time, Event::TaskEnds { host: index, slot, serial });
@@ -260,18 +260,18 @@ impl World {
         if !host.alive || host.slots[slot].serial != serial {
             return;
         }
-        let jobs = std::mem::take(&mut host.slots[slot].running);
+        let tasks = std::mem::take(&mut host.slots[slot].running);
         host.slots[slot].serial += 1;
         let slowness = host.slowness;
-        if jobs.iter().any(|job| job.work.fatal && !job.cancelled) {
+        if tasks.iter().any(|task| task.work.fatal && !task.cancelled) {
             self.summary.faults += 1;
             return self.kill_host(index, "segmentation fault");
         }
-        if let (Some(job), true) = (jobs.first(), self.rng.percent(10)) {
-            let data = Bytes::from(format!("{}/{}", job.work.client, job.work.task));
-            self.step_host(index, Input::Output { task: job.id, stream: 1, data });
+        if let (Some(task), true) = (tasks.first(), self.rng.percent(10)) {
+            let data = Bytes::from(format!("{}/{}", task.work.client, task.work.task));
+            self.step_host(index, Input::Output { task: task.id, stream: 1, data });
         }
-        for (outcomes, bulk) in outcomes(&jobs, slowness) {
+        for (outcomes, bulk) in outcomes(&tasks, slowness) {
             self.step_host(index, Input::Ended { outcomes, bulk });
         }
         if self.hosts[index].alive {
@@ -285,11 +285,11 @@ impl World {
             |id: TaskId| runs.iter().any(|(first, count)| id >= first && id.0 - first.0 < count as u64);
         let mut ended = Vec::new();
         for slot in &mut self.hosts[index].slots {
-            slot.running.iter_mut().filter(|job| unwanted(job.id)).for_each(|job| job.cancelled = true);
-            let (mut gone, kept): (Vec<Job>, Vec<Job>) =
-                slot.queue.drain(..).partition(|job| unwanted(job.id));
+            slot.running.iter_mut().filter(|task| unwanted(task.id)).for_each(|task| task.cancelled = true);
+            let (mut gone, kept): (Vec<Task>, Vec<Task>) =
+                slot.queue.drain(..).partition(|task| unwanted(task.id));
             slot.queue = kept.into();
-            gone.iter_mut().for_each(|job| job.cancelled = true);
+            gone.iter_mut().for_each(|task| task.cancelled = true);
             ended.extend(outcomes(&gone, 1));
         }
         ended.into_iter().for_each(|(outcomes, bulk)| self.step_host(index, Input::Ended { outcomes, bulk }));
@@ -309,19 +309,19 @@ fn payloads(batch: &Batch, bulk: Vec<Bytes>) -> Vec<Bytes> {
     batch.lengths.iter().map(payload).collect()
 }
 
-/// One report for each engine among `jobs`; a slot has one engine but for a registration that was renewed.
-fn outcomes(jobs: &[Job], slowness: u32) -> Vec<(Outcomes, Vec<Bytes>)> {
-    jobs.chunk_by(|a, b| a.engine == b.engine).map(|jobs| report(jobs, slowness)).collect()
+/// One report for each engine among `tasks`; a slot has one engine but for a registration that was renewed.
+fn outcomes(tasks: &[Task], slowness: u32) -> Vec<(Outcomes, Vec<Bytes>)> {
+    tasks.chunk_by(|a, b| a.engine == b.engine).map(|tasks| report(tasks, slowness)).collect()
 }
 
-fn report(jobs: &[Job], slowness: u32) -> (Outcomes, Vec<Bytes>) {
-    let statuses: Vec<TaskStatus> = jobs.iter().map(|job| job.status(slowness)).collect();
+fn report(tasks: &[Task], slowness: u32) -> (Outcomes, Vec<Bytes>) {
+    let statuses: Vec<TaskStatus> = tasks.iter().map(|task| task.status(slowness)).collect();
     let (mut lengths, mut payload, mut bulk, mut announced) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (index, (job, status)) in jobs.iter().zip(&statuses).enumerate() {
+    for (index, (task, status)) in tasks.iter().zip(&statuses).enumerate() {
         let ok = *status == TaskStatus::Ok;
-        let result = if ok { job.work.result() } else { job.work.failure(*status) };
-        if ok && job.work.long {
+        let result = if ok { task.work.result() } else { task.work.failure(*status) };
+        if ok && task.work.long {
             lengths.push(BULK);
             announced.push(BulkLength { index: index as u32, bytes: result.len() as u64 });
             bulk.push(result);
@@ -333,10 +333,10 @@ fn report(jobs: &[Job], slowness: u32) -> (Outcomes, Vec<Bytes>) {
     let all_ok = statuses.iter().all(|status| *status == TaskStatus::Ok);
     let codes: Vec<u8> = if all_ok { vec![] } else { statuses.iter().map(|status| *status as u8).collect() };
     let outcomes = Outcomes {
-        engine: jobs.first().map(|job| job.engine),
-        runs: jobs.iter().map(|job| job.id).collect(),
+        engine: tasks.first().map(|task| task.engine),
+        runs: tasks.iter().map(|task| task.id).collect(),
         codes: codes.into(),
-        micros: jobs.iter().map(|job| job.time(slowness).as_micros() as u32).collect(),
+        micros: tasks.iter().map(|task| task.time(slowness).as_micros() as u32).collect(),
         batch: Batch { lengths: lengths.into_iter().collect(), payload: payload.into(), bulk: announced },
     };
     (outcomes, bulk)
