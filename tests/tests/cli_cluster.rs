@@ -1,6 +1,7 @@
 //! Clusters that are started and stopped on this machine, and what happens when parts of them die.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rpar_tests::binary::Home;
@@ -230,4 +231,27 @@ fn no_secret_is_where_others_can_read_it() {
         }
     }
     assert_eq!(rpar(&home, &["stop"]).0, Some(0));
+}
+
+#[test]
+fn a_controller_whose_log_is_full_goes_on() {
+    let home = Home::new();
+    let (exit, _, err) = rpar(&home, &["start", "--nodes", "1", "--ppn", "1"]);
+    assert_eq!(exit, Some(0), "{err}");
+    let profile = std::fs::read(home.state().join("local/default/profile.toml")).expect("a profile");
+    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
+    // the same again, but with a log that takes nothing
+    let directory = home.state().join("local/default");
+    std::fs::create_dir_all(directory.join("logs")).expect("a directory");
+    std::fs::write(directory.join("profile.toml"), profile).expect("a profile");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is full");
+    let mut command = home.command();
+    command.args(["controller", "--directory"]).arg(&directory);
+    let mut controller =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().expect("rpar");
+    until("a client can link", || directory.join("controller.json").exists());
+    let (exit, out, err) = rpar(&home, &["map", "echo {}", ":::", "1", "2"]);
+    assert_eq!((exit, out.as_str()), (Some(0), "1\n2\n"), "{err}");
+    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
+    assert_eq!(controller.wait().expect("an end").code(), Some(0));
 }

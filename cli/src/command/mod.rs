@@ -134,6 +134,8 @@ fn watch(cli: &Cli) {
     };
     let filter = EnvFilter::try_from_env("RPAR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // it would complain of a full disk by eprintln, which panics for the same reason
+    let log = log.log_internal_errors(false);
     if serves {
         log.with_target(false).init();
     } else {
