@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{phase_word, plural};
 use rpar_core::profile::duration;
 use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
 use serde_json::Value;
 
 use super::context::Context;
+use crate::cluster::{phase_word, plural};
 use crate::command::arguments::StatusArguments;
 use crate::command::exit::Exit;
 use crate::command::output::{Output, Table};

@@ -1,15 +1,15 @@
 //! `rpar stop`.
 
-use crate::cluster::{self, ClusterState, discard, discard_stopped};
-use crate::paths::{ClusterDir, cluster_dirs};
 use rpar_runtime::files::ControllerRecord;
 use serde_json::json;
 
 use super::context::Context;
+use crate::cluster::{self, ClusterState, discard, discard_stopped};
 use crate::command::arguments::StopArguments;
 use crate::command::exit::Exit;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
+use crate::paths::{ClusterDir, cluster_dirs};
 
 pub(crate) fn run(context: &Context, arguments: &StopArguments) -> Outcome {
     if arguments.all {
