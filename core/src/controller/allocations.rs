@@ -6,6 +6,7 @@ use super::limits::{BACKOFF, BACKOFF_LIMIT, SUBMIT_TRIES, UNKNOWN_LIMIT, UNKNOWN
 use super::status::shortened;
 use crate::error::{BackendError, Retry};
 use crate::id::{AllocationId, RequestId};
+use crate::profile::duration;
 use crate::scheduler::{AllocationPhase, AllocationRequest, AllocationState};
 use crate::time::Timestamp;
 
@@ -57,6 +58,10 @@ pub(super) struct Allocation {
     pub(super) cancel: Cancel,
     /// Whether engines of it were ever there.
     pub(super) seen: bool,
+    /// Since when the site is known to run it.
+    running_since: Option<Timestamp>,
+    /// Whether it ended about when its walltime did.
+    outrun: bool,
     /// Whether its pilot has stopped to start engine hosts.
     pub(super) given_up: bool,
     tries: u32,
@@ -80,6 +85,9 @@ impl Allocation {
     /// Reading the output takes a moment; after this, the problem is told without.
     const READ_WAIT: Duration = Duration::from_secs(10);
 
+    /// Sites tell of a beginning late, by as long as they are not asked: an end so much before the walltime's is its.
+    const WALLTIME_SLACK: Duration = Duration::from_secs(15);
+
     /// How long a new job may take to show in the site's lists.
     const SHOW_WAIT: Duration = Duration::from_secs(10);
 
@@ -93,6 +101,8 @@ impl Allocation {
             problem: None,
             cancel: Cancel::No,
             seen: false,
+            running_since: None,
+            outrun: false,
             given_up: false,
             tries: 0,
             searches: 0,
@@ -206,6 +216,9 @@ impl Allocation {
                 };
                 news.changed |= told(&state) != told(&self.state);
                 self.state = state;
+                if self.state.phase == AllocationPhase::Running {
+                    self.running_since.get_or_insert(now);
+                }
                 if self.state.phase == AllocationPhase::Ended {
                     self.ended(now, stopping, news);
                 }
@@ -234,6 +247,8 @@ impl Allocation {
 
     fn ended(&mut self, now: Timestamp, stopping: bool, news: &mut News) {
         news.changed = true;
+        let ran = self.running_since.map(|since| now.since(since) + Self::WALLTIME_SLACK);
+        self.outrun = ran.zip(self.spec.walltime).is_some_and(|(ran, walltime)| ran >= walltime);
         if stopping || self.cancel != Cancel::No {
             self.stage = Stage::Over;
         } else if !self.seen
@@ -259,7 +274,10 @@ impl Allocation {
 
     fn how(&self) -> String {
         let exit = self.state.exit.map(|exit| format!("exit status {exit}"));
-        let how: Vec<String> = exit.into_iter().chain(self.state.reason.clone()).collect();
+        let walltime = self.spec.walltime.filter(|_| self.outrun);
+        let walltime =
+            walltime.map(|walltime| format!("its walltime of {} was over", duration::clock(walltime)));
+        let how: Vec<String> = exit.into_iter().chain(self.state.reason.clone()).chain(walltime).collect();
         if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) }
     }
 }

@@ -186,6 +186,23 @@ fn an_allocation_that_ends_after_its_engines_is_told_without_its_output() {
 }
 
 #[test]
+fn the_end_of_a_walltime_is_told_as_that() {
+    for (minutes, over) in [(10, true), (5, false)] {
+        let walltime = Some(Duration::from_secs(600));
+        let requests = vec![AllocationRequest { walltime, ..request(1) }];
+        let mut bench = Bench::new(ControllerConfig { requests, ..config() });
+        submitted(&mut bench, 0, Ok("1.pbs"));
+        bench.host(LinkId(100), 2, Some("1.pbs"));
+        polled(&mut bench, &[("1.pbs", AllocationPhase::Running)]);
+        bench.drop_host(LinkId(100));
+        bench.now = bench.now + Duration::from_secs(60 * minutes);
+        polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+        let problem = bench.controller.status().allocations[0].problem.clone().unwrap();
+        assert_eq!(problem.contains("its walltime of 00:10:00 was over"), over, "{problem}");
+    }
+}
+
+#[test]
 fn unknown_is_not_ended() {
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Ok("1.pbs"));
