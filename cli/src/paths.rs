@@ -129,7 +129,7 @@ impl ClusterDir {
 }
 
 /// The directory above `PROFILE/CLUSTER_ID` for profiles without a `[storage] dir`.
-pub fn state_directory(surroundings: &Surroundings) -> PathBuf {
+fn state_directory(surroundings: &Surroundings) -> PathBuf {
     surroundings.xdg("XDG_STATE_HOME", ".local/state").join("rpar")
 }
 

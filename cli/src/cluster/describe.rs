@@ -4,7 +4,7 @@ use rpar_core::scheduler::AllocationPhase;
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 
 /// One allocation in a line: `allocation 12 is queued: Resources`.
-pub fn allocation(allocation: &AllocationStatus) -> String {
+pub(super) fn allocation(allocation: &AllocationStatus) -> String {
     let name = match &allocation.id {
         Some(id) => format!("allocation {id}"),
         None => format!("the request for {}", plural(u64::from(allocation.nodes), "node")),
@@ -34,7 +34,7 @@ fn phase(phase: &AllocationPhase) -> String {
 }
 
 /// An allocation's phase in a word, for tables.
-pub fn phase_word(phase: &AllocationPhase) -> &str {
+pub(crate) fn phase_word(phase: &AllocationPhase) -> &str {
     match phase {
         AllocationPhase::Unknown => "unknown",
         AllocationPhase::Queued => "queued",
@@ -55,7 +55,7 @@ pub fn waiting(status: &ClusterStatus) -> String {
 }
 
 /// `1 engine`, `2 engines`.
-pub fn plural(count: u64, thing: &str) -> String {
+pub(crate) fn plural(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 

@@ -26,7 +26,7 @@ pub enum ClusterState {
 
 impl ClusterDir {
     /// What the controller writes while it runs.
-    pub fn controller_log(&self) -> PathBuf {
+    pub(crate) fn controller_log(&self) -> PathBuf {
         self.logs().join("controller.log")
     }
 

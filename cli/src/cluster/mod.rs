@@ -9,10 +9,13 @@ mod setup;
 mod stop;
 mod wait;
 
-pub use describe::{allocation, phase_word, plural, waiting};
+pub use describe::waiting;
+pub(crate) use describe::{phase_word, plural};
 pub use directory::ClusterState;
 pub use launch::{Launch, LaunchError};
 pub use lock::{Lock, LockError};
-pub use setup::{SetupError, allocation_request, controller_setup};
-pub use stop::{StopError, connect, discard, discard_stopped, kill, release, stop};
+pub(crate) use setup::allocation_request;
+pub use setup::{SetupError, controller_setup};
+pub(crate) use stop::kill;
+pub use stop::{StopError, connect, discard, discard_stopped, stop};
 pub use wait::{WaitError, wait_for_engines};

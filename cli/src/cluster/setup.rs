@@ -28,7 +28,7 @@ pub enum SetupError {
 ///
 /// # Errors
 /// When the profile's job script cannot be rendered, or a path is no text.
-pub fn allocation_request(
+pub(crate) fn allocation_request(
     resolved: &Resolved,
     directory: &ClusterDir,
     program: &Path,
@@ -46,7 +46,7 @@ pub fn allocation_request(
 /// All that a controller is told at its start. An `ephemeral` one ends with its first client.
 ///
 /// # Errors
-/// See [`allocation_request`].
+/// When the profile's job script cannot be rendered, or a path is no text.
 pub fn controller_setup(
     resolved: &Resolved,
     site: &Site,

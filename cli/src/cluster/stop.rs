@@ -110,7 +110,7 @@ fn wait_gone(process: &ProcessIdentity) {
 ///
 /// # Errors
 /// When the site refuses, does not answer, or does not end them in time.
-pub async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<usize, StopError> {
+async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<usize, StopError> {
     let found = scheduler.find(tag).await?;
     for id in &found {
         scheduler.cancel(id).await?;
@@ -164,7 +164,7 @@ fn remove(directory: &ClusterDir) -> Result<(), StopError> {
 }
 
 /// Ends a controller on this host that does not do so when asked: SIGTERM, which it obeys in good order, then SIGKILL.
-pub fn kill(process: &ProcessIdentity) {
+pub(crate) fn kill(process: &ProcessIdentity) {
     for signal in [Signal::TERM, Signal::KILL] {
         // the identity was compared just now: a pid that is used again has another start time
         if process.liveness() == Liveness::Alive

@@ -61,7 +61,7 @@ impl Profiles {
     }
 
     /// Where the user's own profiles are.
-    pub fn user_directory(&self) -> PathBuf {
+    fn user_directory(&self) -> PathBuf {
         self.surroundings.xdg("XDG_CONFIG_HOME", ".config").join("rpar/profiles")
     }
 
