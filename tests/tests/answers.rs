@@ -66,6 +66,27 @@ fn a_lost_throw_away_cluster_is_not_sought_in_logs_that_are_gone() {
 }
 
 #[test]
+fn a_dead_cluster_is_not_taken_for_one_that_never_was() {
+    let home = Home::new();
+    let status = |home: &Home| {
+        let output = home.run(&["status"]);
+        assert_eq!(output.status.code(), Some(111));
+        text(&output.stderr)
+    };
+    assert!(status(&home).contains("does not run"));
+    assert!(home.run(&["start", "--nodes", "1", "--ppn", "1"]).status.success());
+    let pid = document(&home.run(&["--json", "list"]))[0]["pid"].as_i64().expect("a pid");
+    kill_process(Pid::from_raw(pid as i32).expect("a pid"), Signal::KILL).expect("it runs");
+    let deadline = Instant::now() + PATIENCE;
+    while document(&home.run(&["--json", "list"]))[0]["state"] != "dead" {
+        assert!(Instant::now() < deadline, "the controller lives on");
+    }
+    let said = status(&home);
+    assert!(said.contains("has died") && said.contains("`rpar stop` gives back"), "{said}");
+    assert!(home.run(&["stop"]).status.success());
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_told_once_with_what_to_do() {
     let home = Home::new();
     let file = home.work().join("file");

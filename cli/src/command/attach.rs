@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rpar_runtime::client::Client;
 
-use super::context::{Context, launch, link, not_running};
+use super::context::{Context, died, launch, link, not_running};
 use crate::Site;
 use crate::cluster::{self, ClusterState, LaunchError, discard, plural};
 use crate::command::arguments::TaskArguments;
@@ -21,6 +21,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) client: Client,
+    /// Where the cluster lives, if it is not a throw-away one.
+    named: Option<ClusterDir>,
     throw_away: Option<ThrowAway>,
 }
 
@@ -36,18 +38,23 @@ struct ThrowAway {
 /// Links to the named cluster, or starts a throw-away one.
 pub(crate) fn attach(context: &Context, arguments: &TaskArguments) -> Outcome<Attached> {
     let directory = context.directory()?;
-    if matches!(directory.state()?, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {
+    let state = directory.state()?;
+    if matches!(state, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {
         if arguments.engines.is_some() || !context.values.is_empty() {
             let cluster = directory.cluster();
             context.output.warn(&format!(
                 "cluster {cluster} runs already: the options for a throw-away one do nothing"
             ));
         }
-        return Ok(Attached { client: context.linked(&directory)?, throw_away: None });
+        let client = context.linked(&directory)?;
+        return Ok(Attached { client, named: Some(directory), throw_away: None });
     }
     let resolved = context.resolve(arguments.engines)?;
     let site = context.site(&resolved)?;
     let queued = site.scheduler.info().queued;
+    if queued && state == ClusterState::Dead {
+        return Err(died(&directory));
+    }
     if queued && !arguments.start {
         let (start, nodes) = (directory.command("start"), plural(resolved.engines.nodes.into(), "node"));
         let hint =
@@ -81,7 +88,7 @@ fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Att
     let transport = site.transport.clone();
     let throw_away = ThrowAway { directory, child, site, resolved };
     match link(&throw_away.directory, transport) {
-        Ok(client) => Ok(Attached { client, throw_away: Some(throw_away) }),
+        Ok(client) => Ok(Attached { client, named: None, throw_away: Some(throw_away) }),
         Err(report) => {
             throw_away.end()?;
             Err(report)
@@ -91,18 +98,22 @@ fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Att
 
 impl Attached {
     /// What to do when the link was lost: a throw-away cluster takes its logs along.
-    pub(crate) fn hint_when_lost(&self) -> &'static str {
-        match &self.throw_away {
-            Some(_) => {
+    pub(crate) fn hint_when_lost(&self) -> String {
+        match &self.named {
+            None => {
                 "the controller was started for this work alone and has ended; with `rpar start` before, its log is kept"
+                    .to_owned()
             }
-            None => "`rpar logs controller` shows what the controller says, if the cluster is still there",
+            Some(directory) => {
+                let [status, logs] = ["status", "logs controller"].map(|verb| directory.command(verb));
+                format!("{status} tells whether it still runs, {logs} what it says")
+            }
         }
     }
 
     /// Ends the link, and the cluster if it was a throw-away one.
     pub(crate) fn finish(self) -> Outcome<()> {
-        let Attached { client, throw_away } = self;
+        let Attached { client, throw_away, .. } = self;
         let Some(throw_away) = throw_away else { return Ok(()) };
         // an end without goodbye shows in what follows
         let _ = cluster::stop(&throw_away.directory, &client);

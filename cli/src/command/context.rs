@@ -66,7 +66,8 @@ impl Context {
     pub(crate) fn client(&self) -> Outcome<(ClusterDir, Client)> {
         let directory = self.directory()?;
         match directory.state()? {
-            ClusterState::Absent | ClusterState::Dead => Err(not_running(&directory)),
+            ClusterState::Absent => Err(not_running(&directory)),
+            ClusterState::Dead => Err(died(&directory)),
             ClusterState::Alive(_) | ClusterState::Elsewhere(_) => {
                 let client = self.linked(&directory)?;
                 Ok((directory, client))
@@ -79,6 +80,14 @@ impl Context {
 pub(crate) fn not_running(directory: &ClusterDir) -> Report {
     let hint = format!("{} starts it, `rpar list` shows all clusters", directory.command("start"));
     Report::new(Exit::NotRunning, format!("cluster {} does not run", directory.cluster())).hint(hint)
+}
+
+/// Says that a cluster is dead, which is worse than not to run: its nodes may still be there, and cost.
+pub(crate) fn died(directory: &ClusterDir) -> Report {
+    let [logs, stop] = ["logs controller", "stop"].map(|verb| directory.command(verb));
+    let what = format!("the controller of cluster {} has died", directory.cluster());
+    Report::new(Exit::NotRunning, what)
+        .hint(format!("{logs} may say why; {stop} gives back what it has left"))
 }
 
 /// Links to a running cluster as a client, over a transport that is at hand.
