@@ -72,3 +72,18 @@ fn document(profile: &Profile) -> Value {
     });
     json!({ "profile": profile.name(), "values": values.collect::<Map<String, Value>>() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_leaves_room_for_its_origin() {
+        assert_eq!(beginning("8"), "8");
+        let script = "#!/bin/bash\n".repeat(20);
+        assert!(
+            beginning(&script).starts_with("#!/bin/bash #!/bin/bash ") && beginning(&script).ends_with('…')
+        );
+        assert_eq!(beginning(&"é".repeat(99)).chars().count(), 41);
+    }
+}
