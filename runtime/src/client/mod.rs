@@ -166,7 +166,7 @@ impl Client {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.outbox.request(Request::Leave);
+        self.outbox.leave();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // the thread takes 5 s at most to send what is left
         if let Some(thread) = thread {

@@ -70,6 +70,8 @@ pub(super) struct Outbox {
     state: Mutex<State>,
     /// Wakes the client's thread.
     wake: Notify,
+    /// Wakes it even while the link takes nothing.
+    leave: Notify,
     /// Wakes threads of the program that wait for room, or for the end.
     changed: Condvar,
 }
@@ -133,6 +135,17 @@ impl Outbox {
             state.requests.push(request);
             self.wake(state);
         }
+    }
+
+    /// The program leaves.
+    pub(super) fn leave(&self) {
+        self.request(Request::Leave);
+        self.leave.notify_one();
+    }
+
+    /// Waits until the program leaves. Cancel-safe.
+    pub(super) async fn left(&self) {
+        self.leave.notified().await;
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {

@@ -130,6 +130,24 @@ fn soon() -> Option<Instant> {
 }
 
 #[test]
+fn a_controller_that_does_not_read_holds_up_no_program_that_ends() {
+    let (client, _controller) = linked(|_, _| {
+        std::thread::sleep(Duration::from_secs(60));
+        true
+    });
+    let (group, echo, options) = (client.group(), function(), Arc::new(TaskOptions::default()));
+    for _ in 0..100 {
+        client.submit(&group, &echo, &options, vec![0; 200 << 10].into());
+    }
+    // most likely long enough for the link to be full, without which a program may leave anyway
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    drop(client);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(group.wait_all(Some(Instant::now())), "{group:?}");
+}
+
+#[test]
 fn tasks_one_by_one_come_back_each_in_its_place() {
     let (client, controller) = linked(echo);
     let (function, options) = (function(), Arc::new(TaskOptions::default()));

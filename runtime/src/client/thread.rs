@@ -110,6 +110,8 @@ impl<'a> Desk<'a> {
                 received = reader.receive() => self.received(received),
                 () = self.outbox.woken(), if !full => leaving = self.send(),
                 () = writer.ready(), if full => leaving = self.send(),
+                // a program that ends does not wait for a controller that does not read
+                () = self.outbox.left(), if full => leaving = true,
                 () = &mut alarm, if deadline.is_some() => self.step(Input::Tick),
             }
             if let Some(writer) = &self.writer {
