@@ -136,3 +136,19 @@ fn serve<T>(process: impl Future<Output = T>) -> Outcome<T> {
         runtime.map_err(|error| Report::of(Exit::Files, &error).because("no runtime could be made"))?;
     Ok(runtime.block_on(process))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pilot_knows_its_allocation_by_what_the_site_or_the_script_set() {
+        let of = |names: &[(&str, &str)]| {
+            let environment = names.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            allocation(&environment.collect()).map(|id| id.0)
+        };
+        assert_eq!(of(&[("SLURM_JOB_ID", "7"), ("PBS_JOBID", "7.login1")]).as_deref(), Some("7.login1"));
+        assert_eq!(of(&[("SLURM_JOB_ID", "7"), ("RPAR_ALLOCATION_ID", "x7")]).as_deref(), Some("x7"));
+        assert_eq!(of(&[]), None);
+    }
+}
