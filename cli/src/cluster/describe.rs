@@ -15,6 +15,8 @@ pub(super) fn allocation(allocation: &AllocationStatus) -> String {
         (Some(_), phase) => format!("{name} {phase}"),
     };
     match (&allocation.problem, &allocation.state.reason) {
+        // a problem that names the allocation says its state too
+        (Some(problem), _) if problem.starts_with(&name) => problem.clone(),
         (Some(problem), _) => format!("{text}: {problem}"),
         (None, Some(reason)) => format!("{text}: {reason}"),
         (None, None) => text,
@@ -83,6 +85,10 @@ mod tests {
             (
                 status(Some("12"), AllocationPhase::Ended, Some("done"), Some("no module `python`")),
                 "allocation 12 has ended: no module `python`",
+            ),
+            (
+                status(Some("12"), AllocationPhase::Ended, None, Some("allocation 12 ended early")),
+                "allocation 12 ended early",
             ),
             (status(Some("1"), AllocationPhase::Other("W".into()), None, None), "allocation 1 is in state W"),
             (
