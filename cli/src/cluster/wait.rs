@@ -49,6 +49,9 @@ impl WaitError {
     /// What the user can do next.
     pub fn hint(&self) -> &'static str {
         match self {
+            WaitError::NoMore { why, .. } if why.iter().any(|why| why.ends_with(GIVEN_UP)) => {
+                "what runs first on every node is `setup` in `[engines]` of the profile: try its lines on a node by hand"
+            }
             WaitError::NoMore { .. } => {
                 "`rpar start --dry-run` shows the script and the command line that the site gets"
             }
@@ -127,13 +130,53 @@ fn ask(client: Client) -> Result<Receiver<Result<ClusterStatus, String>>, WaitEr
         .map_err(|error| WaitError::Controller { reason: format!("no thread to ask it: {error}") })
 }
 
+/// How the controller's news of a dead engine host end.
+const STARTED_AGAIN: &str = "; it is started again";
+const GIVEN_UP: &str = "; it is not started again";
+
+/// A text whose later lines do not repeat earlier ones: a log holds the same complaint for each try.
+fn once(text: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if !lines.iter().any(|known| *known == line) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}
+
 fn no_more(status: &ClusterStatus) -> WaitError {
     let mut why: Vec<String> = status.allocations.iter().map(describe::allocation).collect();
-    for problem in &status.problems {
+    // of a host that died again and again the last death says it all
+    let given_up = status.problems.iter().any(|problem| problem.ends_with(GIVEN_UP));
+    for problem in status.problems.iter().filter(|problem| !given_up || !problem.ends_with(STARTED_AGAIN)) {
+        let problem = once(problem);
         // an allocation's own problem is told with it
         if !why.iter().any(|known| known.contains(problem.as_str())) {
-            why.push(problem.clone());
+            why.push(problem);
         }
     }
     WaitError::NoMore { engines: status.engines.len(), wanted: status.engines_wanted, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_death_of_a_host_is_told_and_each_line_once() {
+        let death = |tries: usize, then: &str| {
+            format!("the engine host on node n1 ended: exit status 3{}{then}", "\nno module".repeat(tries))
+        };
+        let status = ClusterStatus {
+            engines_wanted: 8,
+            problems: vec![death(1, STARTED_AGAIN), death(2, STARTED_AGAIN), death(3, GIVEN_UP)],
+            ..ClusterStatus::default()
+        };
+        let error = no_more(&status);
+        let told = "0 of 8 engines came, and no more will: \
+                    the engine host on node n1 ended: exit status 3\nno module\nno module; it is not started again";
+        assert_eq!(error.to_string(), told);
+        assert!(error.hint().contains("`setup`"));
+    }
 }
