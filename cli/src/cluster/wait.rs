@@ -138,7 +138,7 @@ const GIVEN_UP: &str = "; it is not started again";
 fn once(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines() {
-        if !lines.iter().any(|known| *known == line) {
+        if !lines.contains(&line) {
             lines.push(line);
         }
     }
