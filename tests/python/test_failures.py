@@ -214,3 +214,20 @@ def test_flags_are_checked(lview):
     with pytest.raises(TypeError):
         lview.apply(3)
     assert rpar.LoadBalancedView is type(lview)
+
+
+def test_a_function_that_the_engines_cannot_load_says_what_to_do(one):
+    with pytest.raises(error.RemoteError) as caught:
+        one.apply_sync(Unloadable())
+    text = str(caught.value)
+    assert "cannot be loaded" in text and "AttributeError" in text and "[python] executable" in text, text
+
+
+class Unloadable:
+    """As a function pickled by a cloudpickle that the engines do not have."""
+
+    def __call__(self):
+        return None
+
+    def __reduce__(self):
+        return getattr, (os, "no_such_attribute")

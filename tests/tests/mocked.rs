@@ -38,6 +38,7 @@ fn profile(home: &tempfile::TempDir) -> (Resolved, Surroundings) {
         user: "ada".into(),
         directory: home.path().to_owned(),
         system_profiles: home.path().join("none"),
+        programs: None,
         cores: 4,
     };
     let profile = Profiles::new(surroundings.clone()).load("torque").expect("a shipped profile");

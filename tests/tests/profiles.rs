@@ -27,6 +27,7 @@ fn surroundings(folder: &str) -> Surroundings {
         user: "ann".to_owned(),
         directory: PathBuf::from("/nowhere"),
         system_profiles: fixtures(folder),
+        programs: None,
         cores: 6,
     }
 }

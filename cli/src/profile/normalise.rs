@@ -234,6 +234,7 @@ mod tests {
             user: "ann".to_owned(),
             directory: nowhere(),
             system_profiles: nowhere(),
+            programs: None,
             cores: 2,
         });
         let resolved: Resolved = profiles.load("local").unwrap().resolve(&BTreeMap::new(), None).unwrap();

@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub directory: PathBuf,
     /// The site's own profiles, unless `RPAR_SITE_PROFILES` names another directory.
     pub system_profiles: PathBuf,
+    /// The directory of the running program: `pip install` puts it beside the Python that it belongs to.
+    pub programs: Option<PathBuf>,
     /// Cores of this host that this process may use.
     pub cores: u32,
 }
@@ -43,6 +45,7 @@ impl Surroundings {
             user,
             directory,
             system_profiles: PathBuf::from("/etc/rpar/profiles"),
+            programs: env::current_exe().ok().and_then(|program| program.parent().map(PathBuf::from)),
             cores,
             variables,
         }

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from mmap import mmap
-from pickle import dumps, loads
+from pickle import UnpicklingError, dumps, loads
 from struct import Struct
 from time import perf_counter_ns
 
@@ -83,6 +83,25 @@ def pack_failure(message, detail, pickled):
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 
+def load_function(body):
+    """Unpickles a function; where the two sides' Pythons do not fit, the error says so."""
+    try:
+        return loads(body)
+    except (AttributeError, SystemError, TypeError, ValueError, UnpicklingError) as error:
+        cloudpickle = sys.modules.get("cloudpickle")
+        raise RuntimeError(
+            "the function cannot be loaded by %s (Python %s, cloudpickle %s): %s: %s; client and engines need the same "
+            "Python and cloudpickle: activate the client's before `rpar start`, or set [python] executable"
+            % (
+                sys.executable,
+                sys.version.split()[0],
+                getattr(cloudpickle, "__version__", "none"),
+                type(error).__name__,
+                error,
+            )
+        ) from error
+
+
 class Functions:
     """The functions that this child was sent, by number; each is unpickled when it is first run."""
 
@@ -98,7 +117,7 @@ class Functions:
         """Returns a callable that takes the unpickled argument of a task."""
         call = self.calls.get(number)
         if call is None:
-            how, function = loads(self.bodies[number])
+            how, function = load_function(self.bodies[number])
             if how == CALL:
                 call = lambda args: function(*args)
             elif how == APPLY:

@@ -34,6 +34,7 @@ impl Home {
             user: "ann".to_owned(),
             directory: self.path().join("project"),
             system_profiles: self.path().join("etc"),
+            programs: Some(self.path().join("wheel/bin")),
             cores: 6,
         })
     }
@@ -178,6 +179,8 @@ fn python_is_the_active_one_and_absolute() {
     }
     let (search, venv) = (format!("{}:{}", path("closed"), path("bin")), path("venv"));
     let (on_path, in_venv) = (path("bin/python3"), path("venv/bin/python"));
+    let beside = path("wheel/bin/python3");
+    let executable = fs::metadata(path("bin/python3")).expect("it is there").permissions();
     let find = |home: &Home| {
         let profile = home.profiles().load("local").expect("it loads");
         profile.resolve(&BTreeMap::new(), None).expect("it resolves").python.executable
@@ -185,6 +188,9 @@ fn python_is_the_active_one_and_absolute() {
     assert_eq!(find(&home), None);
     home.variables.insert("PATH".to_owned(), search);
     assert_eq!(find(&home), Some(on_path));
+    home.write("wheel/bin/python3", "#!/bin/sh\n");
+    fs::set_permissions(&beside, executable).expect("set");
+    assert_eq!(find(&home), Some(beside), "the one that rpar was installed with");
     home.variables.insert("VIRTUAL_ENV".to_owned(), venv);
     assert_eq!(find(&home), Some(in_venv));
     home.variables.insert("RPAR_PYTHON__EXECUTABLE".to_owned(), "/opt/python3".to_owned());
