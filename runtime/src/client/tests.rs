@@ -237,26 +237,3 @@ fn an_engines_file_is_not_a_clients() {
     let error = Client::connect(&file, Arc::new(ToThread(sender))).unwrap_err().to_string();
     assert!(error.contains("client.toml"), "{error}");
 }
-
-/// What one task costs in the program's thread and end to end. `cargo test --release -p rpar-runtime -- --ignored
-/// --nocapture a_million`
-#[test]
-#[ignore = "measures"]
-#[expect(clippy::print_stdout, reason = "it is what the measurement is for")]
-fn a_million_tasks() {
-    let (client, controller) = linked(echo);
-    let (function, options) = (function(), Arc::new(TaskOptions::default()));
-    let argument = Bytes::from_static(b"argument");
-    for _ in 0..5 {
-        let group = client.group();
-        let start = Instant::now();
-        for _ in 0..1_000_000 {
-            client.submit(&group, &function, &options, argument.clone());
-        }
-        let submitted = start.elapsed();
-        assert!(group.wait_all(soon()));
-        println!("{} ns to submit one, {:?} in all", submitted.as_nanos() / 1_000_000, start.elapsed());
-    }
-    drop(client);
-    controller.join().unwrap();
-}
