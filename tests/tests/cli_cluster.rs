@@ -120,7 +120,7 @@ fn a_dead_controllers_remains_are_cleaned_away() {
     assert_eq!(rpar(&home, &["start", "-n", "2"]).0, Some(0));
     let dead = kill_controller(&home);
     let (exit, _, err) = rpar(&home, &["status"]);
-    assert!(exit == Some(111) && err.contains("does not run"), "{err}");
+    assert!(exit == Some(111) && err.contains("has died") && err.contains("rpar stop"), "{err}");
     let (exit, _, err) = rpar(&home, &["start", "-n", "2"]);
     assert_eq!(exit, Some(0), "{err}");
     assert!(err.contains("cleaning up what a dead cluster"), "{err}");

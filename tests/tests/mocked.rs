@@ -232,7 +232,9 @@ fn an_allocation_that_reaches_its_walltime_ends_the_start() {
     let (mocked, client) = Mocked::start(mock);
     let (said, _) = wait(&client, PATIENCE);
     assert!(
-        said.starts_with("0 of 16 engines came, and no more will: allocation 12.login1 has ended: "),
+        said.starts_with(
+            "0 of 16 engines came, and no more will: allocation 12.login1 ended before its engines"
+        ),
         "{said}"
     );
     assert!(said.contains("walltime 1800 exceeded limit 1800"), "{said}");
