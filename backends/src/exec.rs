@@ -51,11 +51,14 @@ impl Runner for Exec {
     async fn write_file(&self, path: &Path, text: &str) -> Result<(), RunError> {
         let wrong =
             |error: std::io::Error| RunError::Write { path: path.to_owned(), reason: error.to_string() };
+        // a shell may be reading the file of that name, from an earlier allocation: it keeps what it has opened
+        let new = path.with_extension(format!("new-{}", std::process::id()));
         let mut options = tokio::fs::OpenOptions::new();
         let mut file =
-            options.write(true).create(true).truncate(true).mode(0o700).open(path).await.map_err(wrong)?;
+            options.write(true).create(true).truncate(true).mode(0o700).open(&new).await.map_err(wrong)?;
         file.write_all(text.as_bytes()).await.map_err(wrong)?;
-        file.flush().await.map_err(wrong)
+        file.flush().await.map_err(wrong)?;
+        tokio::fs::rename(&new, path).await.map_err(wrong)
     }
 }
 
