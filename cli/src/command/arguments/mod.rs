@@ -1,0 +1,197 @@
+//! The command line: the fixed part, and the flags that a profile's parameters become.
+
+mod map;
+mod params;
+mod task;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use rpar_core::profile::duration;
+
+pub(crate) use self::map::MapArguments;
+pub(crate) use self::params::{command, given, profile_before_flags};
+pub(crate) use self::task::{RunArguments, TaskArguments};
+use crate::command::exit::TABLE;
+use crate::command::output::ColorChoice;
+
+/// Maps functions and commands over lists of arguments, on the nodes that your site's batch system grants.
+#[derive(Debug, Parser)]
+#[command(name = "rpar", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{TABLE}"))]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Commands,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rpar map 'gzip -k {}' ::: *.log              on this machine's own cores
+  rpar --profile slurm start --nodes 2         a cluster of engines on two nodes
+  rpar --profile slurm map 'simulate {}' :::: list
+  rpar --profile slurm stop";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The site's profile, see `rpar profile list` [default: $RPAR_PROFILE, or local]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Tells clusters of one profile apart
+    #[arg(long, global = true, value_name = "ID", default_value = "default")]
+    pub(crate) cluster_id: String,
+    /// Answers as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Logs more, on stderr; twice: even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Says nothing but answers and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+impl Global {
+    /// The profile's name.
+    pub(crate) fn profile(&self) -> String {
+        profile_name(self.profile.clone())
+    }
+}
+
+/// The profile's name, from what was given on the command line.
+pub(crate) fn profile_name(given: Option<String>) -> String {
+    let from_environment = || std::env::var("RPAR_PROFILE").ok().filter(|name| !name.is_empty());
+    given.or_else(from_environment).unwrap_or_else(|| "local".into())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Commands {
+    /// Starts a cluster: a controller here, and engines on the nodes that the site grants
+    Start(StartArguments),
+    /// Stops a cluster and gives its nodes back
+    Stop(StopArguments),
+    /// Shows a cluster's controller, allocations, engines and tasks
+    Status(StatusArguments),
+    /// Lists the clusters of this home directory
+    List,
+    /// Runs a command for each argument, on all engines
+    #[command(
+        after_help = map::HELP,
+        override_usage = "rpar map [OPTIONS] COMMAND ::: ARGUMENTS...\n       \
+                          rpar map [OPTIONS] COMMAND :::: FILES...\n       \
+                          COMMAND | rpar map [OPTIONS] COMMAND"
+    )]
+    Map(MapArguments),
+    /// Runs one command on one engine
+    Run(RunArguments),
+    /// Shows what a cluster's processes have logged
+    Logs(LogsArguments),
+    /// Shows profiles
+    #[command(subcommand)]
+    Profile(ProfileCommands),
+    /// The controller's own process
+    #[command(hide = true)]
+    Controller(ControllerArguments),
+    /// The pilot's own process
+    #[command(hide = true)]
+    Pilot(DirectoryArguments),
+    /// An engine host's own process
+    #[command(hide = true)]
+    Engine(EngineArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StartArguments {
+    /// Engines in all; nodes follow from it and ppn
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) engines: Option<u32>,
+    /// Shows the script and the command line, and submits nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Returns when the controller runs, without waiting for engines
+    #[arg(long, conflicts_with = "timeout")]
+    pub(crate) no_wait: bool,
+    /// Gives up, and takes everything back, when the engines are not there by then
+    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StopArguments {
+    /// All clusters of this home directory
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StatusArguments {
+    /// Every engine on a line of its own
+    #[arg(long)]
+    pub(crate) engines: bool,
+}
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogsArguments {
+    /// Waits for more, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many lines of each log
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub(crate) lines: usize,
+    /// Only logs whose names contain this: controller, allocation, a node's name
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommands {
+    /// Lists the profiles and where each comes from
+    List,
+    /// Shows a profile as it is in force
+    Show(ShowArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArguments {
+    /// Which profile [default: the one of --profile]
+    pub(crate) name: Option<String>,
+    /// Says for each value where it comes from
+    #[arg(long)]
+    pub(crate) origins: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DirectoryArguments {
+    /// The cluster's directory
+    #[arg(long)]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ControllerArguments {
+    #[command(flatten)]
+    pub(crate) at: DirectoryArguments,
+    /// Ends with the process at the other end of stdin, and removes the directory
+    #[arg(long)]
+    pub(crate) throw_away: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EngineArguments {
+    #[command(flatten)]
+    pub(crate) at: DirectoryArguments,
+    /// The allocation that this node belongs to
+    #[arg(long)]
+    pub(crate) allocation: Option<String>,
+    /// How many engines this host holds
+    #[arg(long)]
+    pub(crate) engines: u32,
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).filter(|d| !d.is_zero()).ok_or_else(|| format!("expected {}", duration::FORMS))
+}
