@@ -45,7 +45,18 @@ fn help_teaches() {
     insta::assert_snapshot!("help", help("--help"));
     insta::assert_snapshot!("help_start", help("--profile example start --help"));
     insta::assert_snapshot!("help_map", help("map --help"));
-    for command in ["stop", "status", "list", "run", "logs", "profile", "profile list", "profile show"] {
+    for command in [
+        "stop",
+        "status",
+        "list",
+        "run",
+        "logs",
+        "profile",
+        "profile list",
+        "profile show",
+        "completions",
+        "man",
+    ] {
         insta::assert_snapshot!(
             format!("help_{}", command.replace(' ', "_")),
             help(&format!("{command} -h"))

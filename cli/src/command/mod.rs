@@ -5,12 +5,14 @@
 
 mod arguments;
 mod attach;
+mod completion;
 mod context;
 mod exit;
 mod failures;
 mod interrupt;
 mod list;
 mod logs;
+mod man;
 mod map;
 mod output;
 mod profile;
@@ -31,7 +33,8 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 use tracing_subscriber::EnvFilter;
 
-use self::arguments::{Cli, Commands};
+use self::arguments::ahead::Ahead;
+use self::arguments::{Cli, Commands, params};
 use self::context::Context;
 use self::exit::Exit;
 use self::output::{ColorChoice, Output};
@@ -87,6 +90,9 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Run(arguments) => run::run(context, arguments),
         Commands::Logs(arguments) => logs::run(context, arguments),
         Commands::Profile(command) => profile::run(context, command),
+        Commands::Completions(arguments) => completion::script(context, arguments.shell),
+        Commands::Complete(arguments) => completion::answer(context, arguments),
+        Commands::Man(arguments) => man::run(context, arguments),
         Commands::Controller(arguments) => serve::controller(context, arguments),
         Commands::Pilot(arguments) => serve::pilot(context, &arguments.directory),
         Commands::Engine(arguments) => serve::engine(context, arguments),
@@ -101,15 +107,13 @@ enum Parsed {
 }
 
 fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
-    let params = match arguments::profile_before_flags(&words) {
-        Some(given) => {
-            let name = arguments::profile_name(given);
-            profiles.load(&name)?.params().to_vec()
-        }
-        None => Vec::new(),
+    let ahead = Ahead::of(&words);
+    let params = match ahead.takes_params() {
+        true => profiles.load(&arguments::profile_name(ahead.profile))?.params().to_vec(),
+        false => Vec::new(),
     };
-    let parsed = arguments::command(&params).try_get_matches_from(words).and_then(|matches| {
-        let values = arguments::given(&matches, &params);
+    let parsed = params::command(&params).try_get_matches_from(words).and_then(|matches| {
+        let values = params::given(&matches, &params);
         Ok(Parsed::Command(Box::new(Cli::from_arg_matches(&matches)?), values))
     });
     match parsed {

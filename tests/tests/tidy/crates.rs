@@ -23,8 +23,10 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Packages that belong to one room: what they are used for is that room's concept.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("clap", &["rpar-cli"]),
+    ("clap_complete", &["rpar-cli"]),
+    ("clap_mangen", &["rpar-cli"]),
     ("figment", &["rpar-cli"]),
     ("indicatif", &["rpar-cli"]),
     ("minijinja", &["rpar-cli"]),

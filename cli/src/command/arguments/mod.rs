@@ -1,7 +1,9 @@
-//! The command line: the fixed part, and the flags that a profile's parameters become.
+//! The command line: the fixed part of it, and in [`ahead`] and [`params`] what a profile adds.
 
+pub(crate) mod ahead;
 mod map;
-mod params;
+pub(crate) mod params;
+mod scripts;
 mod task;
 
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use rpar_core::profile::duration;
 
 pub(crate) use self::map::MapArguments;
-pub(crate) use self::params::{command, given, profile_before_flags};
+pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::task::{RunArguments, TaskArguments};
 use crate::command::exit::TABLE;
 use crate::command::output::ColorChoice;
@@ -95,6 +97,15 @@ pub(crate) enum Commands {
     /// Shows profiles
     #[command(subcommand)]
     Profile(ProfileCommands),
+    /// Prints the script that lets a shell complete what you type
+    #[command(after_help = scripts::COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Prints the manual page, or writes those of all commands
+    #[command(after_help = scripts::MAN_HELP)]
+    Man(ManArguments),
+    /// What a completion script asks
+    #[command(hide = true)]
+    Complete(CompleteArguments),
     /// The controller's own process
     #[command(hide = true)]
     Controller(ControllerArguments),
@@ -135,6 +146,7 @@ pub(crate) struct StatusArguments {
     #[arg(long)]
     pub(crate) engines: bool,
 }
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LogsArguments {
     /// Waits for more, until Ctrl-C
