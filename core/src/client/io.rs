@@ -48,7 +48,12 @@ pub enum Input {
         bulk: Vec<Bytes>,
     },
     /// The user's program does not want these any more.
-    Cancel(Runs),
+    Cancel {
+        /// Which.
+        runs: Runs,
+        /// Whether those that run are ended too.
+        running: bool,
+    },
     /// The user's program asks for the status.
     Ask {
         /// Comes back with the answer.

@@ -76,7 +76,7 @@ impl Client {
                 self.queue.push(Submission::new(base, function, hash, options, batch, bulk));
                 self.submit(effects);
             }
-            Input::Cancel(runs) => self.cancel(&runs, effects),
+            Input::Cancel { runs, running } => self.cancel(&runs, running, effects),
             Input::Ask { question, after } => effects.push(Effect::Send(Message::Ask { question, after })),
             Input::Taken { bytes } => effects.extend(self.results.taken(bytes).map(Effect::Send)),
             Input::Stop => effects.push(Effect::Send(Message::Stop)),
@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// Tasks that have not left yet end here; the controller ends the others.
-    fn cancel(&mut self, runs: &Runs, effects: &mut Vec<Effect>) {
+    fn cancel(&mut self, runs: &Runs, running: bool, effects: &mut Vec<Effect>) {
         for part in self.queue.remove(&Ranges::from(runs)) {
             self.results.cancel(part, effects);
         }
@@ -179,7 +179,7 @@ impl Client {
             let mut runs = RunsBuilder::default();
             // each lies within a run, whose length has 32 bits
             ids.iter().for_each(|(first, count)| runs.push_run(*first, *count as u32));
-            effects.push(Effect::Send(Message::Cancel(runs.finish())));
+            effects.push(Effect::Send(Message::Cancel { runs: runs.finish(), running }));
         }
         self.submit(effects);
     }

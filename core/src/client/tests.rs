@@ -242,19 +242,25 @@ fn long_arguments_are_served_again_and_kept_until_the_end() {
     assert!(bench.client.is_idle());
 }
 
+fn cancel(runs: Runs) -> Input {
+    Input::Cancel { runs, running: true }
+}
+
 #[test]
 fn cancelled_tasks_end_here_if_they_have_not_left() {
     let cost = 1 + TASK_COST_BYTES;
     let mut bench = Bench::new(4 * cost, 1 << 30);
     bench.submit(payloads(10, 1), vec![]);
-    let effects = bench.step(Input::Cancel([2, 3, 4, 7].into_iter().map(TaskId).collect::<Runs>()));
+    let effects = bench.step(cancel([2, 3, 4, 7].into_iter().map(TaskId).collect()));
     let cancelled = TaskStatus::Cancelled as u8;
     assert_eq!(delivered(&effects), [(4, cancelled), (7, cancelled)]);
-    assert!(effects.contains(&Effect::Send(Message::Cancel(Runs::one(TaskId(2), 2)))));
+    assert!(
+        effects.contains(&Effect::Send(Message::Cancel { runs: Runs::one(TaskId(2), 2), running: true }))
+    );
     assert_eq!(sent(&effects), 2 * cost, "there is room for others to be prepared");
     let effects = bench.receive(Message::Window { bytes: 100 * cost });
     assert_eq!(submitted(&effects), [(5, 2), (8, 2)]);
-    assert_eq!(bench.step(Input::Cancel(Runs::one(TaskId(500), 9))), []);
+    assert_eq!(bench.step(cancel(Runs::one(TaskId(500), 9))), []);
 }
 
 #[test]
@@ -276,7 +282,7 @@ fn the_result_window_moves_with_what_is_taken() {
 fn what_ended_here_never_counted_against_the_result_window() {
     let mut bench = Bench::new(1, 1000);
     bench.submit(payloads(1, 1), vec![]);
-    let effects = bench.step(Input::Cancel(Runs::one(TaskId(0), 1)));
+    let effects = bench.step(cancel(Runs::one(TaskId(0), 1)));
     let Some(Effect::Deliver { outcomes, .. }) = effects.last() else { panic!("{effects:?}") };
     assert_eq!(bench.step(Input::Taken { bytes: outcomes.batch.cost() }), []);
     assert_eq!(bench.step(Input::Taken { bytes: 250 }), [Effect::Send(Message::Window { bytes: 1250 })]);

@@ -25,6 +25,17 @@ pub(super) enum Place {
     Ended,
 }
 
+/// What its client still wants of a task that is at an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wanted {
+    /// Nothing: it was cancelled.
+    No,
+    /// To run to its end if it has begun, and never again.
+    OnceBegun,
+    /// Its result.
+    Yes,
+}
+
 /// What is known of one task: 12 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
@@ -35,8 +46,7 @@ pub(super) struct Slot {
     /// How often its own code failed.
     pub(super) failures: u16,
     pub(super) place: Place,
-    /// Its client has cancelled it while it was at an engine.
-    pub(super) unwanted: bool,
+    pub(super) wanted: Wanted,
 }
 
 impl Slot {
@@ -84,7 +94,7 @@ impl Batch {
         let lengths = if small { batch.lengths.iter().collect() } else { batch.lengths };
         let payload = if small { Bytes::copy_from_slice(&batch.payload) } else { batch.payload };
         let slot =
-            Slot { engine: EngineId(0), attempt: 0, failures: 0, place: Place::Queued, unwanted: false };
+            Slot { engine: EngineId(0), attempt: 0, failures: 0, place: Place::Queued, wanted: Wanted::Yes };
         Batch {
             origin,
             first,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Controller;
-use super::batch::Place;
+use super::batch::{Place, Wanted};
 use super::io::Effect;
 use super::ready::Range;
 use crate::id::{LinkId, TaskId};
@@ -11,11 +11,12 @@ use crate::task::TaskStatus;
 use crate::wire::{Message, Runs, RunsBuilder, Transfer};
 
 impl Controller {
-    /// A client cancels tasks: those that are queued end at once, engine hosts are told of the others. What has run
-    /// stays as it is.
-    pub(super) fn cancel(&mut self, link: LinkId, runs: &Runs, effects: &mut Vec<Effect>) {
+    /// A client cancels tasks, or only those that have not begun: what is queued ends at once, engine hosts are told of
+    /// the others. What has run stays as it is.
+    pub(super) fn cancel(&mut self, link: LinkId, runs: &Runs, running: bool, effects: &mut Vec<Effect>) {
+        let wanted = if running { Wanted::No } else { Wanted::OnceBegun };
         let mut ended = Vec::new();
-        let mut running: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
+        let mut assigned: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
         for (first, count) in runs.iter() {
             for (batch, from, to) in self.batches_of(link, first.0, first.0.saturating_add(count as u64)) {
                 let Some(batch) = self.tasks.batch_mut(batch) else { continue };
@@ -27,10 +28,10 @@ impl Controller {
                             slot.place = Place::Ended;
                             add(&mut ended, Range { first: number, from: index, to: index + 1 });
                         }
-                        Place::Assigned if !slot.unwanted => {
-                            slot.unwanted = true;
+                        Place::Assigned if slot.wanted > wanted => {
+                            slot.wanted = wanted;
                             if let Some(engine) = self.engines.get(slot.engine) {
-                                running.entry(engine.host).or_default().push(TaskId(number + index as u64));
+                                assigned.entry(engine.host).or_default().push(TaskId(number + index as u64));
                             }
                         }
                         _ => {}
@@ -38,8 +39,9 @@ impl Controller {
                 }
             }
         }
-        for (link, runs) in running {
-            effects.push(Effect::Send { link, message: Message::Cancel(runs.finish()) });
+        for (link, runs) in assigned {
+            let message = Message::Cancel { runs: runs.finish(), running };
+            effects.push(Effect::Send { link, message });
         }
         self.leave_queue(link, &ended);
         self.end_all(&ended, TaskStatus::Cancelled, None, "cancelled before it ran", effects);
@@ -127,7 +129,8 @@ impl Controller {
             }
         }
         for (link, runs) in running {
-            effects.push(Effect::Send { link, message: Message::Cancel(runs.finish()) });
+            let message = Message::Cancel { runs: runs.finish(), running: true };
+            effects.push(Effect::Send { link, message });
         }
         for key in client.functions {
             if self.functions.release(key) {

@@ -1,7 +1,7 @@
 //! Engines that are lost, and tasks that no engine can run.
 
 use super::Controller;
-use super::batch::Place;
+use super::batch::{Place, Wanted};
 use super::io::Effect;
 use super::limits::OUTSIDE_WAIT;
 use super::ready::Range;
@@ -103,7 +103,7 @@ impl Controller {
                 self.transfers.arguments.remove(&task);
                 let slot = batch.at_mut(position);
                 slot.place = Place::Queued;
-                if slot.unwanted {
+                if slot.wanted != Wanted::Yes {
                     left.unwanted.push(range);
                 } else if rerun && slot.losses() < self.config.attempts_limit {
                     match left.again.last_mut() {

@@ -1,7 +1,7 @@
 //! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
 
 use super::Controller;
-use super::batch::{Batch, Place, Slot};
+use super::batch::{Batch, Place, Slot, Wanted};
 use super::io::Effect;
 use super::ready::Range;
 use super::transfers::Relay;
@@ -288,7 +288,7 @@ impl Sorting<'_> {
 
 /// Whether a task that has ended so runs again; takes note of why.
 fn runs_again(slot: &mut Slot, code: u8, retries: u16, rerun: bool, attempts_limit: u16) -> bool {
-    if slot.unwanted || code == TaskStatus::Ok as u8 {
+    if slot.wanted != Wanted::Yes || code == TaskStatus::Ok as u8 {
         return false;
     }
     if code == TaskStatus::Cancelled as u8 {

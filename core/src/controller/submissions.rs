@@ -24,8 +24,8 @@ impl Controller {
             Message::Submit { base, function, options, batch } => {
                 self.submit(link, base, function, options, batch, effects)
             }
-            Message::Cancel(runs) => {
-                self.cancel(link, &runs, effects);
+            Message::Cancel { runs, running } => {
+                self.cancel(link, &runs, running, effects);
                 Ok(())
             }
             Message::Window { bytes } => {

@@ -96,9 +96,13 @@ pub enum Effect {
         /// The long arguments that `batch` announces.
         bulk: Vec<bytes::Bytes>,
     },
-    /// These tasks are not wanted any more: drop them where they wait, end them where they run. Each still ends with an
-    /// outcome.
-    Cancel(Runs),
+    /// These tasks are not wanted any more: drop them where they wait. Each still ends with an outcome.
+    Cancel {
+        /// Which.
+        runs: Runs,
+        /// End them where they run, too.
+        running: bool,
+    },
     /// End whatever runs and forget whatever waits, without outcomes: its controller is gone.
     Reset,
     /// Tell the log.

@@ -116,7 +116,7 @@ impl EngineHost {
                 self.waiting.add(task, runs, batch, effects);
                 self.pull(now, effects);
             }
-            Message::Cancel(runs) => self.cancel(now, runs, effects),
+            Message::Cancel { runs, running } => self.cancel(now, runs, running, effects),
             Message::Chunk { transfer, offset, data } => {
                 self.waiting.chunk(transfer, offset, data, effects)?;
                 self.pull(now, effects);
@@ -150,11 +150,11 @@ impl EngineHost {
     }
 
     /// Tasks that still wait for their arguments end here; the shell ends the others.
-    fn cancel(&mut self, now: Timestamp, runs: Runs, effects: &mut Vec<Effect>) {
+    fn cancel(&mut self, now: Timestamp, runs: Runs, running: bool, effects: &mut Vec<Effect>) {
         for outcomes in self.waiting.cancel(&runs, effects) {
             self.report(now, outcomes, effects);
         }
-        effects.push(Effect::Cancel(runs));
+        effects.push(Effect::Cancel { runs, running });
         self.pull(now, effects);
     }
 

@@ -281,7 +281,7 @@ fn cancelled_tasks_that_wait_here_end_here() {
     let mut bench = Bench::ready();
     bench.receive(run(10, 0, long(&[5, 5])));
     let unwanted: Runs = [TaskId(1), TaskId(2)].into_iter().collect();
-    let effects = bench.receive(Message::Cancel(unwanted.clone()));
+    let effects = bench.receive(Message::Cancel { runs: unwanted.clone(), running: false });
     let mut ended = Vec::new();
     for effect in &effects {
         if let Effect::Send(Message::Done(done)) = effect {
@@ -291,7 +291,10 @@ fn cancelled_tasks_that_wait_here_end_here() {
         }
     }
     assert_eq!(ended, [1, 2]);
-    assert!(effects.contains(&Effect::Cancel(unwanted)), "the shell may have others of them");
+    assert!(
+        effects.contains(&Effect::Cancel { runs: unwanted, running: false }),
+        "the shell may have others of them"
+    );
     assert_eq!(bench.receive(chunk(1, 0, Bytes::from_static(b"abcde"))), [], "too late");
     let effects = bench.receive(chunk(3, 0, Bytes::from_static(b"abcde")));
     assert_eq!(runs(&effects), [(0, vec![3], 1), (0, vec![4], 0)]);

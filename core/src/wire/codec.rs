@@ -92,7 +92,9 @@ fn frame_of(message: &Message) -> Frame {
             };
             frame(kind::SUBMIT, cbor(&header), vec![batch.lengths.as_bytes().clone(), batch.payload.clone()])
         }
-        Message::Cancel(runs) => frame(kind::CANCEL, Bytes::new(), vec![runs.as_bytes().clone()]),
+        Message::Cancel { runs, running } => {
+            frame(kind::CANCEL, cbor(running), vec![runs.as_bytes().clone()])
+        }
         Message::Window { bytes } => plain(kind::WINDOW, bytes),
         Message::Ask { question, after } => plain(kind::ASK, &(question, after)),
         Message::Status { question, status } => frame(kind::STATUS, cbor(question), vec![cbor(status)]),
@@ -183,7 +185,10 @@ impl Reader {
                 }
                 Message::Submit { base, function, options, batch }
             }
-            kind::CANCEL => Message::Cancel(self.runs()?),
+            kind::CANCEL => {
+                let running = self.header()?;
+                Message::Cancel { runs: self.runs()?, running }
+            }
             kind::WINDOW => Message::Window { bytes: self.header()? },
             kind::ASK => {
                 let (question, after) = self.header()?;

@@ -68,7 +68,12 @@ pub enum Message {
         batch: Batch,
     },
     /// These tasks are not wanted any more.
-    Cancel(Runs),
+    Cancel {
+        /// Which.
+        runs: Runs,
+        /// Whether those that run are ended too; else they run to their end, and only what has not begun is dropped.
+        running: bool,
+    },
     /// The other side may have sent this many bytes of batches since the link opened.
     Window {
         /// Counted from the link's opening; only grows.

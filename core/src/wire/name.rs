@@ -13,7 +13,7 @@ impl Message {
             Message::Goodbye { .. } => "Goodbye",
             Message::Define(_) => "Define",
             Message::Submit { .. } => "Submit",
-            Message::Cancel(_) => "Cancel",
+            Message::Cancel { .. } => "Cancel",
             Message::Window { .. } => "Window",
             Message::Ask { .. } => "Ask",
             Message::Status { .. } => "Status",

@@ -116,7 +116,12 @@ impl Client {
 
     /// Cancels the group's unfinished tasks. Each still ends: as cancelled, or as it would have, if that came first.
     pub fn cancel(&self, group: &Group) {
-        self.guard.outbox.request(Request::Cancel(group.clone()));
+        self.guard.outbox.request(Request::Cancel { group: group.clone(), running: true });
+    }
+
+    /// Cancels those of the group's tasks that have not begun. What runs goes on to its end, and is not tried again.
+    pub fn cancel_queued(&self, group: &Group) {
+        self.guard.outbox.request(Request::Cancel { group: group.clone(), running: false });
     }
 
     /// Asks for the cluster's status; with `after`, the answer waits until the status is newer than that version.

@@ -24,8 +24,15 @@ const OUTPUT_BYTES: usize = 16 << 20;
 /// What the program wants beside running tasks.
 #[derive(Debug)]
 pub(super) enum Request {
-    Cancel(Group),
-    Ask { after: Option<u64>, answer: mpsc::SyncSender<ClusterStatus> },
+    /// With those that run, or only what has not begun.
+    Cancel {
+        group: Group,
+        running: bool,
+    },
+    Ask {
+        after: Option<u64>,
+        answer: mpsc::SyncSender<ClusterStatus>,
+    },
     Stop,
     Leave,
 }

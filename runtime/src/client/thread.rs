@@ -148,7 +148,9 @@ impl<'a> Desk<'a> {
         let mut leaving = false;
         for request in requests {
             match request {
-                Request::Cancel(group) => self.step(Input::Cancel(self.ranges.of(&group))),
+                Request::Cancel { group, running } => {
+                    self.step(Input::Cancel { runs: self.ranges.of(&group), running });
+                }
                 Request::Ask { after, answer } => self.ask(after, answer),
                 Request::Stop => self.step(Input::Stop),
                 Request::Leave => leaving = true,

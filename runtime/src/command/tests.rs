@@ -204,6 +204,23 @@ fn a_cancel_drops_what_waits_and_ends_what_runs() {
 }
 
 #[test]
+fn a_cancel_of_what_waits_leaves_what_runs() {
+    let mut bench = Bench::start();
+    let directory = tempfile::tempdir().unwrap();
+    let script = "echo > running; while [ ! -e over ]; do sleep 0.01; done";
+    let wanted = bench.submit(&function(script, directory.path(), &[]), None, &vec![arguments(&[]); 3]);
+    let begun = Instant::now();
+    while !directory.path().join("running").exists() {
+        assert!(begun.elapsed() < GENEROUS);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    bench.cancel_queued(&wanted);
+    std::fs::write(directory.path().join("over"), "").unwrap();
+    let ended: Vec<TaskStatus> = (0..3).map(|_| bench.next(GENEROUS).0).collect();
+    assert_eq!(ended, [TaskStatus::Ok, TaskStatus::Cancelled, TaskStatus::Cancelled]);
+}
+
+#[test]
 fn a_death_that_may_be_the_hosts_own_is_kept_back_until_that_is_known() {
     let mut bench = Bench::start();
     let directory = tempfile::tempdir().unwrap();

@@ -67,7 +67,11 @@ impl Bench {
     }
 
     pub(crate) fn cancel(&self, runs: &Runs) {
-        self.lane.cancel(runs);
+        self.lane.cancel(runs, true);
+    }
+
+    pub(crate) fn cancel_queued(&self, runs: &Runs) {
+        self.lane.cancel(runs, false);
     }
 
     pub(crate) fn reset(&mut self) {

@@ -81,7 +81,9 @@ impl Engines {
                     lane.run(RunBatch { engine, function, timeout, runs, batch, bulk });
                 }
             }
-            Effect::Cancel(runs) => self.lanes.iter().for_each(|lane| lane.cancel(&runs)),
+            Effect::Cancel { runs, running } => {
+                self.lanes.iter().for_each(|lane| lane.cancel(&runs, running));
+            }
             Effect::Reset => {
                 self.lanes.iter().for_each(|lane| lane.reset());
                 self.functions.clear();

@@ -104,7 +104,8 @@ impl Feed {
                 return None;
             }
             let task = self.current.as_mut()?.next()?;
-            if self.is_cancelled(task.id) {
+            self.glance();
+            if self.cancels.iter().any(|cancelled| cancelled.contains(task.id.0)) {
                 self.fail(
                     task.id,
                     TaskStatus::Cancelled,
@@ -150,7 +151,7 @@ impl Feed {
     /// [`heed`](Self::heed): the answer is forgotten once a task of a later batch was taken.
     pub(crate) fn is_cancelled(&mut self, task: TaskId) -> bool {
         self.glance();
-        self.cancels.iter().any(|cancelled| cancelled.contains(task.0))
+        self.cancels.iter().any(|cancelled| cancelled.reaches_running() && cancelled.contains(task.0))
     }
 
     /// Whether everything is to be ended and forgotten, because the controller is gone or the host ends.

@@ -83,12 +83,18 @@ pub(super) struct Cancelled {
     ranges: Vec<(u64, u64)>,
     /// Batches after this one are not meant.
     upto: u64,
+    /// Those that run are meant, too.
+    running: bool,
 }
 
 impl Cancelled {
     pub(super) fn contains(&self, id: u64) -> bool {
         let after = self.ranges.partition_point(|(start, _)| *start <= id);
         after > 0 && id < self.ranges[after - 1].1
+    }
+
+    pub(super) fn reaches_running(&self) -> bool {
+        self.running
     }
 
     pub(super) fn reaches(&self, batch: u64) -> bool {
@@ -125,13 +131,13 @@ impl Lane {
         self.arrived.notify_one();
     }
 
-    pub(super) fn cancel(&self, runs: &Runs) {
+    pub(super) fn cancel(&self, runs: &Runs, running: bool) {
         let mut ranges: Vec<_> =
             runs.iter().map(|(first, count)| (first.0, first.0 + count as u64)).collect();
         ranges.sort_unstable();
         self.order(|inbox| {
             let upto = inbox.taken + inbox.batches.len() as u64;
-            inbox.cancels.push(Cancelled { ranges, upto });
+            inbox.cancels.push(Cancelled { ranges, upto, running });
         });
     }
 

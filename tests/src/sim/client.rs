@@ -223,7 +223,8 @@ impl World {
         for task in first..first + count {
             self.book.cancelled((index as u32, task));
         }
-        self.step_client(index, Input::Cancel(Runs::one(TaskId(first), count as u32)));
+        let (runs, running) = (Runs::one(TaskId(first), count as u32), self.rng.percent(50));
+        self.step_client(index, Input::Cancel { runs, running });
     }
 
     fn ask(&mut self, index: usize, after: Option<u64>) {

@@ -9,7 +9,7 @@ pub(super) fn describe(message: &Message) -> String {
         Message::Submit { base, options, batch, .. } => {
             format!("{name} {} from {base} retries {} rerun {}", tasks(batch), options.retries, options.rerun)
         }
-        Message::Cancel(runs) => format!("{name} {}", ids(runs)),
+        Message::Cancel { runs, running } => format!("{name} {} running {running}", ids(runs)),
         Message::Window { bytes } => format!("{name} {bytes}"),
         Message::Ask { question, after } => format!("{name} {question} after {after:?}"),
         Message::Status { question, status } => format!("{name} {question} version {}", status.version),

@@ -159,7 +159,7 @@ impl World {
                 }
                 self.start_tasks(index, slot);
             }
-            Effect::Cancel(runs) => self.cancel_tasks(index, &runs),
+            Effect::Cancel { runs, running } => self.cancel_tasks(index, &runs, running),
             Effect::Reset => self.reset_slots(index),
             Effect::Log { text } => self.trace.line(self.now, || format!("host {index} logs: {text}")),
             Effect::Exit { ok, reason } => {
@@ -280,12 +280,13 @@ impl World {
     }
 
     /// Waiting tasks end at once, running ones at their time.
-    fn cancel_tasks(&mut self, index: usize, runs: &Runs) {
+    fn cancel_tasks(&mut self, index: usize, runs: &Runs, running: bool) {
         let unwanted =
             |id: TaskId| runs.iter().any(|(first, count)| id >= first && id.0 - first.0 < count as u64);
         let mut ended = Vec::new();
         for slot in &mut self.hosts[index].slots {
-            slot.running.iter_mut().filter(|task| unwanted(task.id)).for_each(|task| task.cancelled = true);
+            let told = slot.running.iter_mut().filter(|task| running && unwanted(task.id));
+            told.for_each(|task| task.cancelled = true);
             let (mut gone, kept): (Vec<Task>, Vec<Task>) =
                 slot.queue.drain(..).partition(|task| unwanted(task.id));
             slot.queue = kept.into();

@@ -140,7 +140,7 @@ fn columns_that_contradict_each_other_are_refused() {
     refused(submit(0, batch(&[3, 0], b"abc", vec![BulkLength { index: 1, bytes: 9 }])), "not announced");
     refused(submit(0, batch(&[BULK], b"", vec![BulkLength { index: 7, bytes: 9 }])), "not announced");
     refused(submit(u64::MAX, batch(&[1, 1], b"ab", vec![])), "past the last");
-    refused(Message::Cancel(Runs::one(TaskId(u64::MAX), 2)), "overflowing ids");
+    refused(Message::Cancel { runs: Runs::one(TaskId(u64::MAX), 2), running: true }, "overflowing ids");
 
     let run = |runs, batch| Message::Run {
         engine: EngineId(0),
@@ -179,7 +179,7 @@ fn missing_segments_and_torn_columns_are_refused() {
         let error = decode(&mut { short }, FRAME_LIMIT_BYTES).unwrap_err();
         assert!(error.to_string().contains("segment is missing"), "{}: {error}", message.name());
     }
-    let error = decode(&mut frame(12, &[], &[vec![0; 11]]), FRAME_LIMIT_BYTES).unwrap_err();
+    let error = decode(&mut frame(12, &[0xf5], &[vec![0; 11]]), FRAME_LIMIT_BYTES).unwrap_err();
     assert!(error.to_string().contains("torn"), "{error}");
 }
 

@@ -218,7 +218,8 @@ fn submitting() -> impl Strategy<Value = Message> {
     prop_oneof![
         function().prop_map(Message::Define),
         submit,
-        (0usize..20).prop_flat_map(runs).prop_map(Message::Cancel),
+        ((0usize..20).prop_flat_map(runs), any::<bool>())
+            .prop_map(|(runs, running)| Message::Cancel { runs, running }),
         any::<u64>().prop_map(|bytes| Message::Window { bytes }),
         outcomes().prop_map(Message::Results),
         (any::<u32>(), option::of(any::<u64>()))

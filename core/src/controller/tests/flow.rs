@@ -116,19 +116,40 @@ fn a_failed_task_runs_again_only_as_often_as_asked() {
 fn cancelled_tasks_end_at_once_or_are_told_to_their_host() {
     let mut bench = Bench::with(config(), 1);
     bench.submit(CLIENT, 10, TaskOptions { retries: 9, ..Default::default() });
-    bench.say(CLIENT, Message::Cancel(Runs::one(TaskId(0), 7)));
-    bench.say(CLIENT, Message::Cancel(Runs::one(TaskId(5), u32::MAX)));
+    let cancel = |first, count, running| Message::Cancel { runs: Runs::one(TaskId(first), count), running };
+    bench.say(CLIENT, cancel(0, 7, true));
+    bench.say(CLIENT, cancel(5, u32::MAX, true));
+    bench.say(CLIENT, cancel(0, 1, false));
     for id in 1..10 {
         assert_eq!(bench.result(id), Some((TaskStatus::Cancelled, "cancelled before it ran".into())));
     }
     let told = bench.others(|effect| match effect {
-        Effect::Send { message: Message::Cancel(runs), .. } => Some(runs.clone()),
+        Effect::Send { message: cancel @ Message::Cancel { .. }, .. } => Some(cancel.clone()),
         _ => None,
     });
-    assert_eq!(told, [Runs::one(TaskId(0), 1)]);
+    assert_eq!(told, [cancel(0, 1, true)]);
     // however it ends, it does not run again
     bench.finish(EngineId(0), 1, 5, TaskStatus::Crashed);
     assert_eq!(bench.result(0).unwrap().0, TaskStatus::Crashed);
+    assert_eq!(bench.controller.tasks.batches().count(), 0);
+}
+
+#[test]
+fn what_has_begun_may_be_left_to_end_once() {
+    let mut bench = Bench::with(config(), 1);
+    bench.submit(CLIENT, 3, TaskOptions { retries: 9, ..Default::default() });
+    let cancel = |running| Message::Cancel { runs: Runs::one(TaskId(0), 3), running };
+    for running in [false, false, true, true] {
+        bench.say(CLIENT, cancel(running));
+    }
+    assert_eq!(bench.result(2), Some((TaskStatus::Cancelled, "cancelled before it ran".into())));
+    let told = bench.others(|effect| match effect {
+        Effect::Send { message: Message::Cancel { running, .. }, .. } => Some(*running),
+        _ => None,
+    });
+    assert_eq!(told, [false, true], "first what has not begun, then what runs, each once");
+    bench.finish(EngineId(0), 1, 5, TaskStatus::Failed);
+    assert_eq!(bench.result(0).unwrap().0, TaskStatus::Failed, "it does not run again");
     assert_eq!(bench.controller.tasks.batches().count(), 0);
 }
 

@@ -76,11 +76,12 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
             Message::Submit { base: TaskId(base), function, options, batch: batch(b, c % 6 == 2) }
         }
         5..=11 => Message::Done(some_outcomes(bench, engine, draw)),
-        12 => Message::Cancel(
-            [(TaskId(a), b as u32), (TaskId(b), u32::MAX)]
+        12 => Message::Cancel {
+            runs: [(TaskId(a), b as u32), (TaskId(b), u32::MAX)]
                 .into_iter()
                 .fold(Default::default(), |_: Runs, (first, count)| Runs::one(first, count)),
-        ),
+            running: c % 2 == 0,
+        },
         13 => Message::Window { bytes: a << 20 },
         14 => Message::Ask { question: c as u32, after: (c % 2 == 0).then_some(a) },
         15 if c == 0 => Message::Stop,
