@@ -128,21 +128,40 @@ impl ClusterDir {
     }
 }
 
+/// The id of a throw-away cluster, from random bytes.
+pub(crate) fn throw_away_id(random: [u8; 8]) -> String {
+    format!("{THROW_AWAY}{:016x}", u64::from_le_bytes(random))
+}
+
+/// Whether a cluster of this id is a throw-away one.
+pub(crate) fn is_throw_away(cluster_id: &str) -> bool {
+    let digits = cluster_id.strip_prefix(THROW_AWAY);
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// How the ids of throw-away clusters begin.
+const THROW_AWAY: &str = "rpar-";
+
 /// The directory above `PROFILE/CLUSTER_ID` for profiles without a `[storage] dir`.
-fn state_directory(surroundings: &Surroundings) -> PathBuf {
+pub(crate) fn state_directory(surroundings: &Surroundings) -> PathBuf {
     surroundings.xdg("XDG_STATE_HOME", ".local/state").join("rpar")
 }
 
-/// All clusters that have a directory here, running or not, in the order of their names. Profiles that cannot be
-/// loaded are looked for in the state directory only.
-pub fn cluster_dirs(profiles: &Profiles) -> Vec<ClusterDir> {
+/// The directories above `PROFILE/CLUSTER_ID` of all profiles. Of those that cannot be loaded only the usual one is known.
+fn roots(profiles: &Profiles) -> BTreeSet<PathBuf> {
     let mut roots = BTreeSet::from([state_directory(profiles.surroundings())]);
     for name in profiles.names() {
         let storage = profiles.load(&name).and_then(|profile| profile.storage_dir());
         roots.extend(storage.ok().flatten().map(PathBuf::from));
     }
+    roots
+}
+
+/// All clusters that have a directory here, running or not, in the order of their names. Profiles that cannot be
+/// loaded are looked for in the state directory only.
+pub fn cluster_dirs(profiles: &Profiles) -> Vec<ClusterDir> {
     let mut found = Vec::new();
-    for root in &roots {
+    for root in &roots(profiles) {
         for profile in subdirectories(root) {
             for cluster_id in subdirectories(&root.join(&profile)) {
                 let path = root.join(&profile).join(&cluster_id);
@@ -157,7 +176,8 @@ pub fn cluster_dirs(profiles: &Profiles) -> Vec<ClusterDir> {
     found
 }
 
-fn subdirectories(path: &Path) -> Vec<String> {
+/// The names of the directories in one that could be a profile's or a cluster's.
+pub(crate) fn subdirectories(path: &Path) -> Vec<String> {
     // an unreadable or absent directory has no clusters of this user
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     let directories = entries.flatten().filter(|entry| entry.path().is_dir());

@@ -2,8 +2,27 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
+use rpar_runtime::files::{Liveness, read_controller};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
+
+/// Far more than anything in a test takes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a condition.
+///
+/// # Panics
+/// When it does not come to be.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// The built binary, beside the tests that run it: `target/PROFILE/rpar`.
 ///
@@ -80,6 +99,38 @@ impl Home {
     /// When it cannot be started.
     pub fn run(&self, words: &[&str]) -> Output {
         self.command().args(words).output().expect("rpar starts")
+    }
+
+    /// Runs `rpar` with these words; tells its exit status, stdout and stderr.
+    ///
+    /// # Panics
+    /// When it cannot be started, or writes something else than UTF-8.
+    pub fn said(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.run(words);
+        let text = |bytes| String::from_utf8(bytes).expect("rpar writes UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// What `rpar` answers to these words as JSON.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn json(&self, words: &[&str]) -> Value {
+        let (exit, out, err) = self.said(&[words, &["--json"]].concat());
+        assert_eq!(exit, Some(0), "{words:?}: {err}");
+        serde_json::from_str(&out).expect("JSON")
+    }
+
+    /// Kills the controller of a cluster on this host outright, and waits until it is gone; tells its pid.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn kill_controller(&self, directory: &Path) -> u32 {
+        let record = read_controller(directory).expect("readable").expect("a record");
+        let pid = Pid::from_raw(i32::try_from(record.pid).expect("a pid")).expect("a pid");
+        kill_process(pid, Signal::KILL).expect("the controller is killed");
+        until("the controller is gone", || record.process().liveness() == Liveness::Gone);
+        record.pid
     }
 
     /// Writes a profile of the user.

@@ -55,6 +55,7 @@ fn help_teaches() {
         "profile list",
         "profile show",
         "completions",
+        "clean",
         "man",
     ] {
         insta::assert_snapshot!(

@@ -2,14 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("rpar writes UTF-8")
@@ -17,22 +13,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// Exit status, stdout, stderr.
 fn rpar(home: &Home, words: &[&str]) -> (Option<i32>, String, String) {
-    let output = home.run(words);
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    home.said(words)
 }
 
 fn json(home: &Home, words: &[&str]) -> Value {
-    let (exit, out, err) = rpar(home, &[words, &["--json"]].concat());
-    assert_eq!(exit, Some(0), "{words:?}: {err}");
-    serde_json::from_str(&out).expect("JSON")
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    home.json(words)
 }
 
 fn nothing_left(home: &Home) {
@@ -42,13 +27,8 @@ fn nothing_left(home: &Home) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-fn kill_controller(home: &Home) -> u64 {
-    let list = json(home, &["list"]);
-    let pid = list[0]["pid"].as_u64().expect("a pid");
-    let raw = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    kill_process(raw, Signal::KILL).expect("the controller is killed");
-    until("the controller is gone", || json(home, &["list"])[0]["state"] == "dead");
-    pid
+fn kill_controller(home: &Home) -> u32 {
+    home.kill_controller(&home.state().join("local/default"))
 }
 
 #[test]

@@ -11,6 +11,9 @@ use rpar_runtime::files::{ControllerRecord, FileError, Liveness, read_controller
 use super::lock::{Lock, LockError};
 use crate::paths::ClusterDir;
 
+/// How the names of locks end; they begin with a dot.
+pub(super) const LOCK_ENDING: &str = ".lock";
+
 /// What a directory tells of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterState {
@@ -36,10 +39,18 @@ impl ClusterDir {
     /// When another one does not finish, or the directory above cannot be written.
     pub fn lock(&self) -> Result<Lock, LockError> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let make = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-        make.map_err(|source| LockError::Io { path: parent.to_owned(), source })?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        Lock::take(parent.join(format!(".{name}.lock")))
+        let lock = parent.join(format!(".{name}{LOCK_ENDING}"));
+        // somebody who sweeps empty directories may take the parent away in between; not again and again
+        for _ in 0..3 {
+            let make = DirBuilder::new().recursive(true).mode(0o700).create(parent);
+            make.map_err(|source| LockError::Io { path: parent.to_owned(), source })?;
+            match Lock::take(lock.clone()) {
+                Err(LockError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                other => return other,
+            }
+        }
+        Lock::take(lock)
     }
 
     /// What the files tell of the cluster.

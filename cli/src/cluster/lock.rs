@@ -41,7 +41,12 @@ pub enum LockError {
 impl Lock {
     /// Takes the lock of this name, waiting for whoever holds it.
     pub(super) fn take(path: PathBuf) -> Result<Lock, LockError> {
-        let deadline = Instant::now() + PATIENCE;
+        Lock::take_within(path, PATIENCE)
+    }
+
+    /// The same, waiting no longer than this.
+    pub(super) fn take_within(path: PathBuf, patience: Duration) -> Result<Lock, LockError> {
+        let deadline = Instant::now() + patience;
         loop {
             let failed = |source| LockError::Io { path: path.clone(), source };
             let mut options = OpenOptions::new();

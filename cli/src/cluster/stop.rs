@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rpar_core::error::BackendError;
-use rpar_core::id::ClusterTag;
+use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
 use rpar_runtime::client::{Client, ClientError, ConnectError};
@@ -106,11 +106,11 @@ fn wait_gone(process: &ProcessIdentity) {
     }
 }
 
-/// Gives back every allocation of a cluster, and waits until the site knows none any more.
+/// Gives back every allocation of a cluster, and waits until the site knows none any more; tells which there were.
 ///
 /// # Errors
 /// When the site refuses, does not answer, or does not end them in time.
-async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<usize, StopError> {
+async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<AllocationId>, StopError> {
     let found = scheduler.find(tag).await?;
     for id in &found {
         scheduler.cancel(id).await?;
@@ -124,11 +124,11 @@ async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<usize, S
         tokio::time::sleep(RELEASE_PAUSE).await;
         left = scheduler.find(tag).await?;
     }
-    Ok(found.len())
+    Ok(found)
 }
 
-/// Removes what a cluster has left: allocations first, then the directory. The caller holds the cluster's lock and
-/// knows that the controller is gone.
+/// Removes what a cluster has left: allocations first, then the directory; tells which allocations there were. The
+/// caller holds the cluster's lock and knows that the controller is gone.
 ///
 /// # Errors
 /// When an allocation cannot be given back; the directory is then kept, so that a later try can.
@@ -136,9 +136,9 @@ pub async fn discard(
     directory: &ClusterDir,
     scheduler: &dyn Scheduler,
     tag: &ClusterTag,
-) -> Result<(), StopError> {
-    release(scheduler, tag).await?;
-    remove(directory)
+) -> Result<Vec<AllocationId>, StopError> {
+    let released = release(scheduler, tag).await?;
+    remove(directory).map(|()| released)
 }
 
 /// Removes what a cluster has left whose controller has said goodbye. It has given back every allocation; the site is

@@ -11,7 +11,7 @@ use crate::cluster::{self, ClusterState, LaunchError, discard, plural};
 use crate::command::arguments::TaskArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
-use crate::paths::ClusterDir;
+use crate::paths::{ClusterDir, throw_away_id};
 use crate::profile::Resolved;
 
 /// A throw-away controller that has said goodbye only removes its files.
@@ -69,21 +69,23 @@ fn throw_away(context: &Context, resolved: &Resolved, site: Site) -> Outcome<Att
     getrandom::fill(&mut bytes).map_err(|error| {
         Report::new(Exit::Files, "the system has no randomness").because(error.to_string())
     })?;
-    let cluster_id = format!("rpar-{:016x}", u64::from_le_bytes(bytes));
+    let cluster_id = throw_away_id(bytes);
     let mut directory = ClusterDir::new(resolved, &cluster_id, context.profiles.surroundings())?;
-    if !site.scheduler.info().remote_pilot {
+    let temporary = !site.scheduler.info().remote_pilot;
+    if temporary {
         // no other host needs to see it: off the home directory, which may be slow, full or read-only
         directory.path = std::env::temp_dir().join(&cluster_id);
-    } else if let Some(parent) = directory.path.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            Report::of(Exit::Files, &error).because(format!("{} cannot be made", parent.display()))
-        })?;
     }
-    let child = launch(resolved, true)?.run(&directory).map_err(|error| {
-        let temporary = matches!(error, LaunchError::Directory { .. }) && !site.scheduler.info().remote_pilot;
-        let report = Report::from(error);
-        if temporary { report.hint("throw-away clusters live below $TMPDIR (else /tmp)") } else { report }
+    let unwritable = |report: Report| match temporary {
+        true => report.hint("throw-away clusters live below $TMPDIR (else /tmp)"),
+        false => report,
+    };
+    let lock = directory.lock().map_err(|error| unwritable(error.into()))?;
+    let child = launch(resolved, true)?.run(&directory).map_err(|error| match error {
+        LaunchError::Directory { .. } => unwritable(error.into()),
+        other => other.into(),
     })?;
+    drop(lock);
     let resolved = resolved.clone();
     let transport = site.transport.clone();
     let throw_away = ThrowAway { directory, child, site, resolved };

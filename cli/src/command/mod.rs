@@ -5,6 +5,7 @@
 
 mod arguments;
 mod attach;
+mod clean;
 mod completion;
 mod context;
 mod exit;
@@ -86,6 +87,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Stop(arguments) => stop::run(context, arguments),
         Commands::Status(arguments) => status::run(context, arguments),
         Commands::List => list::run(context),
+        Commands::Clean(arguments) => clean::run(context, arguments),
         Commands::Map(arguments) => map::run(context, arguments),
         Commands::Run(arguments) => run::run(context, arguments),
         Commands::Logs(arguments) => logs::run(context, arguments),

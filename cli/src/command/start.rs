@@ -142,7 +142,7 @@ fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &
         let (resolved, _) = context.started_with(directory)?;
         let tag = directory.tag(&resolved.request.name);
         if matches!(error, WaitError::Controller { .. }) {
-            return super::block_on(discard(directory, &*site.scheduler, &tag));
+            return super::block_on(discard(directory, &*site.scheduler, &tag)).map(drop);
         }
         cluster::stop(directory, client)?;
         // a site that does not answer now is most likely what the error is about

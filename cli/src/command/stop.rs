@@ -1,5 +1,6 @@
 //! `rpar stop`.
 
+use rpar_core::id::AllocationId;
 use rpar_runtime::files::ControllerRecord;
 use serde_json::json;
 
@@ -98,20 +99,28 @@ fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &Controller
     asked.map(|()| true).map_err(|error| Report::from(error).hint(hint))
 }
 
-/// Gives back what is left and removes the directory. A directory that never got its profile has no allocations.
+/// Gives back what is left and removes the directory.
 fn remove(context: &Context, directory: &ClusterDir, stopped: bool) -> Outcome<()> {
-    if !directory.profile_file().exists() {
-        return directory.remove().map_err(|error| {
-            Report::of(Exit::Files, &error).because(format!("{} cannot be removed", directory.path.display()))
-        });
+    if !stopped || !directory.profile_file().exists() {
+        return discard_dead(context, directory).map(drop);
     }
     let (resolved, site) = context.started_with(directory)?;
     let tag = directory.tag(&resolved.request.name);
-    if !stopped {
-        return super::block_on(discard(directory, &*site.scheduler, &tag));
-    }
     if let Some(error) = super::block_on(discard_stopped(directory, &*site.scheduler, &tag))? {
         context.output.warn(&format!("could not check that the site holds nothing more: {error}"));
     }
     Ok(())
+}
+
+/// Gives back what a dead cluster has left, tells which allocations those were, and removes its directory. One that
+/// never got its profile has no allocations. The caller holds the cluster's lock.
+pub(super) fn discard_dead(context: &Context, directory: &ClusterDir) -> Outcome<Vec<AllocationId>> {
+    if !directory.profile_file().exists() {
+        let removed = directory.remove().map(|()| Vec::new());
+        return removed.map_err(|error| {
+            Report::of(Exit::Files, &error).because(format!("{} cannot be removed", directory.path.display()))
+        });
+    }
+    let (resolved, site) = context.started_with(directory)?;
+    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))
 }

@@ -94,6 +94,9 @@ pub(crate) enum Commands {
     Run(RunArguments),
     /// Shows what a cluster's processes have logged
     Logs(LogsArguments),
+    /// Removes what dead clusters have left: allocations, directories, locks
+    #[command(after_help = CLEAN_HELP)]
+    Clean(CleanArguments),
     /// Shows profiles
     #[command(subcommand)]
     Profile(ProfileCommands),
@@ -138,6 +141,16 @@ pub(crate) struct StopArguments {
     /// All clusters of this home directory
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+const CLEAN_HELP: &str = "\
+A cluster whose controller runs, or was started on another host, is left alone.";
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CleanArguments {
+    /// Says what would be removed, and removes nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Clone, Debug)]
