@@ -127,6 +127,7 @@ impl Cluster {
 pub fn controller(directory: &str) -> io::Result<()> {
     let identity = ControllerStatus { cluster: NAME.into(), ..Default::default() };
     let config = ControllerConfig {
+        epoch_micros: 0,
         identity,
         tag: ClusterTag::from("rpar-bench"),
         requests: Vec::new(),
@@ -159,8 +160,13 @@ pub fn controller(directory: &str) -> io::Result<()> {
 pub fn engines(directory: &str) -> io::Result<()> {
     let mut native = NativeFunctions::new();
     native.add("nothing", |_| Ok(Bytes::new()));
-    let registration =
-        Registration { node: "bench".into(), engines: ENGINES, pid: std::process::id(), allocation: None };
+    let registration = Registration {
+        node: "bench".into(),
+        engines: ENGINES,
+        pid: std::process::id(),
+        allocation: None,
+        ..Registration::default()
+    };
     let setup = EngineSetup {
         connection: Path::new(directory).join("engine.toml"),
         transport: tcp(),

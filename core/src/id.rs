@@ -46,6 +46,11 @@ number! {
     TaskId(u64)
 }
 number! {
+    /// Tasks that were submitted together to outlive their client. Given out by the controller from 1 on, never used
+    /// twice in an incarnation.
+    SubmissionId(u64)
+}
+number! {
     /// One engine. Given out by the controller in order of registration, never used twice in an incarnation.
     EngineId(u32)
 }

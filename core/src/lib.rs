@@ -13,6 +13,7 @@ pub mod id;
 pub mod launcher;
 pub mod profile;
 mod ranges;
+pub mod resources;
 pub mod runner;
 pub mod scheduler;
 pub mod task;

@@ -1,13 +1,15 @@
 //! The user's work: functions, the options of a task, how it ended, and what a command's payloads look like.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::id::{EngineId, FunctionHash};
+use crate::id::{EngineId, FunctionHash, SubmissionId, TaskId};
+use crate::resources::Resources;
 
 /// What runs a function on an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,12 +52,98 @@ pub struct TaskOptions {
     pub timeout_ms: Option<u64>,
     /// The engines that may run it; `None` is any.
     pub targets: Option<Vec<EngineId>>,
+    /// Tasks of a higher priority go first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// Labels that an engine must have to run it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: Vec<String>,
+    /// What it takes of its node.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resources: Resources,
+    /// What must have ended before it runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub after: Option<After>,
+    /// Whether what it writes is passed on while it runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub live: bool,
 }
 
 impl Default for TaskOptions {
     fn default() -> Self {
-        TaskOptions { retries: 0, rerun: true, timeout_ms: None, targets: None }
+        TaskOptions {
+            retries: 0,
+            rerun: true,
+            timeout_ms: None,
+            targets: None,
+            priority: 0,
+            labels: Vec::new(),
+            resources: Resources::default(),
+            after: None,
+            live: false,
+        }
     }
+}
+
+/// What must have ended before a task runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// Tasks that the same client has submitted before: first id, and how many.
+    pub tasks: Vec<(TaskId, u32)>,
+    /// Submissions, with all their tasks.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub submissions: Vec<SubmissionId>,
+    /// One of them is enough.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub any: bool,
+    /// How they must have ended.
+    pub on: AfterEnd,
+}
+
+/// How what a task waits for must have ended. A task whose wait can never be over ends as
+/// [`TaskStatus::Unplaced`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterEnd {
+    /// Well.
+    #[default]
+    Success,
+    /// Otherwise.
+    Failure,
+    /// Either way.
+    Any,
+}
+
+/// How an engine is to run tasks. The same for all tasks of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// Which try at these tasks this is, from 1.
+    pub attempt: u16,
+    /// After how many milliseconds of running a task is ended.
+    pub timeout_ms: Option<u64>,
+    /// What to add to a task's id for its id on its client's link.
+    pub shift: i64,
+    /// Whether what a task writes is passed on while it runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub live: bool,
+    /// What each takes of its node.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resources: Resources,
+}
+
+impl RunOptions {
+    /// The time limit of each task.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// A task's id on its client's link.
+    pub fn client_id(&self, task: TaskId) -> TaskId {
+        TaskId(task.0.wrapping_add_signed(self.shift))
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How a task ended. The payload of everything but `Ok`, and a command's `Failed`, is a [`Failure`] in CBOR.

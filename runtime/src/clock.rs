@@ -1,6 +1,6 @@
 //! The clock that a shell reads for its machine.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rpar_core::time::Timestamp;
 
@@ -26,6 +26,12 @@ impl Clock {
         // a machine that asks for the end of time gets a day that is far enough
         self.origin.checked_add(Duration::from_micros(at.0)).unwrap_or_else(|| self.origin + FAR)
     }
+}
+
+/// The wall clock: microseconds since 1970. For people; nothing is timed by it, since it may step.
+pub(crate) fn wall_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Longer than any process lives.

@@ -92,7 +92,7 @@ impl Executor for NativeExecutor {
             let begun = Instant::now();
             let answer = self.call(&task);
             let ran = begun.elapsed();
-            if let Some(limit) = task.timeout.filter(|limit| ran > *limit) {
+            if let Some(limit) = task.timeout().filter(|limit| ran > *limit) {
                 let why = format!(
                     "ran for {ran:?}, over its limit of {limit:?}: a Rust function is not interrupted"
                 );

@@ -57,6 +57,7 @@ pub fn controller_setup(
     let request = allocation_request(resolved, directory, program)?;
     let section = &resolved.controller;
     let config = ControllerConfig {
+        epoch_micros: 0,
         identity: ControllerStatus {
             cluster: directory.cluster(),
             host: host_name(),

@@ -110,6 +110,7 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
             engines: arguments.engines,
             pid: std::process::id(),
             allocation: arguments.allocation.clone().map(AllocationId),
+            ..Registration::default()
         },
         native: NativeFunctions::new(),
         python: PythonSettings { executable: resolved.python.executable.map(Into::into) },

@@ -29,7 +29,12 @@ pub(crate) fn function(script: String, arguments: &TaskArguments) -> Outcome<Arc
 /// The options of a task, as the user gave them.
 pub(crate) fn options(arguments: &TaskArguments, retries: u16) -> Arc<TaskOptions> {
     let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
-    Arc::new(TaskOptions { retries, rerun: !arguments.no_rerun, timeout_ms: timeout, targets: None })
+    Arc::new(TaskOptions {
+        retries,
+        rerun: !arguments.no_rerun,
+        timeout_ms: timeout,
+        ..TaskOptions::default()
+    })
 }
 
 fn workdir(arguments: &TaskArguments) -> Outcome<String> {
@@ -161,9 +166,12 @@ fn signal_name(signal: i32) -> &'static str {
 mod tests {
     use super::*;
     use bytes::BytesMut;
+    use std::time::SystemTime;
 
     fn outcome(status: TaskStatus, payload: Bytes) -> TaskOutcome {
-        TaskOutcome { status, engine: None, duration: Duration::ZERO, payload }
+        let (submitted, ended) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+        let (engine, node, duration) = (None, None, Duration::ZERO);
+        TaskOutcome { status, engine, node, attempts: 1, submitted, ended, duration, payload }
     }
 
     #[test]

@@ -153,8 +153,9 @@ impl Results {
             engine: None,
             runs: Runs::one(base, count as u32),
             codes: vec![status as u8; count].into(),
-            micros: std::iter::repeat_n(0, count).collect(),
+            ran: std::iter::repeat_n(0, count).collect(),
             batch: std::iter::repeat_n(why, count).collect(),
+            ..Outcomes::default()
         };
         self.own += outcomes.batch.cost();
         effects.push(Effect::Sent { bytes: part.batch.cost() });

@@ -80,8 +80,9 @@ fn results(ids: &[u64], batch: Batch) -> Message {
         engine: Some(EngineId(1)),
         runs: ids.iter().copied().map(TaskId).collect(),
         codes: Bytes::new(),
-        micros: ids.iter().map(|_| 1).collect(),
+        ran: ids.iter().map(|_| 1).collect(),
         batch,
+        ..Outcomes::default()
     })
 }
 

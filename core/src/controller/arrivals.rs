@@ -85,7 +85,7 @@ impl Controller {
         registration: Registration,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let Registration { node, engines, pid, allocation } = registration;
+        let Registration { node, engines, pid, allocation, .. } = registration;
         let limit = ENGINES_LIMIT - self.engines.len().min(ENGINES_LIMIT);
         if engines == 0 || engines as usize > limit {
             return Err(format!("{engines} engines on one host; there may be from 1 to {limit} more"));

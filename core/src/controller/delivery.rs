@@ -15,7 +15,10 @@ const SLACK_BYTES: u64 = 16 << 20;
 
 impl Controller {
     /// Sends results to a client, or keeps them until it has taken some.
-    pub(super) fn deliver(&mut self, link: LinkId, outcomes: Outcomes, effects: &mut Vec<Effect>) {
+    pub(super) fn deliver(&mut self, link: LinkId, mut outcomes: Outcomes, effects: &mut Vec<Effect>) {
+        if outcomes.ended_micros == 0 {
+            outcomes.ended_micros = self.config.epoch_micros.saturating_add(self.now.0);
+        }
         let Some(client) = self.clients.get_mut(&link) else { return };
         let tasks = outcomes.batch.lengths.len();
         if outcomes.batch.payload.len() <= 2 * BATCH_TARGET_BYTES && tasks <= 2 * BATCH_TASKS_LIMIT {
@@ -143,8 +146,9 @@ impl Uniform {
             engine: self.engine,
             runs,
             codes: vec![self.status as u8; count].into(),
-            micros: std::iter::repeat_n(0, count).collect(),
+            ran: std::iter::repeat_n(0, count).collect(),
             batch: Batch { lengths, payload: self.payload.slice(..count * self.why.len()), bulk: Vec::new() },
+            ..Outcomes::default()
         }
     }
 }

@@ -7,6 +7,7 @@ use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
 use super::ready::{Fate, Lane, Range};
 use crate::id::{EngineId, TaskId};
+use crate::task::RunOptions;
 use crate::wire::{Message, Runs, Transfer};
 
 /// How many of the best engines are asked for room: an idle one is among the first, and every other will report.
@@ -158,8 +159,13 @@ impl Controller {
         let message = Message::Run {
             engine,
             function: known.hash,
-            attempt,
-            timeout_ms: batch.origin.options.timeout_ms,
+            options: RunOptions {
+                attempt,
+                timeout_ms: batch.origin.options.timeout_ms,
+                shift: batch.base.wrapping_sub(batch.first) as i64,
+                live: batch.origin.options.live,
+                resources: batch.origin.options.resources.clone(),
+            },
             runs: Runs::one(first, count),
             batch: batch.arguments(span.from, count),
         };

@@ -14,6 +14,8 @@ use crate::wire::{ControllerStatus, Message};
 pub struct ControllerConfig {
     /// How it describes itself in answers. `uptime_seconds` and `clients` are filled in by the machine.
     pub identity: ControllerStatus,
+    /// The wall clock at the timestamp 0, in microseconds since 1970.
+    pub epoch_micros: u64,
     /// Marks the cluster's allocations.
     pub tag: ClusterTag,
     /// The allocations to ask for.

@@ -7,7 +7,7 @@ use super::ready::Range;
 use super::transfers::Relay;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
-use crate::wire::{BULK, BatchCutter, Message, Outcomes, RunsBuilder, Transfer};
+use crate::wire::{BULK, BatchCutter, Message, Outcomes, RunsBuilder, Transfer, unpack_duration};
 
 /// What becomes of a task that an engine has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ struct Piece {
     id: TaskId,
     /// The client's ids.
     runs: RunsBuilder,
+    /// How often each was sent to an engine; empty while that is once.
+    attempts: Vec<u8>,
 }
 
 /// Outcomes that are being sorted out.
@@ -116,7 +118,7 @@ impl Controller {
         let count = outcomes.batch.lengths.len();
         let codes = outcomes.codes.len();
         if outcomes.runs.count() != count as u64
-            || outcomes.micros.len() != count
+            || outcomes.ran.len() != count
             || codes != 0 && codes != count
         {
             return Err("Done has columns of different length".to_owned());
@@ -151,12 +153,14 @@ impl Controller {
         mut pieces: Vec<Piece>,
         effects: &mut Vec<Effect>,
     ) {
+        let node = self.hosts.get(&link).map(|host| host.node.clone());
         let whole = outcomes.batch.lengths.len();
         if let [Piece { fate: Fate::Forward, count, .. }] = pieces[..]
             && count == whole
             && let Some(piece) = pieces.pop()
         {
-            let outcomes = Outcomes { runs: piece.runs.finish(), ..outcomes };
+            let (runs, attempts) = (piece.runs.finish(), piece.attempts.into());
+            let outcomes = Outcomes { node, runs, attempts, ..outcomes };
             self.deliver(piece.client, outcomes, effects);
             return;
         }
@@ -171,9 +175,12 @@ impl Controller {
             let long = batch.bulk.first().map(|bulk| bulk.bytes);
             let part = Outcomes {
                 engine: Some(engine),
+                node: node.clone(),
+                ended_micros: outcomes.ended_micros,
                 runs: piece.runs.finish(),
                 codes: if codes.is_empty() { codes.clone() } else { codes.slice(range.clone()) },
-                micros: outcomes.micros.slice(range),
+                ran: outcomes.ran.slice(range),
+                attempts: piece.attempts.into(),
                 batch,
             };
             match piece.fate {
@@ -248,7 +255,7 @@ impl Sorting<'_> {
                 self.arguments.push(TaskId(task));
             }
             tally.bytes += batch.bytes(position..position + 1);
-            tally.micros += self.outcomes.micros.get(column) as u64;
+            tally.micros += unpack_duration(self.outcomes.ran.get(column)).as_micros() as u64;
             tally.results += if long { 0 } else { length as u64 };
             match fate {
                 Fate::Forward => {
@@ -261,12 +268,13 @@ impl Sorting<'_> {
                 Fate::Relay => tally.relayed += 1,
                 Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),
             }
-            self.add(fate, batch.origin.client, column, TaskId(task), batch.client_id(index));
+            let attempt = batch.at(position).attempt.min(u8::MAX as u16) as u8;
+            self.add(fate, batch.origin.client, column, attempt, TaskId(task), batch.client_id(index));
         }
         tally
     }
 
-    fn add(&mut self, fate: Fate, client: LinkId, at: usize, id: TaskId, client_id: TaskId) {
+    fn add(&mut self, fate: Fate, client: LinkId, at: usize, attempt: u8, id: TaskId, client_id: TaskId) {
         match self.pieces.last_mut() {
             Some(last)
                 if fate == Fate::Forward
@@ -274,13 +282,20 @@ impl Sorting<'_> {
                     && last.client == client
                     && last.at + last.count == at =>
             {
+                if attempt > 1 && last.attempts.is_empty() {
+                    last.attempts.resize(last.count, 1);
+                }
+                if attempt > 1 || !last.attempts.is_empty() {
+                    last.attempts.push(attempt);
+                }
                 last.count += 1;
                 last.runs.push(client_id);
             }
             _ => {
                 let mut runs = RunsBuilder::default();
                 runs.push(client_id);
-                self.pieces.push(Piece { fate, client, at, count: 1, id, runs });
+                let attempts = if attempt > 1 { vec![attempt] } else { Vec::new() };
+                self.pieces.push(Piece { fate, client, at, count: 1, id, runs, attempts });
             }
         }
     }

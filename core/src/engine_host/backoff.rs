@@ -47,7 +47,13 @@ mod tests {
 
     #[test]
     fn waits_grow_and_differ_between_hosts() {
-        let who = |pid| Registration { node: "n1".into(), engines: 1, pid, allocation: None };
+        let who = |pid| Registration {
+            node: "n1".into(),
+            engines: 1,
+            pid,
+            allocation: None,
+            ..Registration::default()
+        };
         let waits = |pid| {
             let mut backoff = Backoff::new(&who(pid));
             (0..8).map(|_| backoff.next().as_millis()).collect::<Vec<_>>()

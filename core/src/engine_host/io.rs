@@ -1,9 +1,10 @@
 //! What goes into the engine host's machine, and what comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{EngineId, FunctionHash, TaskId};
-use crate::task::Function;
+use crate::task::{Function, RunOptions};
 use crate::wire::{Batch, Message, Outcomes, Registration, Runs};
 
 /// What the machine is told at its start.
@@ -85,10 +86,8 @@ pub enum Effect {
         engine: EngineId,
         /// What to run.
         function: FunctionHash,
-        /// Which try this is, from 1.
-        attempt: u16,
-        /// Time limit of each task.
-        timeout: Option<Duration>,
+        /// How to run them.
+        options: Arc<RunOptions>,
         /// Which tasks.
         runs: Runs,
         /// Their arguments.

@@ -12,7 +12,7 @@ mod waiting;
 pub use io::{Effect, EngineHostConfig, Input};
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -104,15 +104,14 @@ impl EngineHost {
                 self.defined.insert(hash);
                 effects.push(Effect::Define { hash, function });
             }
-            Message::Run { engine, function, attempt, timeout_ms, runs, batch } => {
+            Message::Run { engine, function, options, runs, batch } => {
                 let slot = self
                     .slot(engine)
                     .ok_or_else(|| format!("tasks came for engine {engine}, which is not here"))?;
                 if !self.defined.contains(&function) {
                     return Err(format!("tasks came for function {function:?}, which was not defined"));
                 }
-                let timeout = timeout_ms.map(Duration::from_millis);
-                let task = Task { slot, engine, function, attempt, timeout };
+                let task = Task { slot, engine, function, options: Arc::new(options) };
                 self.waiting.add(task, runs, batch, effects);
                 self.pull(now, effects);
             }

@@ -1,12 +1,13 @@
 //! The machine, step by step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Effect, EngineHost, EngineHostConfig, Input};
 use crate::id::{EngineId, FunctionHash, TaskId};
-use crate::task::{Function, FunctionKind, TaskStatus};
+use crate::task::{Function, FunctionKind, RunOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
     BATCH_TARGET_BYTES, BULK, Batch, BulkLength, CHUNK_BYTES, FRAME_LIMIT_BYTES, Message, Outcomes,
@@ -21,7 +22,7 @@ struct Bench {
 }
 
 fn registration() -> Registration {
-    Registration { node: "n1".into(), engines: 2, pid: 7, allocation: None }
+    Registration { node: "n1".into(), engines: 2, pid: 7, allocation: None, ..Registration::default() }
 }
 
 fn function() -> Function {
@@ -79,9 +80,13 @@ impl Bench {
     }
 }
 
+fn options() -> RunOptions {
+    RunOptions { attempt: 1, timeout_ms: Some(5), shift: -40, ..RunOptions::default() }
+}
+
 fn run(engine: u32, first: u64, batch: Batch) -> Message {
     let runs = Runs::one(TaskId(first), batch.lengths.len() as u32);
-    Message::Run { engine: EngineId(engine), function: hash(), attempt: 1, timeout_ms: Some(5), runs, batch }
+    Message::Run { engine: EngineId(engine), function: hash(), options: options(), runs, batch }
 }
 
 fn short(payloads: &[&'static str]) -> Batch {
@@ -104,8 +109,9 @@ fn ended(engine: u32, first: u64, payloads: Batch, bulk: Vec<Bytes>) -> Input {
         engine: Some(EngineId(engine)),
         runs: Runs::one(TaskId(first), count as u32),
         codes: Bytes::new(),
-        micros: std::iter::repeat_n(9, count).collect(),
+        ran: std::iter::repeat_n(9, count).collect(),
         batch: payloads,
+        ..Outcomes::default()
     };
     Input::Ended { outcomes, bulk }
 }
@@ -154,8 +160,7 @@ fn short_tasks_go_straight_to_their_engine_and_back() {
         slot: 1,
         engine: EngineId(11),
         function: hash(),
-        attempt: 1,
-        timeout: Some(Duration::from_millis(5)),
+        options: Arc::new(options()),
         runs: Runs::one(TaskId(40), 2),
         batch,
         bulk: vec![],
@@ -270,7 +275,7 @@ fn reports_are_split_below_the_limit_of_a_frame() {
         encode(&message, &mut frame);
         assert!(frame.len() <= 2 * BATCH_TARGET_BYTES && frame.len() <= FRAME_LIMIT_BYTES);
         let Message::Done(part) = message else { panic!("{message:?}") };
-        assert_eq!(part.runs.count(), part.micros.len() as u64);
+        assert_eq!(part.runs.count(), part.ran.len() as u64);
         ids.extend(part.runs.ids().map(|id| id.0));
     }
     assert_eq!(ids, (5..105).collect::<Vec<_>>());

@@ -1,25 +1,24 @@
 //! Tasks that wait for their long arguments, and those behind them: each engine gets its tasks in order.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Effect;
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::ranges::Ranges;
-use crate::task::{Failure, TaskStatus};
+use crate::task::{Failure, RunOptions, TaskStatus};
 use crate::transfer::Pulls;
 use crate::wire::{Batch, BatchCutter, Message, Outcomes, Runs, RunsCutter, Transfer};
 
 /// What the tasks of one message share.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) slot: u32,
     pub(super) engine: EngineId,
     pub(super) function: FunctionHash,
-    pub(super) attempt: u16,
-    pub(super) timeout: Option<Duration>,
+    pub(super) options: Arc<RunOptions>,
 }
 
 /// Tasks in a row: either all have their arguments, or it is one whose argument is being pulled.
@@ -43,9 +42,9 @@ impl Part {
     }
 
     fn effect(self) -> Effect {
-        let Task { slot, engine, function, attempt, timeout } = self.task;
+        let Task { slot, engine, function, options } = self.task;
         let bulk = self.long.and_then(|long| long.data).into_iter().collect();
-        Effect::Run { slot, engine, function, attempt, timeout, runs: self.runs, batch: self.batch, bulk }
+        Effect::Run { slot, engine, function, options, runs: self.runs, batch: self.batch, bulk }
     }
 }
 
@@ -65,24 +64,27 @@ impl Waiting {
             effects.push(Part { task, runs, batch, long: None }.effect());
             return;
         }
+        let slot = task.slot;
         let lengths: Vec<u64> = batch.bulk.iter().map(|bulk| bulk.bytes).collect();
         let mut lengths = lengths.into_iter();
         let (mut runs, mut batch) = (RunsCutter::new(runs), BatchCutter::new(batch));
         while batch.remaining() > 0 {
             let short = batch.stretch(false);
             if short > 0 {
-                let part = Part { task, runs: runs.take(short), batch: batch.take(short), long: None };
-                self.slots.entry(task.slot).or_default().push_back(part);
+                let (task, runs) = (task.clone(), runs.take(short));
+                let part = Part { task, runs, batch: batch.take(short), long: None };
+                self.slots.entry(slot).or_default().push_back(part);
                 continue;
             }
             let runs = runs.take(1);
             let Some((id, bytes)) = runs.ids().next().zip(lengths.next()) else { break };
-            self.wanted.insert(id, task.slot);
+            self.wanted.insert(id, slot);
             self.pulls.begin(Transfer::Argument(id), bytes);
-            let part = Part { task, runs, batch: batch.take(1), long: Some(Long { id, data: None }) };
-            self.slots.entry(task.slot).or_default().push_back(part);
+            let (task, long) = (task.clone(), Some(Long { id, data: None }));
+            let part = Part { task, runs, batch: batch.take(1), long };
+            self.slots.entry(slot).or_default().push_back(part);
         }
-        self.flush(task.slot, effects);
+        self.flush(slot, effects);
     }
 
     /// Takes part of an argument.
@@ -160,7 +162,7 @@ fn sifted(part: Part, unwanted: &Ranges, ended: &mut Vec<Outcomes>) -> Vec<Part>
         if unwanted.contains(stretch[0], 1) {
             ended.push(cancelled(task.engine, runs, stretch.len()));
         } else {
-            kept.push(Part { task, runs, batch, long: long.take() });
+            kept.push(Part { task: task.clone(), runs, batch, long: long.take() });
         }
     }
     kept
@@ -172,7 +174,8 @@ fn cancelled(engine: EngineId, runs: Runs, count: usize) -> Outcomes {
         engine: Some(engine),
         runs,
         codes: vec![TaskStatus::Cancelled as u8; count].into(),
-        micros: std::iter::repeat_n(0, count).collect(),
+        ran: std::iter::repeat_n(0, count).collect(),
         batch: std::iter::repeat_n(why, count).collect(),
+        ..Outcomes::default()
     }
 }

@@ -1,5 +1,7 @@
 //! How each message becomes a frame, and back. Every count that a peer claims is compared with what came along.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -7,7 +9,7 @@ use super::frame::{self, Frame};
 use super::message::{BULK, Batch, BulkLength, Message, Outcomes, WireError};
 use super::{Column, Runs};
 use crate::id::{EngineId, FunctionHash, TaskId};
-use crate::task::{Function, FunctionKind, TaskOptions};
+use crate::task::{Function, FunctionKind, RunOptions, TaskOptions};
 
 #[derive(Serialize, Deserialize)]
 struct SubmitHeader {
@@ -21,14 +23,16 @@ struct SubmitHeader {
 struct RunHeader {
     engine: EngineId,
     function: FunctionHash,
-    attempt: u16,
-    timeout_ms: Option<u64>,
+    options: RunOptions,
     bulk: Vec<BulkLength>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct OutcomesHeader {
     engine: Option<EngineId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<Arc<str>>,
+    ended_micros: u64,
     bulk: Vec<BulkLength>,
 }
 
@@ -102,12 +106,11 @@ fn frame_of(message: &Message) -> Frame {
         Message::Notice { text } => plain(kind::NOTICE, text),
         Message::Register(registration) => plain(kind::REGISTER, registration),
         Message::Registered { first } => plain(kind::REGISTERED, first),
-        Message::Run { engine, function, attempt, timeout_ms, runs, batch } => {
+        Message::Run { engine, function, options, runs, batch } => {
             let header = RunHeader {
                 engine: *engine,
                 function: *function,
-                attempt: *attempt,
-                timeout_ms: *timeout_ms,
+                options: options.clone(),
                 bulk: batch.bulk.clone(),
             };
             let segments =
@@ -130,11 +133,17 @@ fn frame_of(message: &Message) -> Frame {
 }
 
 fn outcomes_frame(kind: u8, outcomes: &Outcomes) -> Frame {
-    let header = OutcomesHeader { engine: outcomes.engine, bulk: outcomes.batch.bulk.clone() };
+    let header = OutcomesHeader {
+        engine: outcomes.engine,
+        node: outcomes.node.clone(),
+        ended_micros: outcomes.ended_micros,
+        bulk: outcomes.batch.bulk.clone(),
+    };
     let segments = vec![
         outcomes.runs.as_bytes().clone(),
         outcomes.codes.clone(),
-        outcomes.micros.as_bytes().clone(),
+        outcomes.ran.as_bytes().clone(),
+        outcomes.attempts.clone(),
         outcomes.batch.lengths.as_bytes().clone(),
         outcomes.batch.payload.clone(),
     ];
@@ -232,29 +241,31 @@ impl Reader {
     }
 
     fn run(&mut self) -> Result<Message, WireError> {
-        let RunHeader { engine, function, attempt, timeout_ms, bulk } = self.header()?;
+        let RunHeader { engine, function, options, bulk } = self.header()?;
         let runs = self.runs()?;
         let batch = self.batch(bulk)?;
         if runs.count() != batch.lengths.len() as u64 {
             return Err(self.malformed("ids and lengths differ in number"));
         }
-        Ok(Message::Run { engine, function, attempt, timeout_ms, runs, batch })
+        Ok(Message::Run { engine, function, options, runs, batch })
     }
 
     fn outcomes(&mut self) -> Result<Outcomes, WireError> {
-        let OutcomesHeader { engine, bulk } = self.header()?;
+        let OutcomesHeader { engine, node, ended_micros, bulk } = self.header()?;
         let runs = self.runs()?;
         let codes = self.segment()?;
-        let micros = self.column()?;
+        let ran = self.column()?;
+        let attempts = self.segment()?;
         let batch = self.batch(bulk)?;
         let count = batch.lengths.len();
         if runs.count() != count as u64
-            || micros.len() != count
+            || ran.len() != count
             || !(codes.is_empty() || codes.len() == count)
+            || !(attempts.is_empty() || attempts.len() == count)
         {
             return Err(self.malformed("columns differ in length"));
         }
-        Ok(Outcomes { engine, runs, codes, micros, batch })
+        Ok(Outcomes { engine, node, ended_micros, runs, codes, ran, attempts, batch })
     }
 
     fn batch(&mut self, bulk: Vec<BulkLength>) -> Result<Batch, WireError> {

@@ -1,6 +1,7 @@
 //! Packed columns: what a batch says of each of its tasks, without an item of CBOR for each.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -54,6 +55,26 @@ impl FromIterator<u32> for Column {
         let mut bytes = BytesMut::with_capacity(numbers.size_hint().0 * 4);
         numbers.for_each(|number| bytes.put_u32_le(number));
         Column(bytes.freeze())
+    }
+}
+
+/// From here on a packed duration counts milliseconds, in 31 bits: 24 days.
+const MILLIS: u32 = 1 << 31;
+
+/// A duration in 32 bits: microseconds up to 35 minutes, milliseconds beyond; at most 24 days.
+pub fn pack_duration(duration: Duration) -> u32 {
+    match u32::try_from(duration.as_micros()) {
+        Ok(micros) if micros < MILLIS => micros,
+        _ => MILLIS | u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).min(MILLIS - 1),
+    }
+}
+
+/// What [`pack_duration`] packed.
+pub fn unpack_duration(packed: u32) -> Duration {
+    if packed < MILLIS {
+        Duration::from_micros(packed as u64)
+    } else {
+        Duration::from_millis((packed - MILLIS) as u64)
     }
 }
 
@@ -170,6 +191,17 @@ mod tests {
         let each: Vec<_> = (0..).map_while(|index| runs.get(index)).collect();
         assert_eq!(each, runs.iter().collect::<Vec<_>>());
         assert_eq!(runs.get(usize::MAX), None);
+    }
+
+    #[test]
+    fn durations_are_kept_to_the_microsecond_or_to_the_millisecond() {
+        let kept = |duration| unpack_duration(pack_duration(duration));
+        for micros in [0, 1, 999_999, (1 << 31) - 1] {
+            assert_eq!(kept(Duration::from_micros(micros)), Duration::from_micros(micros));
+        }
+        let long = Duration::from_micros(7_200_000_999);
+        assert_eq!(kept(long), Duration::from_millis(7_200_000));
+        assert_eq!(kept(Duration::MAX), Duration::from_millis((1 << 31) - 1));
     }
 
     #[test]

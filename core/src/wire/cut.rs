@@ -167,12 +167,15 @@ impl OutcomesCutter {
         let from = self.batch.next;
         let batch = self.batch.take(count);
         let range = from..from + batch.lengths.len();
-        let codes = &self.outcomes.codes;
+        let part = |bytes: &Bytes| clipped(bytes, range.start, range.end);
         Outcomes {
             engine: self.outcomes.engine,
+            node: self.outcomes.node.clone(),
+            ended_micros: self.outcomes.ended_micros,
             runs: self.runs.take(range.len()),
-            codes: if codes.is_empty() { Bytes::new() } else { clipped(codes, range.start, range.end) },
-            micros: self.outcomes.micros.slice(range),
+            codes: part(&self.outcomes.codes),
+            attempts: part(&self.outcomes.attempts),
+            ran: self.outcomes.ran.slice(range),
             batch,
         }
     }
@@ -223,10 +226,13 @@ mod tests {
         };
         Outcomes {
             engine: None,
+            node: None,
+            ended_micros: 5,
             // gaps, so that there are several runs
             runs: (0..payloads.len() as u64).map(|at| TaskId(at + at / 3)).collect(),
             codes: (0..payloads.len()).map(|at| at as u8).collect::<Vec<u8>>().into(),
-            micros: (0..payloads.len() as u32).collect(),
+            ran: (0..payloads.len() as u32).collect(),
+            attempts: (0..payloads.len()).map(|at| at as u8).collect::<Vec<u8>>().into(),
             batch,
         }
     }
@@ -253,7 +259,8 @@ mod tests {
                 let ids: Vec<TaskId> = part.runs.ids().collect();
                 prop_assert_eq!(ids, whole.runs.ids().skip(at).take(end - at).collect::<Vec<_>>());
                 prop_assert_eq!(&part.codes[..], &whole.codes[at..end]);
-                prop_assert_eq!(part.micros.iter().collect::<Vec<_>>(), (at as u32..end as u32).collect::<Vec<_>>());
+                prop_assert_eq!(&part.attempts[..], &whole.attempts[at..end]);
+                prop_assert_eq!(part.ran.iter().collect::<Vec<_>>(), (at as u32..end as u32).collect::<Vec<_>>());
                 at = end;
             }
             prop_assert_eq!(rest.batch().remaining(), 0);

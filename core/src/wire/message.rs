@@ -17,6 +17,8 @@
 //! A payload longer than [`INLINE_LIMIT_BYTES`](super::INLINE_LIMIT_BYTES) is announced in its batch and then pulled by
 //! whoever needs it: `Grant` asks for it up to an offset, `Chunk` brings it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,7 +27,8 @@ use super::frame::FrameError;
 use super::{Column, Runs};
 use crate::connection::Role;
 use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
-use crate::task::{Function, TaskOptions};
+use crate::resources::Resources;
+use crate::task::{Function, RunOptions, TaskOptions};
 use crate::wire::ClusterStatus;
 
 /// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
@@ -113,10 +116,8 @@ pub enum Message {
         engine: EngineId,
         /// What to run; defined before on this link.
         function: FunctionHash,
-        /// Which try at these tasks this is, from 1.
-        attempt: u16,
-        /// Time limit of each task.
-        timeout_ms: Option<u64>,
+        /// How to run them.
+        options: RunOptions,
         /// Which tasks.
         runs: Runs,
         /// Their arguments.
@@ -231,12 +232,18 @@ impl Batch {
 pub struct Outcomes {
     /// The engine that ran them; `None` for tasks that ended without one.
     pub engine: Option<EngineId>,
+    /// The node it is on; an engine host leaves that to the controller.
+    pub node: Option<Arc<str>>,
+    /// When the latest of them ended, by the clock of the node where that was: microseconds since 1970.
+    pub ended_micros: u64,
     /// Which tasks.
     pub runs: Runs,
     /// Each task's [`TaskStatus`](crate::task::TaskStatus) as a byte; empty when all are `Ok`.
     pub codes: Bytes,
-    /// How long each ran, in microseconds.
-    pub micros: Column,
+    /// How long each ran, see [`pack_duration`](super::pack_duration).
+    pub ran: Column,
+    /// How often each was sent to an engine, 255 for more; empty when that is once. An engine host leaves it empty.
+    pub attempts: Bytes,
     /// The results.
     pub batch: Batch,
 }
@@ -252,6 +259,12 @@ pub struct Registration {
     pub pid: u32,
     /// The allocation it runs in, if any.
     pub allocation: Option<AllocationId>,
+    /// What tasks may ask for by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// What its node has for its engines together.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
 }
 
 /// A pilot's introduction.

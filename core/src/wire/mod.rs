@@ -11,7 +11,7 @@ mod name;
 mod status;
 
 pub use codec::{decode, encode};
-pub use column::{Column, Runs, RunsBuilder};
+pub use column::{Column, Runs, RunsBuilder, pack_duration, unpack_duration};
 pub use cut::{BatchCutter, OutcomesCutter, RunsCutter};
 pub use frame::FrameError;
 pub use message::{

@@ -10,6 +10,7 @@ use rpar_core::wire::{
 };
 
 use super::{Defined, Group};
+use crate::clock::wall_micros;
 
 /// Tasks of one group, function and options, with consecutive ids and indexes.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Tasks {
     pub(super) count: u32,
     pub(super) function: Arc<Defined>,
     pub(super) options: Arc<TaskOptions>,
+    pub(super) submitted_micros: u64,
 }
 
 /// A batch that takes no further tasks.
@@ -50,7 +52,15 @@ impl Open {
     ) -> Self {
         let (group, function, options) = (group.clone(), Arc::clone(function), Arc::clone(options));
         Open {
-            tasks: Tasks { base: TaskId(base), group, index, count: 0, function, options },
+            tasks: Tasks {
+                base: TaskId(base),
+                group,
+                index,
+                count: 0,
+                function,
+                options,
+                submitted_micros: wall_micros(),
+            },
             lengths: BytesMut::new(),
             payload: BytesMut::new(),
             bulk: Vec::new(),

@@ -1,14 +1,17 @@
 //! Tasks whose results are collected together: one place a task, filled by the client's thread, read by the program.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rpar_core::id::EngineId;
 use rpar_core::task::TaskStatus;
+use rpar_core::wire::{Outcomes, unpack_duration};
+
+use crate::clock::wall_micros;
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +20,25 @@ pub struct Outcome {
     pub status: TaskStatus,
     /// Where it ran; `None` for a task that ended without an engine.
     pub engine: Option<EngineId>,
+    /// The node that is on.
+    pub node: Option<Arc<str>>,
+    /// How often it was sent to an engine: 255 stands for more.
+    pub attempts: u8,
+    /// When it was submitted, by this program's clock.
+    pub submitted: SystemTime,
+    /// When it ended, by the clock of the node where that was.
+    pub ended: SystemTime,
     /// How long it ran there.
     pub duration: Duration,
     /// Its result, in the form of the function's kind, or a [`Failure`](rpar_core::task::Failure) in CBOR.
     pub payload: Bytes,
+}
+
+impl Outcome {
+    /// When its last attempt began, by the same clock as [`ended`](Self::ended).
+    pub fn started(&self) -> SystemTime {
+        self.ended.checked_sub(self.duration).unwrap_or(UNIX_EPOCH)
+    }
 }
 
 /// A set of tasks whose results are collected together, in the order of their submission. Clones are the same group.
@@ -39,7 +57,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// By index; grows when results come, so that submitting takes no lock here.
-    slots: Vec<Slot>,
+    slots: Vec<Option<End>>,
     finished: usize,
     /// Indexes in order of completion, as (first, count), that nobody has taken yet.
     order: VecDeque<(usize, usize)>,
@@ -49,25 +67,46 @@ struct State {
     any: usize,
     /// How many wait for all.
     all: usize,
+    /// When the tasks from an index on were submitted, in microseconds since 1970.
+    submitted: BTreeMap<usize, u64>,
+    /// The nodes of the engines that ran something: engine ids are never used again.
+    nodes: BTreeMap<EngineId, Arc<str>>,
 }
 
-#[derive(Clone, Default)]
-enum Slot {
-    #[default]
-    Unfinished,
-    Finished {
-        status: TaskStatus,
-        engine: Option<EngineId>,
-        micros: u32,
-        payload: Bytes,
-    },
+/// How a task ended, as a group keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) status: TaskStatus,
+    pub(super) attempts: u8,
+    pub(super) engine: Option<EngineId>,
+    /// Packed.
+    pub(super) ran: u32,
+    pub(super) ended_micros: u64,
+    pub(super) payload: Bytes,
 }
 
-impl Slot {
-    fn outcome(&self) -> Option<Outcome> {
-        let Slot::Finished { status, engine, micros, payload } = self else { return None };
-        let duration = Duration::from_micros(*micros as u64);
-        Some(Outcome { status: *status, engine: *engine, duration, payload: payload.clone() })
+impl End {
+    /// The end of a task that the link took along.
+    pub(super) fn lost(why: Bytes) -> Self {
+        let (status, ended_micros) = (TaskStatus::Lost, wall_micros());
+        End { status, attempts: 0, engine: None, ran: 0, ended_micros, payload: why }
+    }
+}
+
+impl State {
+    fn outcome(&self, index: usize) -> Option<Outcome> {
+        let End { status, attempts, engine, ran, ended_micros, payload } = self.slots.get(index)?.as_ref()?;
+        let submitted = self.submitted.range(..=index).next_back().map_or(0, |(_, at)| *at);
+        Some(Outcome {
+            status: *status,
+            engine: *engine,
+            node: engine.and_then(|engine| self.nodes.get(&engine).cloned()),
+            attempts: *attempts,
+            submitted: UNIX_EPOCH + Duration::from_micros(submitted),
+            ended: UNIX_EPOCH + Duration::from_micros(*ended_micros),
+            duration: unpack_duration(*ran),
+            payload: payload.clone(),
+        })
     }
 }
 
@@ -91,7 +130,7 @@ impl Group {
     pub fn wait(&self, index: usize, deadline: Option<Instant>) -> Option<Outcome> {
         let mut state = self.lock();
         loop {
-            if let Some(outcome) = state.slots.get(index).and_then(Slot::outcome) {
+            if let Some(outcome) = state.outcome(index) {
                 return Some(outcome);
             }
             state.awaited.push(index);
@@ -101,7 +140,7 @@ impl Group {
                 state.awaited.swap_remove(at);
             }
             if late {
-                return state.slots.get(index).and_then(Slot::outcome);
+                return state.outcome(index);
             }
         }
     }
@@ -131,7 +170,7 @@ impl Group {
         loop {
             if let Some(index) = state.take_next() {
                 // a slot in the order is finished
-                return state.slots.get(index).and_then(Slot::outcome).map(|outcome| (index, outcome));
+                return state.outcome(index).map(|outcome| (index, outcome));
             }
             if late || state.finished >= self.len() {
                 return None;
@@ -144,8 +183,8 @@ impl Group {
 
     /// Lets go of a task's payload, which is empty from then on.
     pub fn forget(&self, index: usize) {
-        if let Some(Slot::Finished { payload, .. }) = self.lock().slots.get_mut(index) {
-            *payload = Bytes::new();
+        if let Some(Some(end)) = self.lock().slots.get_mut(index) {
+            end.payload = Bytes::new();
         }
     }
 
@@ -218,23 +257,24 @@ pub(super) struct Filling<'a> {
 }
 
 impl Filling<'_> {
+    /// Takes note of where tasks ended, and of when those from `index` on were submitted.
+    pub(super) fn note(&mut self, index: usize, submitted_micros: u64, outcomes: &Outcomes) {
+        self.state.submitted.entry(index).or_insert(submitted_micros);
+        if let (Some(engine), Some(node)) = (outcomes.engine, &outcomes.node) {
+            self.state.nodes.entry(engine).or_insert_with(|| Arc::clone(node));
+        }
+    }
+
     /// Puts in how a task ended. A second end of the same task is ignored; tells whether it was the first.
-    pub(super) fn put(
-        &mut self,
-        index: usize,
-        status: TaskStatus,
-        engine: Option<EngineId>,
-        micros: u32,
-        payload: Bytes,
-    ) -> bool {
+    pub(super) fn put(&mut self, index: usize, end: End) -> bool {
         let state = &mut *self.state;
         if state.slots.len() <= index {
-            state.slots.resize(index + 1, Slot::Unfinished);
+            state.slots.resize(index + 1, None);
         }
-        if matches!(state.slots[index], Slot::Finished { .. }) {
+        if state.slots[index].is_some() {
             return false;
         }
-        state.slots[index] = Slot::Finished { status, engine, micros, payload };
+        state.slots[index] = Some(end);
         state.finished += 1;
         match state.order.back_mut() {
             Some((first, count)) if *first + *count == index => *count += 1,
@@ -258,7 +298,17 @@ mod tests {
     fn end(group: &Group, indexes: &[usize]) {
         group.fill(|slots| {
             for index in indexes {
-                slots.put(*index, TaskStatus::Ok, Some(EngineId(1)), 7, Bytes::from(vec![*index as u8]));
+                slots.put(
+                    *index,
+                    End {
+                        status: TaskStatus::Ok,
+                        attempts: 1,
+                        engine: Some(EngineId(1)),
+                        ran: 7,
+                        ended_micros: 9,
+                        payload: Bytes::from(vec![*index as u8]),
+                    },
+                );
             }
         });
     }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rpar_core::task::{Failure, TaskOptions, TaskStatus};
+use rpar_core::task::{Failure, TaskOptions};
 use rpar_core::wire::ClusterStatus;
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
+use super::group;
 use super::{Defined, Group};
 
 /// More than this should not wait to be sent: what a link carries in a tenth of a second, and a million small tasks.
@@ -120,7 +121,7 @@ impl Outbox {
             let why = end.failure();
             drop(state);
             group.fill(|slots| {
-                slots.put(index, TaskStatus::Lost, None, 0, why);
+                slots.put(index, group::End::lost(why));
             });
             return index;
         }

@@ -9,6 +9,7 @@ use rpar_core::wire::{BULK, Outcomes, Runs, RunsBuilder};
 
 use super::Group;
 use super::batch::Prepared;
+use super::group::{End, Filling};
 
 /// Batches whose tasks have not all ended, by first id.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ struct Range {
     index: usize,
     count: u32,
     unfinished: u32,
+    submitted_micros: u64,
 }
 
 impl Ranges {
@@ -35,6 +37,7 @@ impl Ranges {
             index: tasks.index,
             count: tasks.count,
             unfinished: tasks.count,
+            submitted_micros: tasks.submitted_micros,
         };
         self.ranges.insert(tasks.base.0, range);
         let long = prepared.batch.bulk.iter();
@@ -55,8 +58,11 @@ impl Ranges {
                     return released;
                 }
                 let index = range.index + before as usize;
-                range.unfinished -=
-                    range.group.fill(|slots| results.put(slots, index, step)).min(range.unfinished);
+                let ended = range.group.fill(|slots| {
+                    slots.note(range.index, range.submitted_micros, outcomes);
+                    results.put(slots, index, step)
+                });
+                range.unfinished -= ended.min(range.unfinished);
                 if range.unfinished == 0 {
                     self.ranges.remove(&base);
                 }
@@ -96,9 +102,11 @@ impl Ranges {
     pub(super) fn lose(&mut self, why: &Bytes) {
         self.long.clear();
         for (_, range) in std::mem::take(&mut self.ranges) {
+            let end = End::lost(why.clone());
             range.group.fill(|slots| {
+                slots.note(range.index, range.submitted_micros, &Outcomes::default());
                 for index in range.index..range.index + range.count as usize {
-                    slots.put(index, TaskStatus::Lost, None, 0, why.clone());
+                    slots.put(index, end.clone());
                 }
             });
         }
@@ -115,7 +123,7 @@ struct Results<'a> {
 
 impl Results<'_> {
     /// Puts the next `count` results at `index` and after; tells how many of these tasks had not ended before.
-    fn put(&mut self, slots: &mut super::group::Filling<'_>, index: usize, count: u32) -> u32 {
+    fn put(&mut self, slots: &mut Filling<'_>, index: usize, count: u32) -> u32 {
         let mut ended = 0;
         for index in index..index + count as usize {
             let outcomes = self.outcomes;
@@ -125,9 +133,18 @@ impl Results<'_> {
                 .map_or(Some(TaskStatus::Ok), |code| TaskStatus::from_code(*code));
             // a status of a later version: the controller speaks ours, so it has none
             let status = status.unwrap_or(TaskStatus::Failed);
-            let micros = outcomes.micros.get(self.task);
-            let payload = self.payload();
-            ended += slots.put(index, status, outcomes.engine, micros, payload) as u32;
+            // without an engine it was never sent to one
+            let attempts =
+                outcomes.attempts.get(self.task).copied().unwrap_or(outcomes.engine.is_some() as u8);
+            let end = End {
+                status,
+                attempts,
+                engine: outcomes.engine,
+                ran: outcomes.ran.get(self.task),
+                ended_micros: outcomes.ended_micros,
+                payload: self.payload(),
+            };
+            ended += slots.put(index, end) as u32;
             self.task += 1;
         }
         ended
@@ -170,11 +187,10 @@ mod tests {
 
     fn outcomes(runs: Runs, results: &[&'static [u8]]) -> Outcomes {
         Outcomes {
-            engine: None,
-            micros: results.iter().map(|_| 5).collect(),
+            ran: results.iter().map(|_| 5).collect(),
             batch: results.iter().map(|result| Bytes::from_static(result)).collect::<Batch>(),
             runs,
-            codes: Bytes::new(),
+            ..Outcomes::default()
         }
     }
 

@@ -90,8 +90,9 @@ fn echo(writer: &LinkWriter, message: Message) -> bool {
             engine: Some(EngineId(4)),
             runs: Runs::one(base, batch.lengths.len() as u32),
             codes: Bytes::new(),
-            micros: batch.lengths.iter().map(|_| 7).collect(),
+            ran: batch.lengths.iter().map(|_| 7).collect(),
             batch,
+            ..Outcomes::default()
         })),
         Message::Ask { question, after } => {
             let version = after.map_or(0, |after| after + 1);

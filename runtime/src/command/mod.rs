@@ -56,7 +56,8 @@ impl CommandExecutor {
         let mut variables = self.context.environment();
         variables.push(("RPAR_TASK_ID", task.id.to_string()));
         variables.push(("RPAR_ENGINE_ID", feed.engine().to_string()));
-        variables.push(("PARALLEL_SEQ", (task.id.0 + 1).to_string()));
+        let number = task.options.client_id(task.id).0.wrapping_add(1);
+        variables.push(("PARALLEL_SEQ", number.to_string()));
         let child = match prepared.start(spec, &arguments, &variables) {
             Ok(child) => child,
             Err(error) => return not_run(&self.context.why_not(spec, &error)),
@@ -64,13 +65,13 @@ impl CommandExecutor {
         if let Some(group) = Pid::from_raw(child.id() as i32) {
             self.context.guard.watch(self.context.slot, Child::Command, group);
         }
-        let deadline = task.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = task.timeout().and_then(|limit| Instant::now().checked_add(limit));
         let attendance = Attendance { child, task: task.id, deadline, feed, buffer: &mut self.buffer };
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
         if end.forced.is_none() {
             feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal));
         }
-        outcome(end, task.timeout)
+        outcome(end, task.timeout())
     }
 }
 

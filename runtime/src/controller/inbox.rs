@@ -27,7 +27,7 @@ pub(super) enum Event {
     /// A link cannot be read any further.
     Down { link: LinkId, error: LinkError },
     /// Something for the machine.
-    Input(Input),
+    Input(Box<Input>),
 }
 
 /// Where events are sent to.
@@ -62,7 +62,9 @@ pub(super) fn forward_signals(inbox: &Inbox) -> Result<(), ControllerError> {
         let mut signals = signal(kind).map_err(ControllerError::Signals)?;
         let inbox = inbox.clone();
         tokio::spawn(async move {
-            while signals.recv().await.is_some() && inbox.send(Event::Input(Input::Interrupted)).await {}
+            while signals.recv().await.is_some()
+                && inbox.send(Event::Input(Box::new(Input::Interrupted))).await
+            {}
         });
     }
     Ok(())

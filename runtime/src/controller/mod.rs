@@ -18,7 +18,7 @@ use rpar_core::controller::ControllerConfig;
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::{Endpoint, Transport};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_micros};
 use crate::files::LOGS_DIRECTORY;
 use papers::Papers;
 use shell::Shell;
@@ -26,7 +26,7 @@ use shell::Shell;
 /// What a controller needs.
 #[derive(Debug)]
 pub struct ControllerSetup {
-    /// What its machine is told.
+    /// What its machine is told; the wall clock is filled in here.
     pub config: ControllerConfig,
     /// The cluster, as `PROFILE/CLUSTER_ID`.
     pub cluster: String,
@@ -59,7 +59,8 @@ pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
     inbox::forward_signals(&inbox)?;
     let doors = door::open(listeners, admission, &inbox);
     let site = site::Site::new(setup.scheduler, setup.directory.join(LOGS_DIRECTORY), inbox.clone());
-    let shell = Shell::new(setup.config, Clock::start(), inbox, site);
+    let config = ControllerConfig { epoch_micros: wall_micros(), ..setup.config };
+    let shell = Shell::new(config, Clock::start(), inbox, site);
     let reason = shell.run(events).await;
     tracing::info!("the cluster has ended: {reason}");
     drop(doors);

@@ -89,7 +89,7 @@ impl Shell {
                 drop(room);
             }
             Event::Down { link, error } => self.lose(link, error.to_string()),
-            Event::Input(input) => self.step(input),
+            Event::Input(input) => self.step(*input),
         }
     }
 

@@ -79,7 +79,7 @@ impl Site {
         while self.calls.try_join_next().is_some() {}
         let inbox = self.inbox.clone();
         self.calls.spawn(async move {
-            inbox.send(Event::Input(call.await)).await;
+            inbox.send(Event::Input(Box::new(call.await))).await;
         });
     }
 }
@@ -177,7 +177,7 @@ mod tests {
         let mut errors = Vec::new();
         for _ in 0..4 {
             let Some(Event::Input(input)) = events.recv().await else { panic!("no answer") };
-            errors.extend(match input {
+            errors.extend(match *input {
                 Input::Submitted { request: RequestId(3), answer } => answer.err(),
                 Input::Found { request: RequestId(4), answer } => answer.err(),
                 Input::Polled { answer } => answer.err(),

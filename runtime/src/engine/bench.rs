@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::id::{EngineId, TaskId};
-use rpar_core::task::{Function, TaskStatus};
+use rpar_core::task::{Function, RunOptions, TaskStatus};
 use rpar_core::wire::{BULK, Outcomes, Runs};
 
 use super::executor::{EngineContext, PythonSettings};
@@ -58,7 +58,10 @@ impl Bench {
         self.lane.run(RunBatch {
             engine: EngineId(Self::ENGINE),
             function: Arc::new(function.clone()),
-            timeout,
+            options: Arc::new(RunOptions {
+                timeout_ms: timeout.map(|limit| limit.as_millis() as u64),
+                ..RunOptions::default()
+            }),
             runs: runs.clone(),
             batch: arguments.iter().cloned().collect(),
             bulk: Vec::new(),

@@ -74,11 +74,11 @@ impl Engines {
             Effect::Define { hash, function } => {
                 self.functions.insert(hash, Arc::new(function));
             }
-            Effect::Run { slot, engine, function, timeout, runs, batch, bulk, .. } => {
+            Effect::Run { slot, engine, function, options, runs, batch, bulk } => {
                 // the machine runs only what was defined, and only on engines that are here
                 let function = self.functions.get(&function).cloned();
                 if let (Some(lane), Some(function)) = (self.lanes.get(slot as usize), function) {
-                    lane.run(RunBatch { engine, function, timeout, runs, batch, bulk });
+                    lane.run(RunBatch { engine, function, options, runs, batch, bulk });
                 }
             }
             Effect::Cancel { runs, running } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::id::TaskId;
-use rpar_core::task::Function;
+use rpar_core::task::{Function, RunOptions};
 
 use super::feed::Feed;
 use super::guard::Guard;
@@ -39,10 +39,17 @@ pub(crate) struct Task {
     pub(crate) id: TaskId,
     /// What to run. Tasks of one batch share it: `Arc::ptr_eq` tells cheaply that nothing has changed.
     pub(crate) function: Arc<Function>,
-    /// After how long of running it is to be ended.
-    pub(crate) timeout: Option<Duration>,
+    /// How it is to be run.
+    pub(crate) options: Arc<RunOptions>,
     /// The argument, in the form of the function's kind.
     pub(crate) argument: Bytes,
+}
+
+impl Task {
+    /// After how long of running it is to be ended.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.options.timeout()
+    }
 }
 
 /// What an executor knows of the engine that it works for. The engine's id is asked from [`Feed::engine`]: it changes

@@ -63,8 +63,8 @@ impl Current {
         let id = TaskId(self.id);
         (self.id, self.left) = (self.id + 1, self.left - 1);
         let argument = self.argument();
-        let RunBatch { function, timeout, .. } = &self.batch;
-        Some(Task { id, function: Arc::clone(function), timeout: *timeout, argument })
+        let RunBatch { function, options, .. } = &self.batch;
+        Some(Task { id, function: Arc::clone(function), options: Arc::clone(options), argument })
     }
 
     fn argument(&mut self) -> Bytes {
@@ -121,8 +121,8 @@ impl Feed {
     /// Reports how a task ended. `ran` is how long it itself ran. Blocks only while too many results wait for the
     /// link.
     pub(crate) fn end(&mut self, task: TaskId, status: TaskStatus, ran: Duration, payload: Bytes) {
-        let (engine, micros) = (self.engine, u32::try_from(ran.as_micros()).unwrap_or(u32::MAX));
-        self.lane.report(self.life, |outbox| outbox.end(engine, task, status, micros, payload));
+        let engine = self.engine;
+        self.lane.report(self.life, |outbox| outbox.end(engine, task, status, ran, payload));
     }
 
     /// Reports that a task did not end well.

@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::id::EngineId;
-use rpar_core::task::Function;
+use rpar_core::task::{Function, RunOptions};
 use rpar_core::wire::{Batch, Runs};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::Notify;
@@ -21,7 +20,7 @@ use super::outbox::Outbox;
 pub(super) struct RunBatch {
     pub(super) engine: EngineId,
     pub(super) function: Arc<Function>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) options: Arc<RunOptions>,
     pub(super) runs: Runs,
     pub(super) batch: Batch,
     pub(super) bulk: Vec<Bytes>,

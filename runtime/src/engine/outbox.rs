@@ -1,9 +1,15 @@
 //! Results of one engine that have not been sent: they pile up here while the link is busy, and leave together.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::TaskStatus;
-use rpar_core::wire::{BULK, Batch, BulkLength, Column, INLINE_LIMIT_BYTES, Outcomes, RunsBuilder};
+use rpar_core::wire::{
+    BULK, Batch, BulkLength, Column, INLINE_LIMIT_BYTES, Outcomes, RunsBuilder, pack_duration,
+};
+
+use crate::clock::wall_micros;
 
 /// An engine waits when this much has not been taken: the link is slower than the engine, and memory is not endless.
 const LIMIT_BYTES: usize = 16 << 20;
@@ -18,7 +24,7 @@ pub(super) struct Outbox {
     count: u32,
     /// Empty while all are `Ok`.
     codes: BytesMut,
-    micros: BytesMut,
+    ran: BytesMut,
     lengths: BytesMut,
     payload: BytesMut,
     bulk: Vec<BulkLength>,
@@ -65,7 +71,7 @@ impl Outbox {
         engine: EngineId,
         task: TaskId,
         status: TaskStatus,
-        micros: u32,
+        ran: Duration,
         payload: Bytes,
     ) {
         self.engine = engine;
@@ -76,7 +82,7 @@ impl Outbox {
             self.codes.put_u8(status as u8);
         }
         self.ids.push(task);
-        self.micros.put_u32_le(micros);
+        self.ran.put_u32_le(pack_duration(ran));
         // 16: what the columns take
         self.bytes += payload.len() + 16;
         if payload.len() > INLINE_LIMIT_BYTES {
@@ -97,12 +103,14 @@ impl Outbox {
             engine: Some(self.engine),
             runs: std::mem::take(&mut self.ids).finish(),
             codes: self.codes.split().freeze(),
-            micros: column(&mut self.micros),
+            ran: column(&mut self.ran),
+            ended_micros: wall_micros(),
             batch: Batch {
                 lengths: column(&mut self.lengths),
                 payload: self.payload.split().freeze(),
                 bulk: std::mem::take(&mut self.bulk),
             },
+            ..Outcomes::default()
         });
         (self.count, self.bytes) = (0, 0);
         Drained { outcomes, bulk, dead: self.dead }
@@ -122,15 +130,21 @@ mod tests {
     fn columns_agree_whatever_was_added() {
         let mut outbox = Outbox::default();
         let long = Bytes::from(vec![7; INLINE_LIMIT_BYTES + 1]);
-        outbox.end(EngineId(3), TaskId(4), TaskStatus::Ok, 10, Bytes::from_static(b"ab"));
-        outbox.end(EngineId(3), TaskId(5), TaskStatus::Failed, 20, long.clone());
-        outbox.end(EngineId(3), TaskId(9), TaskStatus::Ok, 30, Bytes::new());
+        outbox.end(
+            EngineId(3),
+            TaskId(4),
+            TaskStatus::Ok,
+            Duration::from_micros(10),
+            Bytes::from_static(b"ab"),
+        );
+        outbox.end(EngineId(3), TaskId(5), TaskStatus::Failed, Duration::from_micros(20), long.clone());
+        outbox.end(EngineId(3), TaskId(9), TaskStatus::Ok, Duration::from_micros(30), Bytes::new());
         let drained = outbox.take();
         let outcomes = drained.outcomes.unwrap();
         assert_eq!(outcomes.engine, Some(EngineId(3)));
         assert_eq!(outcomes.runs.ids().collect::<Vec<_>>(), [TaskId(4), TaskId(5), TaskId(9)]);
         assert_eq!(outcomes.codes.as_ref(), [0, 1, 0]);
-        assert_eq!(outcomes.micros.iter().collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!(outcomes.ran.iter().collect::<Vec<_>>(), [10, 20, 30]);
         assert_eq!(outcomes.batch.lengths.iter().collect::<Vec<_>>(), [2, BULK, 0]);
         assert_eq!(outcomes.batch.payload.as_ref(), b"ab");
         assert_eq!(outcomes.batch.bulk, [BulkLength { index: 1, bytes: long.len() as u64 }]);
@@ -141,7 +155,7 @@ mod tests {
     #[test]
     fn codes_are_left_out_while_all_is_well() {
         let mut outbox = Outbox::default();
-        outbox.end(EngineId(0), TaskId(0), TaskStatus::Ok, 1, Bytes::new());
+        outbox.end(EngineId(0), TaskId(0), TaskStatus::Ok, Duration::from_micros(1), Bytes::new());
         assert!(outbox.take().outcomes.unwrap().codes.is_empty());
         assert!(outbox.take().outcomes.is_none());
     }
@@ -150,7 +164,13 @@ mod tests {
     fn it_is_full_at_its_limit_and_empty_after_a_restart() {
         let mut outbox = Outbox::default();
         while !outbox.is_full() {
-            outbox.end(EngineId(0), TaskId(0), TaskStatus::Ok, 1, Bytes::from_static(&[0; 4096]));
+            outbox.end(
+                EngineId(0),
+                TaskId(0),
+                TaskStatus::Ok,
+                Duration::from_micros(1),
+                Bytes::from_static(&[0; 4096]),
+            );
         }
         outbox.restart(1);
         assert!(!outbox.is_full() && outbox.is_empty() && outbox.life() == 1);

@@ -53,7 +53,7 @@ impl PythonExecutor {
                 match ending.map(|ending| ending.status) {
                     None => feed.fail(task.id, TaskStatus::Failed, ran, &failure),
                     Some(status) => {
-                        let why = forced(status, task.timeout, "", failure);
+                        let why = forced(status, task.timeout(), "", failure);
                         feed.fail(task.id, status, ran, &why);
                     }
                 }
@@ -93,7 +93,8 @@ impl PythonExecutor {
             if guilty.is_some_and(|(_, id)| id == task.id) {
                 let status = ending.map_or(TaskStatus::Crashed, |ending| ending.status);
                 let ran = self.head_since.elapsed();
-                let why = forced(status, task.timeout, "; its Python interpreter was ended", failure.clone());
+                let why =
+                    forced(status, task.timeout(), "; its Python interpreter was ended", failure.clone());
                 feed.fail(task.id, status, ran, &why);
             } else {
                 self.waiting.push_front(task);
@@ -143,7 +144,7 @@ impl PythonExecutor {
         let limit = self
             .pipeline
             .head()
-            .and_then(|task| task.timeout)
+            .and_then(|task| task.timeout())
             .and_then(|limit| self.head_since.checked_add(limit));
         let kill_at = self.ending.map(|ending| ending.kill_at);
         [limit, kill_at].into_iter().flatten().min()

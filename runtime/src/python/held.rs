@@ -164,7 +164,8 @@ mod tests {
         let mut pipeline = Pipeline::default();
         for id in 0..5 {
             let argument = Bytes::new();
-            let task = Task { id: TaskId(id), function: function(String::new()), timeout: None, argument };
+            let task =
+                Task { id: TaskId(id), function: function(String::new()), options: Arc::default(), argument };
             pipeline.push(task, 0, 1);
         }
         assert!(pipeline.answer().is_some_and(|written| written.task.is_some()));

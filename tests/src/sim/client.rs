@@ -183,6 +183,7 @@ impl World {
             targets: rng
                 .percent(trouble)
                 .then(|| (0..rng.between(1, 3)).map(|_| EngineId(rng.below(6) as u32)).collect()),
+            ..TaskOptions::default()
         }
     }
 

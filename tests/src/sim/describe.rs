@@ -15,8 +15,8 @@ pub(super) fn describe(message: &Message) -> String {
         Message::Status { question, status } => format!("{name} {question} version {}", status.version),
         Message::Notice { text } => format!("{name}: {text}"),
         Message::Registered { first } => format!("{name} from {first}"),
-        Message::Run { engine, attempt, runs, batch, .. } => {
-            format!("{name} on {engine} try {attempt}: {} {}", ids(runs), tasks(batch))
+        Message::Run { engine, options, runs, batch, .. } => {
+            format!("{name} on {engine} try {}: {} {}", options.attempt, ids(runs), tasks(batch))
         }
         Message::Done(outcomes) | Message::Results(outcomes) => {
             let codes = if outcomes.codes.is_empty() {

@@ -78,6 +78,7 @@ impl Host {
             engines: ppn,
             pid: pid as u32,
             allocation: Some(id.clone()),
+            ..Registration::default()
         };
         let config = EngineHostConfig { registration, give_up_after: GIVE_UP_AFTER, lost_after: LOST_AFTER };
         Host {
@@ -138,7 +139,7 @@ impl World {
                 assert_eq!(hash, function.hash());
                 host.defined.insert(hash);
             }
-            Effect::Run { slot, engine, function, attempt, timeout, runs, batch, bulk } => {
+            Effect::Run { slot, engine, function, options, runs, batch, bulk } => {
                 assert!(host.defined.contains(&function), "a function that was not defined");
                 let slot = slot as usize;
                 let at = &host.slots[slot];
@@ -151,8 +152,8 @@ impl World {
                     host.slots[slot].queue.push_back(Task {
                         id,
                         engine,
-                        attempt,
-                        timeout,
+                        attempt: options.attempt,
+                        timeout: options.timeout(),
                         work,
                         cancelled: false,
                     });
@@ -337,8 +338,9 @@ fn report(tasks: &[Task], slowness: u32) -> (Outcomes, Vec<Bytes>) {
         engine: tasks.first().map(|task| task.engine),
         runs: tasks.iter().map(|task| task.id).collect(),
         codes: codes.into(),
-        micros: tasks.iter().map(|task| task.time(slowness).as_micros() as u32).collect(),
+        ran: tasks.iter().map(|task| task.time(slowness).as_micros() as u32).collect(),
         batch: Batch { lengths: lengths.into_iter().collect(), payload: payload.into(), bulk: announced },
+        ..Outcomes::default()
     };
     (outcomes, bulk)
 }

@@ -75,6 +75,7 @@ impl Scenario {
 
 fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> ControllerConfig {
     ControllerConfig {
+        epoch_micros: 0,
         identity: ControllerStatus {
             cluster: "sim/default".into(),
             host: "login".into(),

@@ -164,6 +164,7 @@ impl Place {
                 engines,
                 pid: std::process::id(),
                 allocation: Some("1".into()),
+                ..Registration::default()
             },
             native: functions(),
             python: PythonSettings { executable: None },
@@ -242,6 +243,7 @@ fn functions() -> NativeFunctions {
 
 fn config(directory: &Path) -> ControllerConfig {
     ControllerConfig {
+        epoch_micros: 0,
         identity: ControllerStatus {
             cluster: "test/default".to_owned(),
             host: "here".to_owned(),

@@ -53,6 +53,7 @@ fn scheduler() -> impl Scheduler {
 
 fn config(directory: &Path) -> ControllerConfig {
     ControllerConfig {
+        epoch_micros: 0,
         identity: ControllerStatus { cluster: "test/default".to_owned(), ..Default::default() },
         tag: "rpar-test".into(),
         requests: vec![AllocationRequest {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::connection::Role;
-use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
+use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{Function, FunctionKind, TaskOptions};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
     Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
@@ -31,12 +32,19 @@ fn runs() -> Runs {
     [7, 8, 9, 1 << 40].into_iter().map(TaskId).collect()
 }
 
+fn resources() -> Resources {
+    Resources { cpus: 4, gpus: 1, memory_bytes: 1 << 33, custom: [("licence".to_owned(), 2)].into() }
+}
+
 fn outcomes() -> Outcomes {
     Outcomes {
         engine: Some(EngineId(3)),
+        node: Some("nid00012".into()),
+        ended_micros: 1_400_000_000_000_000,
         runs: runs(),
         codes: Bytes::from_static(&[0, 0, 1, 5]),
-        micros: [10, 20, 30, u32::MAX].into_iter().collect(),
+        ran: [10, 20, 30, u32::MAX].into_iter().collect(),
+        attempts: Bytes::from_static(&[1, 2, 1, 255]),
         batch: batch(),
     }
 }
@@ -77,24 +85,37 @@ fn work() -> Vec<(&'static str, Message)> {
         rerun: false,
         timeout_ms: Some(1500),
         targets: Some(vec![EngineId(0), EngineId(300)]),
+        priority: -2,
+        labels: vec!["bigmem".into()],
+        resources: resources(),
+        after: Some(After {
+            tasks: vec![(TaskId(3), 4)],
+            submissions: vec![SubmissionId(2)],
+            any: true,
+            on: AfterEnd::Any,
+        }),
+        live: true,
     };
     let submit = |options, batch| Message::Submit { base: TaskId(1000), function: hash(), options, batch };
-    let run = Message::Run {
+    let run = |options| Message::Run {
         engine: EngineId(3),
         function: hash(),
-        attempt: 2,
-        timeout_ms: Some(1500),
+        options,
         runs: runs(),
         batch: batch(),
     };
-    let results = Outcomes { engine: None, codes: Bytes::new(), ..outcomes() };
+    let options_run =
+        RunOptions { attempt: 2, timeout_ms: Some(1500), shift: -7, live: true, resources: resources() };
+    let results =
+        Outcomes { engine: None, node: None, codes: Bytes::new(), attempts: Bytes::new(), ..outcomes() };
     vec![
         ("define-command", define(FunctionKind::Command, b"spec")),
         ("define-native", define(FunctionKind::Native, b"count")),
         ("define-python", define(FunctionKind::Python, b"")),
         ("submit", submit(options, batch())),
         ("submit-plain", submit(TaskOptions::default(), Batch::default())),
-        ("run", run),
+        ("run", run(options_run)),
+        ("run-plain", run(RunOptions { attempt: 1, ..RunOptions::default() })),
         ("cancel", Message::Cancel { runs: runs(), running: true }),
         ("cancel-queued", Message::Cancel { runs: runs(), running: false }),
         ("window", Message::Window { bytes: 1 << 33 }),
@@ -120,6 +141,8 @@ fn around() -> Vec<(&'static str, Message)> {
         engines: 8,
         pid: 4242,
         allocation: Some(AllocationId::from("123.login1")),
+        labels: vec!["bigmem".into(), "gpu".into()],
+        resources: resources(),
     };
     let pilot = PilotInfo {
         node: "nid00012".into(),

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 use rpar_core::id::{EngineId, FunctionHash, TaskId};
-use rpar_core::task::TaskOptions;
+use rpar_core::task::{RunOptions, TaskOptions};
 use rpar_core::wire::{
     BULK, Batch, BulkLength, Column, FRAME_LIMIT_BYTES, FrameError, HELLO_LIMIT_BYTES, Message, Outcomes,
     Runs, WireError, decode,
@@ -145,8 +145,7 @@ fn columns_that_contradict_each_other_are_refused() {
     let run = |runs, batch| Message::Run {
         engine: EngineId(0),
         function: FunctionHash([0; 32]),
-        attempt: 1,
-        timeout_ms: None,
+        options: RunOptions::default(),
         runs,
         batch,
     };
@@ -157,8 +156,9 @@ fn columns_that_contradict_each_other_are_refused() {
             engine: None,
             runs: Runs::one(TaskId(0), 1),
             codes: Bytes::from_static(codes),
-            micros: micros.iter().copied().collect(),
+            ran: micros.iter().copied().collect(),
             batch: batch(&[1], b"a", vec![]),
+            ..Outcomes::default()
         })
     };
     refused(outcomes(&[0, 0], &[1]), "differ in length");

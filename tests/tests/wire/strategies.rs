@@ -7,9 +7,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rpar_core::connection::Role;
-use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
+use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{Function, FunctionKind, TaskOptions};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
     Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
@@ -76,12 +77,17 @@ fn tasks() -> impl Strategy<Value = (Runs, Batch)> {
 fn outcomes() -> impl Strategy<Value = Outcomes> {
     (0usize..20).prop_flat_map(|count| {
         let codes = prop_oneof![Just(Vec::new()), vec(any::<u8>(), count)];
-        (option::of(engine()), runs(count), codes, vec(any::<u32>(), count), batch(count)).prop_map(
-            |(engine, runs, codes, micros, batch)| Outcomes {
+        let attempts = prop_oneof![Just(Vec::new()), vec(any::<u8>(), count)];
+        let head = (option::of(engine()), option::of(text()), any::<u64>());
+        (head, runs(count), codes, vec(any::<u32>(), count), attempts, batch(count)).prop_map(
+            |((engine, node, ended_micros), runs, codes, ran, attempts, batch)| Outcomes {
                 engine,
+                node: node.map(Into::into),
+                ended_micros,
                 runs,
                 codes: codes.into(),
-                micros: micros.into_iter().collect(),
+                ran: ran.into_iter().collect(),
+                attempts: attempts.into(),
                 batch,
             },
         )
@@ -95,8 +101,45 @@ fn function() -> impl Strategy<Value = Function> {
 }
 
 fn options() -> impl Strategy<Value = TaskOptions> {
-    (any::<u16>(), any::<bool>(), option::of(any::<u64>()), option::of(vec(engine(), 0..5)))
-        .prop_map(|(retries, rerun, timeout_ms, targets)| TaskOptions { retries, rerun, timeout_ms, targets })
+    let old = (any::<u16>(), any::<bool>(), option::of(any::<u64>()), option::of(vec(engine(), 0..5)));
+    let labels = vec(text(), 0..3);
+    (old, any::<i32>(), labels, resources(), option::of(after()), any::<bool>()).prop_map(
+        |((retries, rerun, timeout_ms, targets), priority, labels, resources, after, live)| TaskOptions {
+            retries,
+            rerun,
+            timeout_ms,
+            targets,
+            priority,
+            labels,
+            resources,
+            after,
+            live,
+        },
+    )
+}
+
+fn resources() -> impl Strategy<Value = Resources> {
+    let custom = proptest::collection::btree_map(text(), any::<u64>(), 0..3);
+    (any::<u64>(), any::<u64>(), any::<u64>(), custom)
+        .prop_map(|(cpus, gpus, memory_bytes, custom)| Resources { cpus, gpus, memory_bytes, custom })
+}
+
+fn after() -> impl Strategy<Value = After> {
+    let on = prop_oneof![Just(AfterEnd::Success), Just(AfterEnd::Failure), Just(AfterEnd::Any)];
+    (vec((task(), any::<u32>()), 0..3), vec(any::<u64>().prop_map(SubmissionId), 0..3), any::<bool>(), on)
+        .prop_map(|(tasks, submissions, any, on)| After { tasks, submissions, any, on })
+}
+
+fn run_options() -> impl Strategy<Value = RunOptions> {
+    (any::<u16>(), option::of(any::<u64>()), any::<i64>(), any::<bool>(), resources()).prop_map(
+        |(attempt, timeout_ms, shift, live, resources)| RunOptions {
+            attempt,
+            timeout_ms,
+            shift,
+            live,
+            resources,
+        },
+    )
 }
 
 fn transfer() -> impl Strategy<Value = Transfer> {
@@ -232,16 +275,10 @@ fn submitting() -> impl Strategy<Value = Message> {
 }
 
 fn running() -> impl Strategy<Value = Message> {
-    let run = (engine(), hash(), any::<u16>(), option::of(any::<u64>()), tasks()).prop_map(
-        |(engine, function, attempt, timeout_ms, (runs, batch))| Message::Run {
-            engine,
-            function,
-            attempt,
-            timeout_ms,
-            runs,
-            batch,
-        },
-    );
+    let run =
+        (engine(), hash(), run_options(), tasks()).prop_map(|(engine, function, options, (runs, batch))| {
+            Message::Run { engine, function, options, runs, batch }
+        });
     prop_oneof![
         run,
         outcomes().prop_map(Message::Done),
@@ -260,9 +297,9 @@ fn running() -> impl Strategy<Value = Message> {
 }
 
 fn around() -> impl Strategy<Value = Message> {
-    let register =
-        (text(), any::<u32>(), any::<u32>(), allocation()).prop_map(|(node, engines, pid, allocation)| {
-            Message::Register(Registration { node, engines, pid, allocation })
+    let register = (text(), any::<u32>(), any::<u32>(), allocation(), vec(text(), 0..3), resources())
+        .prop_map(|(node, engines, pid, allocation, labels, resources)| {
+            Message::Register(Registration { node, engines, pid, allocation, labels, resources })
         });
     let pilot =
         (text(), any::<u32>(), allocation(), vec(text(), 0..4)).prop_map(|(node, pid, allocation, nodes)| {

@@ -217,12 +217,13 @@ fn long_done(engine: u32, id: u64, bytes: u64) -> Message {
         engine: Some(EngineId(engine)),
         runs: Runs::one(TaskId(id), 1),
         codes: Bytes::new(),
-        micros: [50].into_iter().collect(),
+        ran: [50].into_iter().collect(),
         batch: Batch {
             lengths: [BULK].into_iter().collect(),
             payload: Bytes::new(),
             bulk: vec![BulkLength { index: 0, bytes }],
         },
+        ..Outcomes::default()
     })
 }
 

@@ -28,6 +28,7 @@ const CLIENT: LinkId = LinkId(1);
 
 fn config() -> ControllerConfig {
     ControllerConfig {
+        epoch_micros: 1_000_000,
         identity: ControllerStatus { cluster: "test/default".into(), ..Default::default() },
         tag: "rpar-test".into(),
         requests: Vec::new(),
@@ -140,7 +141,10 @@ impl Bench {
         let allocation = allocation.map(AllocationId::from);
         self.hosts.insert(link, Vec::new());
         let node = format!("node{link}");
-        self.say(link, Message::Register(Registration { node, engines, pid: 7, allocation }));
+        self.say(
+            link,
+            Message::Register(Registration { node, engines, pid: 7, allocation, ..Registration::default() }),
+        );
         let first = self.hosts[&link][0].0;
         self.hosts.insert(link, (first..first + engines).map(EngineId).collect());
         (first..first + engines).for_each(|id| _ = self.engines.entry(EngineId(id)).or_default());
@@ -178,7 +182,7 @@ impl Bench {
             Message::Define(function) => {
                 assert!(self.defined.entry(link).or_default().insert(function.hash()), "defined twice");
             }
-            Message::Run { engine, function, attempt, runs, batch, .. } => {
+            Message::Run { engine, function, options, runs, batch } => {
                 assert!(self.defined[&link].contains(&function), "not defined");
                 let mut at = 0;
                 self.runs.push((engine, batch.lengths.len()));
@@ -186,7 +190,11 @@ impl Bench {
                     let length = if length == crate::wire::BULK { 0 } else { length as usize };
                     let argument = batch.payload.slice(at..at + length);
                     at += length;
-                    self.engines.entry(engine).or_default().push_back(Held { id, argument, attempt });
+                    self.engines.entry(engine).or_default().push_back(Held {
+                        id,
+                        argument,
+                        attempt: options.attempt,
+                    });
                 }
             }
             Message::Results(outcomes) => {
@@ -287,7 +295,8 @@ fn outcomes(engine: EngineId, tasks: &[Held], micros: u32, status: TaskStatus) -
         engine: Some(engine),
         runs: tasks.iter().map(|task| task.id).collect::<Runs>(),
         codes: if status == TaskStatus::Ok { Bytes::new() } else { vec![status as u8; tasks.len()].into() },
-        micros: tasks.iter().map(|_| micros).collect::<Column>(),
+        ran: tasks.iter().map(|_| micros).collect::<Column>(),
         batch: tasks.iter().map(|task| task.argument.clone()).collect(),
+        ..Outcomes::default()
     }
 }

@@ -68,7 +68,7 @@ fn an_engine_host_that_breaks_the_protocol_is_sent_away() {
         (Message::Done(Outcomes { engine: None, ..done(0, 0) }), "names no engine"),
         (Message::Done(Outcomes { codes: Bytes::from_static(&[9]), ..done(0, 0) }), "status"),
         (Message::Done(Outcomes { codes: Bytes::from_static(&[5]), ..done(0, 0) }), "status"),
-        (Message::Done(Outcomes { micros: Column::default(), ..done(0, 0) }), "different length"),
+        (Message::Done(Outcomes { ran: Column::default(), ..done(0, 0) }), "different length"),
         (Message::Done(Outcomes { runs: Runs::one(TaskId(0), 2), ..done(0, 0) }), "different length"),
     ];
     for (message, reason) in cases {
@@ -91,7 +91,13 @@ fn an_engine_host_that_breaks_the_protocol_is_sent_away() {
 #[test]
 fn a_stranger_must_say_what_it_is() {
     let registration = |engines, node: &str| {
-        Message::Register(Registration { node: node.into(), engines, pid: 1, allocation: None })
+        Message::Register(Registration {
+            node: node.into(),
+            engines,
+            pid: 1,
+            allocation: None,
+            ..Registration::default()
+        })
     };
     let cases = [
         (Message::Done(Outcomes::default()), "before the peer said"),

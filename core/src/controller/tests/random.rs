@@ -71,6 +71,7 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
                 rerun: c % 5 != 0,
                 timeout_ms: None,
                 targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
+                ..TaskOptions::default()
             };
             let function = if c % 64 == 63 { FunctionHash([0; 32]) } else { echo().hash() };
             Message::Submit { base: TaskId(base), function, options, batch: batch(b, c % 6 == 2) }
@@ -124,7 +125,13 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
             let node = format!("n{a}");
             let message = match c % 8 {
                 0 => Message::Pilot(PilotInfo { node, pid: 1, allocation, nodes: vec!["n0".into()] }),
-                _ => Message::Register(Registration { node, engines, pid: 1, allocation }),
+                _ => Message::Register(Registration {
+                    node,
+                    engines,
+                    pid: 1,
+                    allocation,
+                    ..Registration::default()
+                }),
             };
             Input::Received { link, message }
         }
@@ -166,7 +173,7 @@ proptest! {
             bench.client(LinkId(link));
         }
         bench.step(Input::LinkUp { link: LinkId(3), role: Role::Engine, address: "x".into() });
-        let registration = Registration { node: "n".into(), engines: 2, pid: 1, allocation: None };
+        let registration = Registration { node: "n".into(), engines: 2, pid: 1, allocation: None, ..Registration::default() };
         bench.hosts.insert(LinkId(3), vec![EngineId(0), EngineId(1)]);
         bench.say(LinkId(3), Message::Register(registration));
         bench.hosts.insert(LinkId(3), vec![EngineId(0), EngineId(1)]);
