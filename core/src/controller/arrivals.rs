@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use super::accounts::{Account, Owner};
 use super::clients::Client;
 use super::engines::Host;
 use super::io::Effect;
@@ -23,7 +24,8 @@ impl Controller {
             (Role::Client, false) => {
                 self.served = true;
                 let (submit, result) = (self.config.submit_window_bytes, self.config.result_window_bytes);
-                self.clients.insert(link, Client::new(submit, result));
+                self.clients.insert(link, Client::new(result));
+                self.accounts.insert(Owner::Link(link), Account::new(submit));
             }
             (Role::Client, true) => self.dismiss(link, "the cluster is being stopped", effects),
             (Role::Engine, true) => effects.push(Effect::Send { link, message: Message::Stop }),
@@ -36,7 +38,8 @@ impl Controller {
         let Some(peer) = self.peers.remove(link) else { return };
         match peer.part {
             Part::Client => {
-                self.forget_client(link, effects);
+                self.clients.remove(&link);
+                self.forget_owner(Owner::Link(link), effects);
                 if self.config.ephemeral {
                     self.begin_stop("its client has left", effects);
                 }
@@ -157,7 +160,7 @@ impl Controller {
         if engine.is_none_or(|engine| engine.host != link) {
             return;
         }
-        let (link, task) = (batch.origin.client, batch.client_id(index));
+        let (Owner::Link(link), task) = (batch.origin.owner, batch.client_id(index)) else { return };
         let Some(client) = self.clients.get_mut(&link) else { return };
         client.output_bytes = client.output_bytes.saturating_add(data.len() as u64);
         if client.output_bytes <= OUTPUT_LIMIT_BYTES {

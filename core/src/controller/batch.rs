@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::accounts::Owner;
 use super::limits::COPY_LIMIT_BYTES;
 use super::ready::Targets;
-use crate::id::{EngineId, LinkId, TaskId};
+use crate::id::{EngineId, TaskId};
 use crate::task::TaskOptions;
 use crate::wire::{BATCH_TARGET_BYTES, BULK, Batch as WireBatch, BulkLength, Column, TASK_COST_BYTES};
 
@@ -59,7 +60,7 @@ impl Slot {
 /// What the tasks of a submission share.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    pub(super) client: LinkId,
+    pub(super) owner: Owner,
     pub(super) function: u32,
     pub(super) options: Arc<TaskOptions>,
     pub(super) targets: Targets,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::{Place, Wanted};
 use super::io::Effect;
 use super::ready::Range;
@@ -13,12 +14,12 @@ use crate::wire::{Message, Runs, RunsBuilder, Transfer};
 impl Controller {
     /// A client cancels tasks, or only those that have not begun: what is queued ends at once, engine hosts are told of
     /// the others. What has run stays as it is.
-    pub(super) fn cancel(&mut self, link: LinkId, runs: &Runs, running: bool, effects: &mut Vec<Effect>) {
+    pub(super) fn cancel(&mut self, owner: Owner, runs: &Runs, running: bool, effects: &mut Vec<Effect>) {
         let wanted = if running { Wanted::No } else { Wanted::OnceBegun };
         let mut ended = Vec::new();
         let mut assigned: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
         for (first, count) in runs.iter() {
-            for (batch, from, to) in self.batches_of(link, first.0, first.0.saturating_add(count as u64)) {
+            for (batch, from, to) in self.batches_of(owner, first.0, first.0.saturating_add(count as u64)) {
                 let Some(batch) = self.tasks.batch_mut(batch) else { continue };
                 for position in batch.positions(from, to) {
                     let (number, index) = (batch.first, batch.index(position));
@@ -43,15 +44,15 @@ impl Controller {
             let message = Message::Cancel { runs: runs.finish(), running };
             effects.push(Effect::Send { link, message });
         }
-        self.leave_queue(link, &ended);
+        self.leave_queue(owner, &ended);
         self.end_all(&ended, TaskStatus::Cancelled, None, "cancelled before it ran", effects);
     }
 
-    /// The batches of a client that have some of its ids `from..to`, and the indices of those.
-    fn batches_of(&self, link: LinkId, from: u64, to: u64) -> Vec<(u64, u32, u32)> {
-        let Some(client) = self.clients.get(&link) else { return Vec::new() };
-        let before = client.batches.range(..from).next_back();
-        let within = client.batches.range(from..to.max(from));
+    /// The batches of an owner that have some of its ids `from..to`, and the indices of those.
+    fn batches_of(&self, owner: Owner, from: u64, to: u64) -> Vec<(u64, u32, u32)> {
+        let Some(account) = self.accounts.get(&owner) else { return Vec::new() };
+        let before = account.batches.range(..from).next_back();
+        let within = account.batches.range(from..to.max(from));
         let batches = before.into_iter().chain(within).filter_map(|(base, first)| {
             let count = self.tasks.batch(*first)?.count as u64;
             let (start, end) = (from.max(*base), to.min(base + count));
@@ -61,13 +62,13 @@ impl Controller {
     }
 
     /// Takes tasks that have ended out of their lanes.
-    fn leave_queue(&mut self, client: LinkId, ended: &[Range]) {
+    fn leave_queue(&mut self, owner: Owner, ended: &[Range]) {
         let touched: BTreeSet<u64> = ended.iter().map(|range| range.first).collect();
         if touched.is_empty() {
             return;
         }
         self.tasks.queued -= ended.iter().map(Range::len).sum::<u64>();
-        for number in self.ready.of_client(client) {
+        for number in self.ready.of_owner(owner) {
             let tasks = &self.tasks;
             let fate = self.ready.sift(number, |range, kept| {
                 if !touched.contains(&range.first) {
@@ -94,15 +95,15 @@ impl Controller {
         taken
     }
 
-    /// A client is gone: nothing of it is kept.
-    pub(super) fn forget_client(&mut self, link: LinkId, effects: &mut Vec<Effect>) {
-        for number in self.ready.of_client(link) {
+    /// An owner is gone: nothing of it is kept.
+    pub(super) fn forget_owner(&mut self, owner: Owner, effects: &mut Vec<Effect>) {
+        for number in self.ready.of_owner(owner) {
             self.empty_lane(number);
         }
-        self.ready.mute(link, false);
-        let Some(client) = self.clients.remove(&link) else { return };
+        self.ready.mute(owner, false);
+        let Some(account) = self.accounts.remove(&owner) else { return };
         let mut running: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
-        for first in client.batches.values() {
+        for first in account.batches.values() {
             let Some(batch) = self.tasks.remove(*first) else { continue };
             for position in batch.positions(0, batch.count) {
                 let (slot, task) = (batch.at(position), TaskId(first + batch.index(position) as u64));
@@ -132,7 +133,7 @@ impl Controller {
             let message = Message::Cancel { runs: runs.finish(), running: true };
             effects.push(Effect::Send { link, message });
         }
-        for key in client.functions {
+        for key in account.functions {
             if self.functions.release(key) {
                 self.hosts.values_mut().for_each(|host| _ = host.defined.remove(&key));
             }

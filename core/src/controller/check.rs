@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::Place;
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_TASKS_LIMIT};
-use crate::id::{EngineId, LinkId, TaskId};
+use crate::id::{EngineId, TaskId};
 
 /// What is counted over all tasks.
 #[derive(Default)]
@@ -13,7 +14,7 @@ struct Census {
     queued: BTreeSet<u64>,
     assigned: u64,
     engines: BTreeMap<EngineId, (u32, u64, u32)>,
-    unfinished: BTreeMap<LinkId, (u64, u64)>,
+    unfinished: BTreeMap<Owner, (u64, u64)>,
 }
 
 impl Controller {
@@ -26,17 +27,19 @@ impl Controller {
         let census = self.census();
         self.check_queue(&census);
         self.check_engines(&census);
+        for (owner, account) in &self.accounts {
+            let (cost, kept) = census.unfinished.get(owner).copied().unwrap_or_default();
+            assert_eq!(account.window.unfinished(), cost, "the window of {owner:?}");
+            assert_eq!(account.kept, kept, "the memory of {owner:?}");
+            assert!(account.functions.iter().all(|key| self.functions.get(*key).is_some()));
+        }
         for (link, client) in &self.clients {
-            let (cost, kept) = census.unfinished.get(link).copied().unwrap_or_default();
-            assert_eq!(client.window.unfinished(), cost, "the window of client {link}");
-            assert_eq!(client.kept, kept, "the memory of client {link}");
             assert_eq!(client.outbox.check(), None, "the results of client {link}");
-            assert!(client.functions.iter().all(|key| self.functions.get(*key).is_some()));
         }
         for (task, relay) in &self.transfers.results {
             let place = self.tasks.find(*task).and_then(|(batch, index)| Some(batch.slot(index)?.place));
             assert_eq!(place, Some(Place::Relayed), "task {task} has a relay");
-            assert!(self.hosts.contains_key(&relay.host) && self.clients.contains_key(&relay.client));
+            assert!(self.hosts.contains_key(&relay.host) && self.accounts.contains_key(&relay.owner));
             assert!(
                 relay.passed <= relay.granted || relay.bytes == 0,
                 "more of {task} passed than was asked for"
@@ -52,7 +55,7 @@ impl Controller {
     fn census(&self) -> Census {
         let mut census = Census::default();
         for batch in self.tasks.batches() {
-            assert!(self.clients.contains_key(&batch.origin.client), "batch {} has no client", batch.first);
+            assert!(self.accounts.contains_key(&batch.origin.owner), "batch {} has no owner", batch.first);
             let (mut live, mut cost) = (0, 0);
             for position in batch.positions(0, batch.count) {
                 let (slot, id) = (batch.at(position), batch.first + batch.index(position) as u64);
@@ -80,7 +83,7 @@ impl Controller {
             }
             assert_eq!(batch.live, live, "unfinished tasks of batch {}", batch.first);
             assert!(live > 0, "batch {} is finished and still there", batch.first);
-            let sums = census.unfinished.entry(batch.origin.client).or_default();
+            let sums = census.unfinished.entry(batch.origin.owner).or_default();
             *sums = (sums.0 + cost, sums.1 + batch.footprint());
         }
         census
@@ -108,7 +111,7 @@ impl Controller {
                 );
             } else {
                 common += tasks;
-                let muted = self.ready.is_muted(lane.client);
+                let muted = self.ready.is_muted(lane.owner);
                 assert_eq!(self.ready.common.contains(number), !muted, "the turn of lane {number}");
             }
         }

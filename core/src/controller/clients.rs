@@ -1,80 +1,28 @@
-//! What is known of each client: its windows, its batches, and results that wait for it.
+//! What is known of each client's link: results that wait for it, and what it has asked.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::wire::Outcomes;
 
 /// One client.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The least id that its next submission may have.
-    pub(super) next: u64,
-    /// Its batches that have unfinished tasks: its id of the first task, and the controller's.
-    pub(super) batches: BTreeMap<u64, u64>,
-    pub(super) window: SubmitWindow,
     pub(super) outbox: Outbox,
-    pub(super) functions: BTreeSet<u32>,
-    pub(super) function_bytes: u64,
     /// Questions that wait for a status newer than a version.
     pub(super) asks: Vec<(u32, u64)>,
     /// What its tasks wrote that was passed on since it was last heard of.
     pub(super) output_bytes: u64,
     pub(super) output_dropped: bool,
-    /// What its batches take here, finished tasks among them.
-    pub(super) kept: u64,
 }
 
 impl Client {
-    pub(super) fn new(submit_window: u64, result_window: u64) -> Self {
+    pub(super) fn new(result_window: u64) -> Self {
         Client {
-            next: 0,
-            batches: BTreeMap::new(),
-            window: SubmitWindow { size: submit_window, received: 0, ended: 0, announced: submit_window },
             outbox: Outbox { held: VecDeque::new(), held_bytes: 0, sent: 0, limit: result_window },
-            functions: BTreeSet::new(),
-            function_bytes: 0,
             asks: Vec::new(),
             output_bytes: 0,
             output_dropped: false,
-            kept: 0,
         }
-    }
-}
-
-/// How much the client may submit. Counted as [`Batch::cost`](crate::wire::Batch::cost).
-#[derive(Debug)]
-pub(super) struct SubmitWindow {
-    size: u64,
-    received: u64,
-    ended: u64,
-    announced: u64,
-}
-
-impl SubmitWindow {
-    /// Takes note of a submission; `false` if it does not fit.
-    pub(super) fn receive(&mut self, cost: u64) -> bool {
-        self.received = self.received.saturating_add(cost);
-        self.received <= self.announced
-    }
-
-    /// Takes note that tasks have ended.
-    pub(super) fn end(&mut self, cost: u64) {
-        self.ended += cost;
-    }
-
-    /// What the unfinished tasks count.
-    pub(super) fn unfinished(&self) -> u64 {
-        self.received - self.ended
-    }
-
-    /// The new limit, if the client should hear of it: each eighth of the window.
-    pub(super) fn announce(&mut self) -> Option<u64> {
-        let limit = self.size.saturating_add(self.ended);
-        if limit - self.announced < (self.size / 8).max(1) {
-            return None;
-        }
-        self.announced = limit;
-        Some(limit)
     }
 }
 

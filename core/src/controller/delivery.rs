@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Controller;
+use super::accounts::Owner;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, UNIFORM_TASKS_LIMIT};
 use super::ready::Range;
@@ -14,11 +15,12 @@ use crate::wire::{BATCH_TARGET_BYTES, Batch, Column, Message, Outcomes, Outcomes
 const SLACK_BYTES: u64 = 16 << 20;
 
 impl Controller {
-    /// Sends results to a client, or keeps them until it has taken some.
-    pub(super) fn deliver(&mut self, link: LinkId, mut outcomes: Outcomes, effects: &mut Vec<Effect>) {
+    /// Sends results to their owner, or keeps them until it has taken some.
+    pub(super) fn deliver(&mut self, owner: Owner, mut outcomes: Outcomes, effects: &mut Vec<Effect>) {
         if outcomes.ended_micros == 0 {
             outcomes.ended_micros = self.config.epoch_micros.saturating_add(self.now.0);
         }
+        let Owner::Link(link) = owner else { return };
         let Some(client) = self.clients.get_mut(&link) else { return };
         let tasks = outcomes.batch.lengths.len();
         if outcomes.batch.payload.len() <= 2 * BATCH_TARGET_BYTES && tasks <= 2 * BATCH_TASKS_LIMIT {
@@ -39,15 +41,16 @@ impl Controller {
         while let Some(outcomes) = client.outbox.next() {
             effects.push(Effect::Send { link, message: Message::Results(outcomes) });
         }
-        if let Some(bytes) = client.window.announce() {
+        let (held, ceiling) = (client.outbox.held_bytes(), self.config.result_window_bytes);
+        let owner = Owner::Link(link);
+        if let Some(bytes) = self.accounts.get_mut(&owner).and_then(|account| account.window.announce()) {
             effects.push(Effect::Send { link, message: Message::Window { bytes } });
         }
-        let (held, ceiling) = (client.outbox.held_bytes(), self.config.result_window_bytes);
-        let muted = self.ready.is_muted(link);
+        let muted = self.ready.is_muted(owner);
         if held > ceiling && !muted {
-            self.ready.mute(link, true);
+            self.ready.mute(owner, true);
         } else if held <= ceiling / 2 && muted {
-            self.ready.mute(link, false);
+            self.ready.mute(owner, false);
             self.engines.heat();
         }
     }
@@ -56,15 +59,15 @@ impl Controller {
     pub(super) fn ended(&mut self, first: u64, count: u32, cost: u64) {
         let Some(batch) = self.tasks.batch_mut(first) else { return };
         batch.live -= count;
-        let (over, base, owner) = (batch.live == 0, batch.base, batch.origin.client);
+        let (over, base, owner) = (batch.live == 0, batch.base, batch.origin.owner);
         let footprint = batch.footprint();
-        let Some(client) = self.clients.get_mut(&owner) else { return };
-        client.window.end(cost);
+        let Some(account) = self.accounts.get_mut(&owner) else { return };
+        account.window.end(cost);
         if over {
-            client.kept -= footprint;
-            client.batches.remove(&base);
+            account.kept -= footprint;
+            account.batches.remove(&base);
             self.tasks.remove(first);
-        } else if client.kept > SLACK_BYTES + 3 * client.window.unfinished() {
+        } else if account.kept > SLACK_BYTES + 3 * account.window.unfinished() {
             self.crowded.insert(owner);
         }
     }
@@ -76,13 +79,13 @@ impl Controller {
         }
     }
 
-    fn compact_of(&mut self, owner: LinkId) {
-        let Some(client) = self.clients.get_mut(&owner) else { return };
-        for first in client.batches.values() {
+    fn compact_of(&mut self, owner: Owner) {
+        let Some(account) = self.accounts.get_mut(&owner) else { return };
+        for first in account.batches.values() {
             if let Some(batch) = self.tasks.batch_mut(*first) {
                 let before = batch.footprint();
                 batch.compact();
-                client.kept -= before - batch.footprint();
+                account.kept -= before - batch.footprint();
             }
         }
     }
@@ -105,14 +108,14 @@ impl Controller {
                 batch.at_mut(position).place = super::batch::Place::Ended;
                 cost += batch.cost(position..position + 1);
             }
-            let (client, mut base) = (batch.origin.client, batch.client_id(range.from));
+            let (owner, mut base) = (batch.origin.owner, batch.client_id(range.from));
             self.board.failed += range.len();
             self.ended(range.first, range.len() as u32, cost);
             let mut left = range.len() as u32;
             while left > 0 {
                 let count = left.min(UNIFORM_TASKS_LIMIT as u32);
                 let outcomes = uniform.outcomes(Runs::one(base, count), count as usize);
-                self.deliver(client, outcomes, effects);
+                self.deliver(owner, outcomes, effects);
                 left -= count;
                 base.0 += count as u64;
             }

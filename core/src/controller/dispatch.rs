@@ -1,6 +1,7 @@
 //! Queued tasks go to engines that have room for them.
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::Place;
 use super::engines::crumb;
 use super::io::Effect;
@@ -93,7 +94,7 @@ impl Controller {
     fn send(&mut self, number: u32, id: EngineId, share: u64, effects: &mut Vec<Effect>) -> bool {
         let ahead = self.config.queue_ahead;
         let Some(lane) = self.ready.lane(number) else { return false };
-        if self.ready.is_muted(lane.client) {
+        if self.ready.is_muted(lane.owner) {
             return false;
         }
         let Some(range) = lane.queue.front().copied() else { return false };
@@ -149,10 +150,10 @@ impl Controller {
         let first = TaskId(span.first + span.from as u64);
         if let Some(bytes) = batch.bulk(span.from) {
             // an earlier engine may have pulled some of it
-            let (client, client_id) = (batch.origin.client, batch.client_id(span.from));
-            if attempt > 1 {
+            let client_id = batch.client_id(span.from);
+            if let (Owner::Link(link), true) = (batch.origin.owner, attempt > 1) {
                 let message = Message::Grant { transfer: Transfer::Argument(client_id), upto: 0 };
-                effects.push(Effect::Send { link: client, message });
+                effects.push(Effect::Send { link, message });
             }
             self.transfers.begin_argument(first, link, bytes);
         }

@@ -1,6 +1,7 @@
 //! Engines that are lost, and tasks that no engine can run.
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::{Place, Wanted};
 use super::io::Effect;
 use super::limits::OUTSIDE_WAIT;
@@ -83,7 +84,7 @@ impl Controller {
         let Some(engine) = self.engines.get(id) else { return };
         for span in engine.spans() {
             let Some(batch) = self.tasks.batch_mut(span.first) else { continue };
-            let (rerun, client) = (batch.origin.options.rerun, batch.origin.client);
+            let (rerun, owner) = (batch.origin.options.rerun, batch.origin.owner);
             for position in batch.positions(span.from, span.to) {
                 let index = batch.index(position);
                 let task = TaskId(batch.first + index as u64);
@@ -95,7 +96,9 @@ impl Controller {
                 if slot.place == Place::Relayed {
                     self.transfers.results.remove(&task);
                     let client_id = batch.client_id(index);
-                    if let Some(client) = self.clients.get_mut(&client) {
+                    if let Owner::Link(link) = owner
+                        && let Some(client) = self.clients.get_mut(&link)
+                    {
                         // an announcement that has not left yet must not, and one that has is replaced by what follows
                         client.outbox.withdraw(|held| held.announces(client_id));
                     }
@@ -122,16 +125,11 @@ impl Controller {
     }
 
     /// Ends a client's tasks for these engines if there is none of them.
-    pub(super) fn give_up_targets(
-        &mut self,
-        client: LinkId,
-        targets: &[EngineId],
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn give_up_targets(&mut self, owner: Owner, targets: &[EngineId], effects: &mut Vec<Effect>) {
         if targets.iter().any(|id| self.engines.get(*id).is_some()) {
             return;
         }
-        for number in self.ready.of_client(client) {
+        for number in self.ready.of_owner(owner) {
             self.give_up_lane(number, effects);
         }
     }

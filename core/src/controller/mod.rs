@@ -1,6 +1,7 @@
 //! The controller's machine: knows every engine, task and allocation, and passes work and results between clients and
 //! engines. Synchronous and deterministic: the same inputs at the same times give the same effects.
 
+mod accounts;
 mod allocations;
 mod arrivals;
 mod batch;
@@ -34,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::LinkId;
 use crate::time::Timestamp;
 use crate::wire::Message;
+use accounts::{Account, Owner};
 use clients::Client;
 use engines::{Engines, Host};
 use functions::Functions;
@@ -53,6 +55,7 @@ pub struct Controller {
     started: Option<Timestamp>,
     peers: Peers,
     clients: BTreeMap<LinkId, Client>,
+    accounts: BTreeMap<Owner, Account>,
     /// Whether a client was ever there.
     served: bool,
     hosts: BTreeMap<LinkId, Host>,
@@ -60,8 +63,8 @@ pub struct Controller {
     functions: Functions,
     tasks: Tasks,
     ready: Ready,
-    /// Clients whose finished tasks take much memory; none between steps.
-    crowded: BTreeSet<LinkId>,
+    /// Owners whose finished tasks take much memory; none between steps.
+    crowded: BTreeSet<Owner>,
     transfers: Transfers,
     allocations: Site,
     board: Board,
@@ -81,6 +84,7 @@ impl Controller {
             started: None,
             peers: Peers::default(),
             clients: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             served: false,
             hosts: BTreeMap::new(),
             engines: Engines::default(),

@@ -1,9 +1,10 @@
-//! Queued tasks, as ranges of their batches: one lane for each client and set of targets.
+//! Queued tasks, as ranges of their batches: one lane for each owner and set of targets.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::id::{EngineId, LinkId};
+use super::accounts::Owner;
+use crate::id::EngineId;
 
 /// The engines that may run a task, in order of their ids; `None` is any.
 pub(super) type Targets = Option<Arc<[EngineId]>>;
@@ -22,10 +23,10 @@ impl Range {
     }
 }
 
-/// The queued tasks of one client that may run on the same engines.
+/// The queued tasks of one owner that may run on the same engines.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) client: LinkId,
+    pub(super) owner: Owner,
     pub(super) targets: Targets,
     pub(super) queue: VecDeque<Range>,
     pub(super) tasks: u64,
@@ -79,13 +80,13 @@ impl Rotation {
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     lanes: BTreeMap<u32, Lane>,
-    numbers: BTreeMap<(LinkId, Targets), u32>,
+    numbers: BTreeMap<(Owner, Targets), u32>,
     next: u32,
     /// The lanes whose tasks may run anywhere, and how many tasks those have.
     pub(super) common: Rotation,
     pub(super) common_tasks: u64,
-    /// Clients that do not take their results: nothing of theirs is dispatched.
-    muted: BTreeSet<LinkId>,
+    /// Owners that do not take their results: nothing of theirs is dispatched.
+    muted: BTreeSet<Owner>,
 }
 
 /// What became of a lane by a change.
@@ -100,24 +101,18 @@ pub(super) enum Fate {
 
 impl Ready {
     /// Queues tasks behind (or before) the others of their lane.
-    pub(super) fn push(
-        &mut self,
-        client: LinkId,
-        targets: &Targets,
-        range: Range,
-        front: bool,
-    ) -> (u32, Fate) {
+    pub(super) fn push(&mut self, owner: Owner, targets: &Targets, range: Range, front: bool) -> (u32, Fate) {
         let mut fate = Fate::Stays;
-        let number = match self.numbers.get(&(client, targets.clone())) {
+        let number = match self.numbers.get(&(owner, targets.clone())) {
             Some(number) => *number,
             None => {
                 self.next += 1;
-                let lane = Lane { client, targets: targets.clone(), queue: VecDeque::new(), tasks: 0 };
+                let lane = Lane { owner, targets: targets.clone(), queue: VecDeque::new(), tasks: 0 };
                 self.lanes.insert(self.next, lane);
-                self.numbers.insert((client, targets.clone()), self.next);
+                self.numbers.insert((owner, targets.clone()), self.next);
                 match targets {
                     Some(targets) => fate = Fate::New(targets.clone()),
-                    None if self.muted.contains(&client) => {}
+                    None if self.muted.contains(&owner) => {}
                     None => self.common.insert(self.next),
                 }
                 self.next
@@ -163,7 +158,7 @@ impl Ready {
         }
         let Some(lane) = self.lanes.remove(&number) else { return Fate::Stays };
         self.common.remove(number);
-        self.numbers.remove(&(lane.client, lane.targets.clone()));
+        self.numbers.remove(&(lane.owner, lane.targets.clone()));
         lane.targets.map_or(Fate::Stays, Fate::Gone)
     }
 
@@ -177,24 +172,24 @@ impl Ready {
         self.lanes.iter().map(|(number, lane)| (*number, lane))
     }
 
-    /// The numbers of a client's lanes.
-    pub(super) fn of_client(&self, client: LinkId) -> Vec<u32> {
+    /// The numbers of an owner's lanes.
+    pub(super) fn of_owner(&self, owner: Owner) -> Vec<u32> {
         self.numbers
-            .range((client, None)..)
-            .take_while(|((owner, _), _)| *owner == client)
+            .range((owner, None)..)
+            .take_while(|((other, _), _)| *other == owner)
             .map(|(_, number)| *number)
             .collect()
     }
 
-    /// Whether a client's tasks are held back.
-    pub(super) fn is_muted(&self, client: LinkId) -> bool {
-        self.muted.contains(&client)
+    /// Whether an owner's tasks are held back.
+    pub(super) fn is_muted(&self, owner: Owner) -> bool {
+        self.muted.contains(&owner)
     }
 
-    /// Holds a client's tasks back, or no longer; `true` if that is a change.
-    pub(super) fn mute(&mut self, client: LinkId, muted: bool) -> bool {
-        let changed = if muted { self.muted.insert(client) } else { self.muted.remove(&client) };
-        if let Some(number) = self.numbers.get(&(client, None)) {
+    /// Holds an owner's tasks back, or no longer; `true` if that is a change.
+    pub(super) fn mute(&mut self, owner: Owner, muted: bool) -> bool {
+        let changed = if muted { self.muted.insert(owner) } else { self.muted.remove(&owner) };
+        if let Some(number) = self.numbers.get(&(owner, None)) {
             if muted { self.common.remove(*number) } else { self.common.insert(*number) }
         }
         changed

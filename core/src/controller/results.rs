@@ -1,6 +1,7 @@
 //! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::{Batch, Place, Slot, Wanted};
 use super::io::Effect;
 use super::ready::Range;
@@ -24,7 +25,7 @@ enum Fate {
 #[derive(Debug)]
 struct Piece {
     fate: Fate,
-    client: LinkId,
+    owner: Owner,
     /// Where they are in the outcomes' columns.
     at: usize,
     count: usize,
@@ -161,7 +162,7 @@ impl Controller {
         {
             let (runs, attempts) = (piece.runs.finish(), piece.attempts.into());
             let outcomes = Outcomes { node, runs, attempts, ..outcomes };
-            self.deliver(piece.client, outcomes, effects);
+            self.deliver(piece.owner, outcomes, effects);
             return;
         }
         let mut rest = BatchCutter::new(outcomes.batch);
@@ -184,8 +185,8 @@ impl Controller {
                 batch,
             };
             match piece.fate {
-                Fate::Forward => self.deliver(piece.client, part, effects),
-                Fate::Relay => self.announce(link, piece.id, piece.client, part, effects),
+                Fate::Forward => self.deliver(piece.owner, part, effects),
+                Fate::Relay => self.announce(link, piece.id, piece.owner, part, effects),
                 // what it had to say is not wanted
                 Fate::Again if long.is_some() => {
                     let message = Message::Grant { transfer: Transfer::Result(piece.id), upto: 0 };
@@ -201,14 +202,14 @@ impl Controller {
         &mut self,
         host: LinkId,
         task: TaskId,
-        client: LinkId,
+        owner: Owner,
         outcomes: Outcomes,
         effects: &mut Vec<Effect>,
     ) {
         let Some(client_id) = outcomes.runs.ids().next() else { return };
         let relay = Relay {
             host,
-            client,
+            owner,
             client_id,
             bytes: outcomes.batch.bulk.first().map_or(0, |bulk| bulk.bytes),
             ok: outcomes.codes.first().is_none_or(|code| *code == TaskStatus::Ok as u8),
@@ -216,7 +217,7 @@ impl Controller {
             granted: 0,
         };
         self.transfers.results.insert(task, relay);
-        self.deliver(client, outcomes, effects);
+        self.deliver(owner, outcomes, effects);
     }
 }
 
@@ -269,17 +270,17 @@ impl Sorting<'_> {
                 Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),
             }
             let attempt = batch.at(position).attempt.min(u8::MAX as u16) as u8;
-            self.add(fate, batch.origin.client, column, attempt, TaskId(task), batch.client_id(index));
+            self.add(fate, batch.origin.owner, column, attempt, TaskId(task), batch.client_id(index));
         }
         tally
     }
 
-    fn add(&mut self, fate: Fate, client: LinkId, at: usize, attempt: u8, id: TaskId, client_id: TaskId) {
+    fn add(&mut self, fate: Fate, owner: Owner, at: usize, attempt: u8, id: TaskId, client_id: TaskId) {
         match self.pieces.last_mut() {
             Some(last)
                 if fate == Fate::Forward
                     && last.fate == fate
-                    && last.client == client
+                    && last.owner == owner
                     && last.at + last.count == at =>
             {
                 if attempt > 1 && last.attempts.is_empty() {
@@ -295,7 +296,7 @@ impl Sorting<'_> {
                 let mut runs = RunsBuilder::default();
                 runs.push(client_id);
                 let attempts = if attempt > 1 { vec![attempt] } else { Vec::new() };
-                self.pieces.push(Piece { fate, client, at, count: 1, id, runs, attempts });
+                self.pieces.push(Piece { fate, owner, at, count: 1, id, runs, attempts });
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::Origin;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, FUNCTIONS_LIMIT, FUNCTIONS_LIMIT_BYTES};
@@ -25,7 +26,7 @@ impl Controller {
                 self.submit(link, base, function, options, batch, effects)
             }
             Message::Cancel { runs, running } => {
-                self.cancel(link, &runs, running, effects);
+                self.cancel(Owner::Link(link), &runs, running, effects);
                 Ok(())
             }
             Message::Window { bytes } => {
@@ -53,15 +54,15 @@ impl Controller {
     }
 
     fn define(&mut self, link: LinkId, function: Function) -> Result<(), String> {
-        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
+        let Some(account) = self.accounts.get_mut(&Owner::Link(link)) else { return Ok(()) };
         let bytes = function.body.len() as u64;
         let key = self.functions.define(function);
-        if !client.functions.insert(key) {
+        if !account.functions.insert(key) {
             self.functions.release(key);
             return Ok(());
         }
-        client.function_bytes += bytes;
-        if client.function_bytes > FUNCTIONS_LIMIT_BYTES || client.functions.len() > FUNCTIONS_LIMIT {
+        account.function_bytes += bytes;
+        if account.function_bytes > FUNCTIONS_LIMIT_BYTES || account.functions.len() > FUNCTIONS_LIMIT {
             return Err(format!(
                 "more than {FUNCTIONS_LIMIT} functions, or {FUNCTIONS_LIMIT_BYTES} bytes of them; pass large data as arguments"
             ));
@@ -79,18 +80,19 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         check_batch(&batch)?;
-        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
+        let owner = Owner::Link(link);
+        let Some(account) = self.accounts.get_mut(&owner) else { return Ok(()) };
         let count = batch.lengths.len() as u64;
         let end = base.0.checked_add(count).ok_or("submitted ids pass the last one")?;
-        if base.0 < client.next {
+        if base.0 < account.next {
             return Err(format!("task {base} was submitted before"));
         }
-        if !client.window.receive(batch.cost()) {
+        if !account.window.receive(batch.cost()) {
             return Err("more was submitted than the window allows".to_owned());
         }
-        let key = self.functions.key(&function).filter(|key| client.functions.contains(key));
+        let key = self.functions.key(&function).filter(|key| account.functions.contains(key));
         let key = key.ok_or_else(|| format!("function {function:?} was not defined"))?;
-        client.next = end;
+        account.next = end;
         let targets = options.targets.take().map(|mut targets| {
             targets.sort_unstable();
             targets.dedup();
@@ -101,18 +103,17 @@ impl Controller {
         while rest.remaining() > 0 {
             let part = rest.take(BATCH_TASKS_LIMIT);
             let count = part.lengths.len() as u32;
-            let origin =
-                Origin { client: link, function: key, options: options.clone(), targets: targets.clone() };
+            let origin = Origin { owner, function: key, options: options.clone(), targets: targets.clone() };
             let first = self.tasks.add(origin, base, part);
-            if let (Some(client), Some(batch)) = (self.clients.get_mut(&link), self.tasks.batch(first)) {
-                client.batches.insert(base, first);
-                client.kept += batch.footprint();
+            if let (Some(account), Some(batch)) = (self.accounts.get_mut(&owner), self.tasks.batch(first)) {
+                account.batches.insert(base, first);
+                account.kept += batch.footprint();
             }
             self.enqueue(Range { first, from: 0, to: count }, false);
             base += count as u64;
         }
         if let Some(targets) = targets {
-            self.give_up_targets(link, &targets, effects);
+            self.give_up_targets(owner, &targets, effects);
         }
         Ok(())
     }
@@ -125,7 +126,7 @@ impl Controller {
 
     fn enqueue(&mut self, range: Range, front: bool) {
         let Some(batch) = self.tasks.batch(range.first) else { return };
-        let (lane, fate) = self.ready.push(batch.origin.client, &batch.origin.targets, range, front);
+        let (lane, fate) = self.ready.push(batch.origin.owner, &batch.origin.targets, range, front);
         match fate {
             Fate::New(targets) => self.engines.target(&targets, lane, true),
             // an engine that has room was looked at in vain before

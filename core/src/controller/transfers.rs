@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::Controller;
+use super::accounts::Owner;
 use super::batch::Place;
 use super::io::Effect;
 use crate::id::{LinkId, TaskId};
@@ -24,7 +25,7 @@ pub(super) struct Argument {
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) host: LinkId,
-    pub(super) client: LinkId,
+    pub(super) owner: Owner,
     pub(super) client_id: TaskId,
     pub(super) bytes: u64,
     /// Whether the task ended well.
@@ -70,7 +71,9 @@ impl Controller {
         if upto > argument.granted {
             argument.granted = upto;
             let message = Message::Grant { transfer: Transfer::Argument(batch.client_id(index)), upto };
-            effects.push(Effect::Send { link: batch.origin.client, message });
+            if let Owner::Link(link) = batch.origin.owner {
+                effects.push(Effect::Send { link, message });
+            }
         }
     }
 
@@ -133,13 +136,14 @@ impl Controller {
             return Err(format!("a part of result {task} at {offset}..{end} was not asked for"));
         }
         relay.passed = end;
-        let (client, client_id, over, ok) = (relay.client, relay.client_id, end >= relay.bytes, relay.ok);
+        let (owner, client_id, over, ok) = (relay.owner, relay.client_id, end >= relay.bytes, relay.ok);
+        let Owner::Link(link) = owner else { return Ok(()) };
         let message = Message::Chunk { transfer: Transfer::Result(client_id), offset, data };
-        effects.push(Effect::Send { link: client, message });
+        effects.push(Effect::Send { link, message });
         if over {
             self.transfers.results.remove(&task);
             self.end_relayed(task, ok);
-            self.flush(client, effects);
+            self.flush(link, effects);
         }
         Ok(())
     }
@@ -165,7 +169,8 @@ impl Controller {
 
     /// The controller's id of a client's unfinished task.
     fn controller_id(&self, link: LinkId, client_id: TaskId) -> Option<TaskId> {
-        let (base, first) = self.clients.get(&link)?.batches.range(..=client_id.0).next_back()?;
+        let (base, first) =
+            self.accounts.get(&Owner::Link(link))?.batches.range(..=client_id.0).next_back()?;
         let (offset, batch) = (client_id.0 - base, self.tasks.batch(*first)?);
         (offset < batch.count as u64).then(|| TaskId(first + offset))
     }

@@ -1,5 +1,6 @@
 //! What is kept for each task.
 
+use super::super::accounts::Owner;
 use super::*;
 
 /// Bytes kept beside the arguments.
@@ -50,10 +51,10 @@ fn a_long_task_does_not_keep_its_neighbours() {
             bench.finish(engine, 1, 1, TaskStatus::Ok);
         }
     }
-    let client = &bench.controller.clients[&CLIENT];
-    let (kept, unfinished) = (client.kept, client.window.unfinished());
+    let account = &bench.controller.accounts[&Owner::Link(CLIENT)];
+    let (kept, unfinished) = (account.kept, account.window.unfinished());
     assert!(kept <= (16 << 20) + 3 * unfinished, "{kept} bytes for {unfinished}");
     bench.work(1);
     assert_eq!(bench.results.len(), 60 * 25);
-    assert_eq!(bench.controller.clients[&CLIENT].kept, 0);
+    assert_eq!(bench.controller.accounts[&Owner::Link(CLIENT)].kept, 0);
 }
