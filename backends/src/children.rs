@@ -1,7 +1,7 @@
 //! Processes that this process starts on its own host, each the leader of a group, with its output in a file.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -40,10 +40,10 @@ pub(crate) struct Start<'a> {
 impl Children {
     /// Starts a process; tells its pid and start time.
     pub(crate) fn start(&self, start: &Start<'_>) -> std::io::Result<(u32, u64)> {
-        if let Some(parent) = start.log.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        }
-        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(start.log)?;
+        let log = open_log(start.log).map_err(|error| {
+            let log = start.log.display();
+            std::io::Error::new(error.kind(), format!("its log {log} cannot be written: {error}"))
+        })?;
         let (program, arguments) = start.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments).envs(start.environment).process_group(0);
@@ -102,9 +102,21 @@ impl Children {
     }
 }
 
+/// Opens a log in a directory that is made if need be, but not the one above: a cluster whose directory was removed
+/// must not bring it back.
+fn open_log(log: &Path) -> std::io::Result<File> {
+    let made = log.parent().map_or(Ok(()), |parent| DirBuilder::new().mode(0o700).create(parent));
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(log)
+}
+
 /// The end of a log; `None` when there is nothing.
 pub(crate) fn last_lines(log: &Path) -> Option<String> {
-    let mut file = std::fs::File::open(log).ok()?;
+    let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     let limit = TRACE_LIMIT_BYTES as u64;
     file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;

@@ -174,6 +174,7 @@ pub fn engines(directory: &str) -> io::Result<()> {
         native,
         python: PythonSettings::default(),
         cores: ENGINES,
+        lost_after: Duration::from_secs(20),
         give_up_after: Duration::from_secs(1),
     };
     run(rpar_runtime::engine::serve(setup))

@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use rpar_tests::binary::{Home, until};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn text(bytes: &[u8]) -> String {
@@ -117,7 +116,7 @@ fn a_start_whose_engines_cannot_come_says_why_and_takes_everything_back() {
     let home = Home::new();
     home.profile(
         "broken",
-        "extends = \"local\"\n[engines]\nsetup = [\"echo no module python >&2; exit 7\"]\n",
+        "extends = \"local\"\n[engines]\nrestarts = 1\nsetup = [\"echo no module python >&2; exit 7\"]\n",
     );
     let (exit, _, err) = rpar(&home, &["--profile", "broken", "start", "-n", "1"]);
     assert_eq!(exit, Some(115), "{err}");
@@ -147,27 +146,6 @@ fn a_program_of_the_profile_that_does_not_exist_is_named() {
     let (exit, _, err) = rpar(&home, &["--profile", "absent", "start", "-n", "1"]);
     assert_eq!(exit, Some(115), "{err}");
     assert!(err.contains("/no/such/rpar"), "{err}");
-    nothing_left(&home);
-}
-
-#[test]
-fn an_engine_host_killed_in_mid_map_loses_and_doubles_nothing() {
-    let home = Home::new();
-    assert_eq!(rpar(&home, &["start", "--nodes", "2", "--ppn", "2"]).0, Some(0));
-    let host = json(&home, &["status"])["engines"][0]["pid"].as_u64().expect("a pid");
-    let numbers: Vec<String> = (0..60).map(|number| number.to_string()).collect();
-    let words: Vec<&str> =
-        ["map", "sleep 0.05; echo {}", ":::"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
-    std::thread::scope(|scope| {
-        let map = scope.spawn(|| rpar(&home, &words));
-        until("half of it is done", || json(&home, &["status"])["tasks"]["succeeded"].as_u64() >= Some(20));
-        let pid = Pid::from_raw(i32::try_from(host).expect("a pid")).expect("a pid");
-        kill_process(pid, Signal::KILL).expect("the host is killed");
-        let (exit, out, err) = map.join().expect("the map ends");
-        assert_eq!((exit, out), (Some(0), numbers.join("\n") + "\n"), "{err}");
-    });
-    until("its engines are back", || json(&home, &["status"])["engines"].as_array().map(Vec::len) == Some(4));
-    assert_eq!(rpar(&home, &["stop"]).0, Some(0));
     nothing_left(&home);
 }
 

@@ -44,7 +44,13 @@ impl ClusterDir {
         // somebody who sweeps empty directories may take the parent away in between; not again and again
         for _ in 0..3 {
             let make = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-            make.map_err(|source| LockError::Io { path: parent.to_owned(), source })?;
+            // what is there already and is no directory, the lock itself complains of in clearer words
+            match make {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(LockError::Io { path: parent.to_owned(), source: error });
+                }
+                _ => {}
+            }
             match Lock::take(lock.clone()) {
                 Err(LockError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
                 other => return other,
@@ -76,6 +82,13 @@ impl ClusterDir {
     pub fn create(&self) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(&self.path)?;
         DirBuilder::new().mode(0o700).create(self.logs())
+    }
+
+    /// Removes the directory of the profile's clusters if this was the last. The caller holds no lock, which would be in
+    /// it.
+    pub(crate) fn remove_empty_parent(&self) {
+        // the system itself refuses to remove what is not empty
+        let _ = self.path.parent().map(fs::remove_dir);
     }
 
     /// Removes the directory with everything in it. One that is not there is fine.

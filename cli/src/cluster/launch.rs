@@ -129,7 +129,8 @@ fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchErr
     let deadline = Instant::now() + READY_WITHIN;
     let mut pause = Duration::from_millis(1);
     loop {
-        if directory.client_file().exists() {
+        // the last file that it writes before it lets clients in
+        if directory.controller_file().exists() {
             return Ok(());
         }
         // the process may have died before it could write
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn ready_when_clients_can_link() {
-        let (_home, _directory, launched) = launch("#!/bin/sh\n: > \"$3/client.toml\"\nexec sleep 60\n");
+        let (_home, _directory, launched) = launch("#!/bin/sh\n: > \"$3/controller.json\"\nexec sleep 60\n");
         let mut child = launched.unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

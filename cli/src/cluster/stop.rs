@@ -18,13 +18,13 @@ use super::directory::ClusterState;
 use crate::paths::ClusterDir;
 
 /// PBS gives a cancelled job 15 s between its signals; Slurm up to 30 s, more when a node is slow.
-const RELEASE_WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const RELEASE_WITHIN: Duration = Duration::from_secs(90);
 
 /// How often the site is asked whether an allocation is gone.
 const RELEASE_PAUSE: Duration = Duration::from_millis(300);
 
 /// A controller that has said goodbye has only files left to remove.
-const END_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A cluster could not be stopped.
 #[derive(Debug, Error)]
@@ -94,13 +94,13 @@ pub fn stop(directory: &ClusterDir, client: &Client) -> Result<(), StopError> {
     };
     client.stop_cluster(RELEASE_WITHIN).map_err(|source| StopError::Refused { source })?;
     if let Some(process) = process {
-        wait_gone(&process);
+        wait_gone(&process, END_WITHIN);
     }
     Ok(())
 }
 
-fn wait_gone(process: &ProcessIdentity) {
-    let deadline = Instant::now() + END_WITHIN;
+fn wait_gone(process: &ProcessIdentity, patience: Duration) {
+    let deadline = Instant::now() + patience;
     while process.liveness() == Liveness::Alive && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -163,15 +163,16 @@ fn remove(directory: &ClusterDir) -> Result<(), StopError> {
     directory.remove().map_err(|source| StopError::Remove { path: directory.path.clone(), source })
 }
 
-/// Ends a controller on this host that does not do so when asked: SIGTERM, which it obeys in good order, then SIGKILL.
-pub(crate) fn kill(process: &ProcessIdentity) {
+/// Ends a controller on this host that cannot be asked: SIGTERM, which it obeys in good order within `patience`, then
+/// SIGKILL.
+pub(crate) fn kill(process: &ProcessIdentity, patience: Duration) {
     for signal in [Signal::TERM, Signal::KILL] {
         // the identity was compared just now: a pid that is used again has another start time
         if process.liveness() == Liveness::Alive
             && let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw)
         {
             let _ = kill_process(pid, signal);
-            wait_gone(process);
+            wait_gone(process, patience);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
 
-use crate::cluster::{ClusterState, Launch, StopError, connect};
+use crate::cluster::{ClusterState, Launch, StopError, connect, find_controller};
 use crate::command::exit::Exit;
 use crate::command::output::Output;
 use crate::command::report::{Outcome, Report};
@@ -78,16 +78,36 @@ impl Context {
 
 /// Says that a cluster does not run, and what to do.
 pub(crate) fn not_running(directory: &ClusterDir) -> Report {
+    if let Some(report) = orphaned(directory) {
+        return report;
+    }
     let hint = format!("{} starts it, `rpar list` shows all clusters", directory.command("start"));
     Report::new(Exit::NotRunning, format!("cluster {} does not run", directory.cluster())).hint(hint)
 }
 
 /// Says that a cluster is dead, which is worse than not to run: its nodes may still be there, and cost.
 pub(crate) fn died(directory: &ClusterDir) -> Report {
+    if let Some(report) = orphaned(directory) {
+        return report;
+    }
     let [logs, stop] = ["logs controller", "stop"].map(|verb| directory.command(verb));
     let what = format!("the controller of cluster {} has died", directory.cluster());
     Report::new(Exit::NotRunning, what)
         .hint(format!("{logs} may say why; {stop} gives back what it has left"))
+}
+
+/// Says that a cluster's controller runs, though its files are gone, if that is so.
+fn orphaned(directory: &ClusterDir) -> Option<Report> {
+    let process = find_controller(directory)?;
+    let (cluster, pid) = (directory.cluster(), process.pid);
+    let what =
+        format!("the files of cluster {cluster} were removed, but its controller still runs (pid {pid})");
+    let stop = directory.command("stop");
+    Some(
+        Report::new(Exit::NotRunning, what)
+            .because(format!("there is no {}", directory.controller_file().display()))
+            .hint(format!("{stop} ends it and gives its nodes back; it does so by itself before long")),
+    )
 }
 
 /// Links to a running cluster as a client, over a transport that is at hand.

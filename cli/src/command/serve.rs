@@ -80,6 +80,9 @@ pub(crate) fn pilot(context: &Context, directory: &Path) -> Outcome {
             program: words,
             setup: resolved.engines.setup,
             logs,
+            restarts: resolved.engines.restarts,
+            lost_after: resolved.controller.lost_after,
+            give_up_after: resolved.engines.give_up_after,
         };
         pilot::serve(setup).await.map_err(|error| Report::of(Exit::Engines, &error))
     })?;
@@ -115,6 +118,7 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
         native: NativeFunctions::new(),
         python: PythonSettings { executable: resolved.python.executable.map(Into::into) },
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        lost_after: resolved.controller.lost_after,
         give_up_after: resolved.engines.give_up_after,
     };
     serve(engine::serve(setup))?.map_err(|error| Report::of(Exit::Engines, &error))?;

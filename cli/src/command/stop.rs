@@ -1,11 +1,14 @@
 //! `rpar stop`.
 
 use rpar_core::id::AllocationId;
-use rpar_runtime::files::ControllerRecord;
+use rpar_runtime::files::{ControllerRecord, FileError};
 use serde_json::json;
 
 use super::context::Context;
-use crate::cluster::{self, ClusterState, discard, discard_stopped};
+use crate::cluster::{
+    self, ClusterState, END_WITHIN, Lock, LockError, RELEASE_WITHIN, discard, discard_stopped,
+    find_controller,
+};
 use crate::command::arguments::StopArguments;
 use crate::command::exit::Exit;
 use crate::command::output::Waiting;
@@ -50,41 +53,86 @@ fn all(context: &Context) -> Outcome {
 fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
     let cluster = directory.cluster();
     // without a directory there is nothing to lock either
-    if directory.state()? == ClusterState::Absent {
-        context.output.note(&format!("cluster {cluster} does not run"));
-        return Ok(false);
+    if state(directory)? == ClusterState::Absent {
+        return Ok(stop_absent(context, directory));
     }
-    let _lock = directory.lock()?;
+    let lock = lock(context, directory)?;
     let waiting = Waiting::new(&context.output, &format!("stopping cluster {cluster}"));
-    let stopped = match directory.state()? {
-        ClusterState::Absent => {
-            context.output.note(&format!("cluster {cluster} does not run"));
-            return Ok(false);
-        }
-        ClusterState::Alive(record) => stop_here(context, directory, &record)?,
+    let stopped = match state(directory)? {
+        ClusterState::Absent => return Ok(stop_absent(context, directory)),
+        ClusterState::Alive(record) => stop_here(context, directory, &record),
         ClusterState::Elsewhere(record) => stop_elsewhere(context, directory, &record)?,
         ClusterState::Dead => {
-            let note = format!("the controller of cluster {cluster} is dead; cleaning up what it has left");
-            context.output.note(&note);
+            if !end_orphan(context, directory) {
+                let note =
+                    format!("the controller of cluster {cluster} is dead; cleaning up what it has left");
+                context.output.note(&note);
+            }
             false
         }
     };
     remove(context, directory, stopped)?;
+    drop(lock);
+    directory.remove_empty_parent();
     drop(waiting);
     context.output.note(&format!("cluster {cluster} is stopped"));
     Ok(true)
 }
 
+/// What the files tell of the cluster. A damaged record is as good as none.
+fn state(directory: &ClusterDir) -> Outcome<ClusterState> {
+    match directory.state() {
+        Err(FileError::Malformed { .. }) => Ok(ClusterState::Dead),
+        state => Ok(state?),
+    }
+}
+
+/// Keeps others from starting this cluster meanwhile. Where no lock can be made, as on a full disk, a cluster must be
+/// stopped all the same.
+fn lock(context: &Context, directory: &ClusterDir) -> Outcome<Option<Lock>> {
+    match directory.lock() {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ LockError::Io { .. }) => {
+            context.output.warn(&format!("{error}; stopping the cluster without a lock"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends what may still run of a cluster without a directory; tells whether there was anything.
+fn stop_absent(context: &Context, directory: &ClusterDir) -> bool {
+    let waiting = Waiting::new(&context.output, &format!("stopping cluster {}", directory.cluster()));
+    let ended = end_orphan(context, directory);
+    drop(waiting);
+    let how = if ended { "is stopped" } else { "does not run" };
+    context.output.note(&format!("cluster {} {how}", directory.cluster()));
+    ended
+}
+
+/// Ends a controller whose files were removed, if there is one on this host; tells whether there was.
+fn end_orphan(context: &Context, directory: &ClusterDir) -> bool {
+    let Some(process) = find_controller(directory) else { return false };
+    let (cluster, pid) = (directory.cluster(), process.pid);
+    context
+        .output
+        .warn(&format!("the files of cluster {cluster} were removed: ending its controller, process {pid}"));
+    cluster::kill(&process, RELEASE_WITHIN);
+    true
+}
+
 /// Asks the controller to end; tells whether it has done so in good order.
-fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
-    let (_, site) = context.started_with(directory)?;
-    let asked =
-        cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
-    let Err(error) = asked else { return Ok(true) };
+fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> bool {
+    let asked = context.started_with(directory).and_then(|(_, site)| {
+        let client = cluster::connect(directory, site.transport)?;
+        Ok(cluster::stop(directory, &client)?)
+    });
+    let Err(report) = asked else { return true };
     // it is ours, on this host, and certainly that process: make it end
-    context.output.warn(&format!("{error}; ending its process {}", record.pid));
-    cluster::kill(&record.process());
-    Ok(false)
+    let why = report.error.unwrap_or_default();
+    context.output.warn(&format!("{why}; ending its process {}", record.pid));
+    cluster::kill(&record.process(), END_WITHIN);
+    false
 }
 
 fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {

@@ -35,7 +35,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
             "submit_window_bytes",
         ],
     ),
-    ("engines", &["nodes", "ppn", "setup", "program", "give_up_after"]),
+    ("engines", &["nodes", "ppn", "setup", "program", "give_up_after", "restarts"]),
     ("python", &["executable"]),
     (STORAGE, &["dir"]),
 ];

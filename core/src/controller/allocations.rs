@@ -44,6 +44,8 @@ pub(super) struct News {
     pub(super) changed: bool,
     /// The output of this allocation is to be read.
     pub(super) read: Vec<AllocationId>,
+    /// The site says that this allocation has ended.
+    pub(super) ended: Vec<AllocationId>,
 }
 
 /// One request, and the allocation that came of it.
@@ -247,6 +249,7 @@ impl Allocation {
 
     fn ended(&mut self, now: Timestamp, stopping: bool, news: &mut News) {
         news.changed = true;
+        news.ended.extend(self.id.clone());
         let ran = self.running_since.map(|since| now.since(since) + Self::WALLTIME_SLACK);
         self.outrun = ran.zip(self.spec.walltime).is_some_and(|(ran, walltime)| ran >= walltime);
         if stopping || self.cancel != Cancel::No {

@@ -102,6 +102,11 @@ pub enum Input {
     },
     /// The host wants the cluster to end (a signal, the machine's shutdown).
     Interrupted,
+    /// Nobody new can find this cluster any more: it is to end once its clients have left.
+    Orphaned {
+        /// Why, for people.
+        reason: String,
+    },
     /// Time has passed; nothing else.
     Tick,
 }

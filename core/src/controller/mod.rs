@@ -71,6 +71,8 @@ pub struct Controller {
     /// Since when there has been no engine.
     bare_since: Timestamp,
     stop: Option<Stop>,
+    /// Why nobody new can find this cluster, if that is so.
+    orphaned: Option<String>,
     exited: bool,
 }
 
@@ -96,6 +98,7 @@ impl Controller {
             board: Board { version: 1, ..Board::default() },
             bare_since: Timestamp::default(),
             stop: None,
+            orphaned: None,
             exited: false,
         }
     }
@@ -117,6 +120,7 @@ impl Controller {
             Input::Received { link, message } => self.received(link, message, effects),
             Input::LinkDown { link, reason } => self.lose_link(link, &reason, effects),
             Input::Interrupted => self.begin_stop("it was interrupted", effects),
+            Input::Orphaned { reason } => self.orphaned(reason, effects),
             Input::Tick => {}
             answer => self.answered(answer, effects),
         }

@@ -5,6 +5,7 @@ use super::allocations::News;
 use super::io::{Effect, Input};
 use super::limits::{EPHEMERAL_WAIT, LEAVE_WAIT, STOP_WAIT};
 use super::peers::Part;
+use crate::id::AllocationId;
 use crate::time::Timestamp;
 use crate::wire::Message;
 
@@ -53,6 +54,16 @@ impl Controller {
             self.problem(text, effects);
         }
         effects.extend(news.read.into_iter().map(|allocation| Effect::ReadOutput { allocation }));
+        news.ended.iter().for_each(|allocation| self.leave_nodes(allocation, effects));
+    }
+
+    /// Engine hosts do not stay on nodes that are not ours any more: a killed pilot leaves them behind, and so does a
+    /// site that does not clean its nodes.
+    fn leave_nodes(&mut self, ended: &AllocationId, effects: &mut Vec<Effect>) {
+        let there = self.hosts.iter().filter(|(_, host)| host.allocation.as_ref() == Some(ended));
+        for link in there.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.dismiss(link, &format!("allocation {ended} has ended"), effects);
+        }
     }
 
     /// Asks the scheduler for what is due.
@@ -94,8 +105,22 @@ impl Controller {
         self.allocations.stop(self.now);
     }
 
+    /// Nobody new can find this cluster: those who are here may finish.
+    pub(super) fn orphaned(&mut self, reason: String, effects: &mut Vec<Effect>) {
+        if self.orphaned.is_none() && self.stop.is_none() {
+            self.problem(&format!("{reason}; the cluster ends with its last client"), effects);
+            self.orphaned = Some(reason);
+        }
+    }
+
     /// Leaves once everything has ended, or was waited for long enough.
     pub(super) fn advance_stop(&mut self, effects: &mut Vec<Effect>) {
+        if self.clients.is_empty()
+            && let Some(reason) = self.orphaned.take()
+        {
+            self.begin_stop(&reason, effects);
+            self.advance_allocations(effects);
+        }
         if self.ephemeral_until().is_some_and(|until| self.now >= until) {
             self.begin_stop("no client came", effects);
             self.advance_allocations(effects);

@@ -70,6 +70,8 @@ pub struct EnginesSection {
     /// How long an engine host without a controller tries to reach it, before it ends.
     #[serde(with = "duration::text")]
     pub give_up_after: Duration,
+    /// How often in ten minutes a node's dead engine host is started again.
+    pub restarts: u32,
 }
 
 /// `[python]`: the interpreter of the engines' children.

@@ -58,9 +58,14 @@ impl CommandExecutor {
         variables.push(("RPAR_ENGINE_ID", feed.engine().to_string()));
         let number = task.options.client_id(task.id).0.wrapping_add(1);
         variables.push(("PARALLEL_SEQ", number.to_string()));
+        variables.extend(self.context.guard.mark());
+        self.context.guard.begin(self.context.slot, task.id);
         let child = match prepared.start(spec, &arguments, &variables) {
             Ok(child) => child,
-            Err(error) => return not_run(&self.context.why_not(spec, &error)),
+            Err(error) => {
+                self.context.guard.release(self.context.slot, Child::Command);
+                return not_run(&self.context.why_not(spec, &error));
+            }
         };
         if let Some(group) = Pid::from_raw(child.id() as i32) {
             self.context.guard.watch(self.context.slot, Child::Command, group);

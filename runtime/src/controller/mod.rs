@@ -6,6 +6,7 @@ mod inbox;
 mod links;
 mod output;
 mod papers;
+mod residence;
 mod shell;
 mod site;
 
@@ -59,6 +60,11 @@ pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
     inbox::forward_signals(&inbox)?;
     let doors = door::open(listeners, admission, &inbox);
     let site = site::Site::new(setup.scheduler, setup.directory.join(LOGS_DIRECTORY), inbox.clone());
+    if !setup.config.ephemeral {
+        // a throw-away cluster needs nobody to find it
+        let (every, patience) = (setup.config.heartbeat, setup.config.lost_after);
+        tokio::spawn(residence::watch(papers.clone(), every, patience, inbox.clone()));
+    }
     let config = ControllerConfig { epoch_micros: wall_micros(), ..setup.config };
     let shell = Shell::new(config, Clock::start(), inbox, site);
     let reason = shell.run(events).await;

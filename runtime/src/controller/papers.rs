@@ -16,7 +16,7 @@ use crate::files::{
 use crate::link::{Admission, random};
 
 /// The files that a living controller keeps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Papers {
     directory: PathBuf,
     incarnation: Incarnation,
@@ -76,6 +76,18 @@ impl Papers {
         let ProcessIdentity { host, pid, start_time } =
             ProcessIdentity::current().map_err(ControllerError::Process)?;
         Ok(write_controller(&self.directory, &ControllerRecord { host, pid, start_time, incarnation })?)
+    }
+
+    /// Why these files lead nobody here any more, if that is so. A directory that cannot be read just now is not gone.
+    pub(super) fn loss(&self) -> Option<String> {
+        let directory = self.directory.display();
+        match read_controller(&self.directory) {
+            Ok(None) => Some(format!("the cluster's directory {directory} was removed")),
+            Ok(Some(record)) if record.incarnation != self.incarnation => {
+                Some(format!("another controller has taken over the cluster's directory {directory}"))
+            }
+            _ => None,
+        }
     }
 
     /// Removes the files, unless a later controller has already written its own.
@@ -140,9 +152,11 @@ mod tests {
     fn a_later_controllers_files_stay() {
         let directory = tempfile::tempdir().unwrap();
         let (first, second) = (write(directory.path(), 1), write(directory.path(), 2));
+        assert!(first.loss().unwrap().contains("another controller") && second.loss().is_none());
         first.remove().unwrap();
         assert_eq!(read_connection(&directory.path().join(ENGINE_FILE)).unwrap().incarnation, Incarnation(2));
-        second.remove().unwrap();
+        second.clone().remove().unwrap();
+        assert!(second.loss().unwrap().contains("was removed"));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

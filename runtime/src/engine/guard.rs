@@ -3,14 +3,19 @@
 //! Linux can tie a child to its parent's death only from within the child between fork and exec (prctl(2),
 //! `PR_SET_PDEATHSIG`), which takes unsafe code and the slow way of starting processes. So a guard does it: a shell that
 //! waits for the end of a pipe of which this host holds the other end. It then kills the process groups that stand in a
-//! small file in memory, where the host writes one number when a child starts and one when it ends. A child that
-//! was started in the few microseconds before its host was killed may not stand there yet.
+//! small file in memory, where the host writes one number when a child starts and one when it ends.
+//!
+//! The number of a command's process is known only once it runs, and its host may be killed until then. So the task's id
+//! stands there before it is started, and the guard of a host that was killed in between looks for that task's process by
+//! its environment.
 
+use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use rpar_core::id::TaskId;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Pid;
 
@@ -23,16 +28,33 @@ pub(crate) enum Child {
     Interpreter = 1,
 }
 
-/// Waits for the end of stdin, then kills what stands in the file behind stderr. Outlives what ends its host.
+/// Waits for the end of stdin, then kills what stands in the file behind stderr. Outlives what ends its host. A process
+/// that was just begun shows its own environment a moment later, so it is looked for more than once.
 const SCRIPT: &str = r#"trap '' HUP INT TERM
 read -r _
-for group in $(cat /dev/fd/2); do
-    [ "$group" -gt 1 ] && kill -s KILL -- "-$group" 2>/dev/null
+begun=
+for place in $(cat /dev/fd/2); do
+    case $place in
+    task-*) begun="$begun ${place#task-}" ;;
+    0) ;;
+    *) kill -s KILL -- "-$place" 2>/dev/null ;;
+    esac
+done
+[ "$begun" ] || exit 0
+for look in 1 2 3 4 5; do
+    for file in $(grep -lzsx "RPAR_GUARD=$$" /proc/[0-9]*/environ); do
+        for task in $begun; do
+            grep -qzsx "RPAR_TASK_ID=$task" "$file" || continue
+            process=${file#/proc/} process=${process%/environ}
+            kill -s KILL -- "-$process" "$process" 2>/dev/null
+        done
+    done
+    sleep 0.2
 done
 exit 0"#;
 
-/// A process id and a line end: pids have at most 7 digits (proc(5), `pid_max`).
-const PLACE_BYTES: usize = 8;
+/// `task-`, an id of up to 20 digits, and a line end; or a process id, which is shorter.
+const PLACE_BYTES: usize = 26;
 
 /// Knows the process groups of all children of this host.
 #[derive(Debug, Default)]
@@ -69,28 +91,35 @@ impl Guard {
         Ok(guard)
     }
 
+    /// What a command's environment holds, so that this guard can find it.
+    pub(crate) fn mark(&self) -> Option<(&'static str, String)> {
+        self.shell.as_ref().map(|shell| ("RPAR_GUARD", shell.process.id().to_string()))
+    }
+
+    /// The engine in `slot` is about to start this task's command.
+    pub(crate) fn begin(&self, slot: u32, task: TaskId) {
+        self.write(slot, Child::Command, format_args!("task-{task}"));
+    }
+
     /// From here on, the process group of the engine in `slot` dies with this host.
     pub(crate) fn watch(&self, slot: u32, child: Child, group: Pid) {
-        self.write(slot, child, group.as_raw_nonzero().get());
+        self.write(slot, child, format_args!("{}", group.as_raw_nonzero()));
     }
 
     /// The group has ended. To be called before its leader is waited for: from then on its number may mean another.
     pub(crate) fn release(&self, slot: u32, child: Child) {
-        self.write(slot, child, 0);
+        self.write(slot, child, format_args!("0"));
     }
 
-    fn write(&self, slot: u32, child: Child, group: i32) {
+    fn write(&self, slot: u32, child: Child, what: fmt::Arguments<'_>) {
         let Some(shell) = &self.shell else { return };
         let mut place = [b' '; PLACE_BYTES];
         place[PLACE_BYTES - 1] = b'\n';
-        let mut rest = group;
-        for digit in place[..PLACE_BYTES - 1].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
+        // each of the three fits
+        let _ = (&mut place[..PLACE_BYTES - 1]).write_fmt(what);
         let offset = (slot as u64 * 2 + child as u64) * PLACE_BYTES as u64;
         if let Err(error) = rustix::io::pwrite(&shell.groups, &place, offset) {
-            tracing::warn!("could not tell the guard of process group {group}: {error}");
+            tracing::warn!("could not tell the guard of {what}: {error}");
         }
     }
 }
@@ -118,6 +147,31 @@ mod tests {
         Pid::from_raw(process.id() as i32).unwrap()
     }
 
+    fn await_end(process: &mut std::process::Child) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the process still runs");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn it_finds_what_was_only_about_to_start() {
+        let guard = Guard::start(2).unwrap();
+        let start = |task: TaskId| {
+            let mut command = Command::new("sleep");
+            command.arg("60").process_group(0).env("RPAR_TASK_ID", task.to_string()).envs(guard.mark());
+            command.spawn().unwrap()
+        };
+        guard.begin(1, TaskId(u64::MAX));
+        let (mut begun, mut earlier) = (start(TaskId(u64::MAX)), start(TaskId(7)));
+        drop(guard);
+        await_end(&mut begun);
+        assert!(earlier.try_wait().unwrap().is_none(), "another task's process was killed");
+        earlier.kill().unwrap();
+        earlier.wait().unwrap();
+    }
+
     #[test]
     fn it_kills_what_is_watched_and_nothing_else() {
         let guard = Guard::start(2).unwrap();
@@ -126,11 +180,7 @@ mod tests {
         guard.watch(0, Child::Command, pid(&released));
         guard.release(0, Child::Command);
         drop(guard);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while watched.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the watched process still runs");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_end(&mut watched);
         assert!(released.try_wait().unwrap().is_none(), "the released process was killed");
         released.kill().unwrap();
         released.wait().unwrap();

@@ -20,9 +20,6 @@ use crate::clock::Clock;
 use crate::files::read_connection;
 use crate::link::{DialError, LinkError, LinkReader, LinkWriter, dial, fresh_identity};
 
-/// A controller that has been silent for this long is lost: several of its heartbeats, which it sends every few seconds.
-const LOST_AFTER: Duration = Duration::from_secs(30);
-
 type Dialling = Pin<Box<dyn Future<Output = Result<(LinkReader, LinkWriter, Welcome), DialError>>>>;
 
 /// What the shell holds beside its machine.
@@ -58,7 +55,7 @@ pub(super) async fn run(setup: EngineSetup, connection: ConnectionFile) -> Resul
     let config = EngineHostConfig {
         registration: setup.registration.clone(),
         give_up_after: setup.give_up_after,
-        lost_after: LOST_AFTER,
+        lost_after: setup.lost_after,
     };
     let mut host = Host {
         setup,

@@ -50,6 +50,8 @@ pub struct EngineSetup {
     pub python: PythonSettings,
     /// The node's cores, shared by its engines: says how many threads each may use.
     pub cores: u32,
+    /// A controller that has been silent for this long is lost.
+    pub lost_after: Duration,
     /// How long it tries to reach its controller again.
     pub give_up_after: Duration,
 }

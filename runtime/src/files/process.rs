@@ -33,9 +33,16 @@ impl ProcessIdentity {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn current() -> io::Result<Self> {
-        let pid = std::process::id();
-        let start_time = start_time(pid)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(ProcessIdentity { host: host_name(), pid, start_time })
+        Ok(Self::of(std::process::id())?.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// The process that has this id on this host now; `None` if there is none.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn of(pid: u32) -> io::Result<Option<Self>> {
+        let start_time = start_time(pid)?;
+        Ok(start_time.map(|start_time| ProcessIdentity { host: host_name(), pid, start_time }))
     }
 
     /// Whether it is still that process. A zombie counts as gone.

@@ -4,19 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpar_core::connection::ConnectionFile;
 use rpar_core::transport::{Identity, Transport};
 use rpar_core::wire::{Message, PilotInfo, Welcome};
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::engine::await_connection;
+use crate::files::read_connection;
 use crate::link::{DialError, LinkReader, LinkWriter, dial};
-
-/// A controller that is away for this long is gone: it has had time to be restarted, and nodes cost money.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-
-/// A controller that has been silent for this long is lost: several of its heartbeats.
-const LOST_AFTER: Duration = Duration::from_secs(30);
 
 /// The waits before the link is made again.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -29,6 +25,10 @@ pub(super) struct Contact {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) identity: Identity,
     pub(super) info: PilotInfo,
+    /// A controller that has been silent for this long is lost.
+    pub(super) lost_after: Duration,
+    /// A controller that is away for this long is gone: it has had time to be restarted, and nodes cost money.
+    pub(super) give_up_after: Duration,
 }
 
 /// Why the pilot is to end its engine hosts.
@@ -50,10 +50,14 @@ enum Broken {
 impl Contact {
     /// Passes `reports` on until they end; tells once why everything is to end.
     pub(super) async fn keep(self, mut reports: Receiver<Message>, farewell: Sender<Farewell>) {
+        let mut connection = match await_connection(&self.connection).await {
+            Ok(connection) => connection,
+            Err(error) => return tell(&farewell, Farewell::Alone(error.to_string())),
+        };
         let mut away_since = Instant::now();
         let mut wait = FIRST_WAIT;
         loop {
-            let reason = match self.dial().await {
+            let reason = match self.dial(&connection).await {
                 Ok((reader, writer, welcome)) => {
                     wait = FIRST_WAIT;
                     let broken = self.hold(reader, writer, welcome, &mut reports).await;
@@ -68,9 +72,9 @@ impl Contact {
                 Err(DialFailure::Passing(reason)) => reason,
             };
             tracing::info!("no link to the controller: {reason}");
-            if away_since.elapsed() + wait >= GIVE_UP_AFTER {
-                let limit = GIVE_UP_AFTER.as_secs();
-                return tell(&farewell, Farewell::Alone(format!("no controller for {limit} s: {reason}")));
+            let limit = self.give_up_after;
+            if away_since.elapsed() + wait >= limit {
+                return tell(&farewell, Farewell::Alone(format!("no controller for {limit:?}: {reason}")));
             }
             tokio::select! {
                 () = sleep(wait) => {}
@@ -78,18 +82,22 @@ impl Contact {
                 () = farewell.closed() => return,
             }
             wait = (wait * 2).min(LONGEST_WAIT);
+            // a controller that was started anew has written a new file
+            match read_connection(&self.connection) {
+                Ok(newer) => connection = newer,
+                Err(error) => tracing::info!("the connection file cannot be read again: {error}"),
+            }
         }
     }
 
-    async fn dial(&self) -> Result<(LinkReader, LinkWriter, Welcome), DialFailure> {
-        let connection = await_connection(&self.connection)
-            .await
-            .map_err(|error| DialFailure::Final(error.to_string()))?;
-        dial(&connection, Arc::clone(&self.transport), self.identity.clone()).await.map_err(|error| {
-            match error {
-                DialError::Refused { .. } => DialFailure::Final(error.to_string()),
-                DialError::Unreachable { .. } => DialFailure::Passing(error.to_string()),
-            }
+    async fn dial(
+        &self,
+        connection: &ConnectionFile,
+    ) -> Result<(LinkReader, LinkWriter, Welcome), DialFailure> {
+        let dialled = dial(connection, Arc::clone(&self.transport), self.identity.clone()).await;
+        dialled.map_err(|error| match error {
+            DialError::Refused { .. } => DialFailure::Final(error.to_string()),
+            DialError::Unreachable { .. } => DialFailure::Passing(error.to_string()),
         })
     }
 
@@ -134,8 +142,8 @@ impl Contact {
                     writer.send(&Message::Heartbeat);
                     spoke = Instant::now();
                 }
-                () = sleep_until(heard + LOST_AFTER) => {
-                    return Broken::Link(format!("silent for {} s", LOST_AFTER.as_secs()));
+                () = sleep_until(heard + self.lost_after) => {
+                    return Broken::Link(format!("silent for {:?}", self.lost_after));
                 }
             }
         }

@@ -68,8 +68,8 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// All hosts are due at once.
-    pub(super) fn new(launcher: Arc<dyn Launcher>, places: Vec<Place>, now: Instant) -> Self {
-        let host = |place| Host { place, state: State::Due(now), restarts: Restarts::default() };
+    pub(super) fn new(launcher: Arc<dyn Launcher>, places: Vec<Place>, restarts: u32, now: Instant) -> Self {
+        let host = |place| Host { place, state: State::Due(now), restarts: Restarts::new(restarts) };
         Fleet { launcher, hosts: places.into_iter().map(host).collect(), groups: Vec::new() }
     }
 

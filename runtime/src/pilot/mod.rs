@@ -9,6 +9,7 @@ mod watch;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rpar_core::id::AllocationId;
 use rpar_core::launcher::{Launcher, Node};
@@ -38,6 +39,12 @@ pub struct PilotSetup {
     pub setup: Vec<String>,
     /// Where the engine hosts' output goes: `NODE.log` in this directory.
     pub logs: PathBuf,
+    /// How often in ten minutes a node's dead engine host is started again.
+    pub restarts: u32,
+    /// A controller that has been silent for this long is lost.
+    pub lost_after: Duration,
+    /// How long it tries to reach its controller again.
+    pub give_up_after: Duration,
 }
 
 /// The pilot had to give up.

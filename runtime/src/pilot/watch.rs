@@ -62,8 +62,21 @@ struct Watch {
 
 /// Runs the pilot.
 pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
-    let PilotSetup { connection, transport, launcher, nodes, allocation, engines, ppn, program, setup, logs } =
-        setup;
+    let PilotSetup {
+        connection,
+        transport,
+        launcher,
+        nodes,
+        allocation,
+        engines,
+        ppn,
+        program,
+        setup,
+        logs,
+        restarts,
+        lost_after,
+        give_up_after,
+    } = setup;
     let granted = nodes.len();
     let places = divide(nodes, engines, ppn);
     if places.is_empty() {
@@ -76,12 +89,13 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         nodes: places.iter().map(|place| place.node.name.clone()).collect(),
     };
     let mut interrupts = Interrupts::new()?;
-    let contact = Contact { connection, transport, identity: fresh_identity()?, info };
+    let contact =
+        Contact { connection, transport, identity: fresh_identity()?, info, lost_after, give_up_after };
     let (reports, to_send) = channel(REPORTS);
     let (farewells, mut farewell) = channel(1);
     let link = tokio::spawn(contact.keep(to_send, farewells));
     let mut watch = Watch {
-        fleet: Fleet::new(Arc::clone(&launcher), places, Instant::now()),
+        fleet: Fleet::new(Arc::clone(&launcher), places, restarts, Instant::now()),
         launcher,
         group: ProcessGroup { argv: program, setup, environment: BTreeMap::new(), logs },
         starts: JoinSet::new(),

@@ -169,6 +169,7 @@ impl Place {
             native: functions(),
             python: PythonSettings { executable: None },
             cores: engines,
+            lost_after: Duration::from_secs(20),
             give_up_after: Duration::from_secs(5),
         };
         let (kill, killed) = oneshot::channel();

@@ -75,6 +75,9 @@ impl Place {
             program: vec!["/bin/rpar".to_owned(), "engine".to_owned()],
             setup: Vec::new(),
             logs: self.directory.path().to_owned(),
+            restarts: 5,
+            lost_after: Duration::from_secs(20),
+            give_up_after: Duration::from_secs(20),
         };
         std::thread::spawn(move || block_on(serve(setup)))
     }

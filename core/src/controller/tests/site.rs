@@ -186,6 +186,27 @@ fn an_allocation_that_ends_after_its_engines_is_told_without_its_output() {
 }
 
 #[test]
+fn engines_leave_the_nodes_of_an_allocation_that_has_ended() {
+    let mut bench = with_requests(2);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    submitted(&mut bench, 1, Ok("2.pbs"));
+    bench.client(CLIENT);
+    for (link, allocation) in [(100, "1.pbs"), (101, "2.pbs")] {
+        bench.host(LinkId(link), 1, Some(allocation));
+    }
+    bench.submit(CLIENT, 2, TaskOptions::default());
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended), ("2.pbs", AllocationPhase::Running)]);
+    assert_eq!(bench.goodbyes.get(&LinkId(100)).map(String::as_str), Some("allocation 1.pbs has ended"));
+    assert!(!bench.goodbyes.contains_key(&LinkId(101)));
+    let gone = bench.hosts.remove(&LinkId(100)).unwrap()[0];
+    bench.engines.remove(&gone);
+    bench.work(5);
+    bench.all_ok(CLIENT);
+    let lost = "an engine on node node100 was lost: allocation 1.pbs has ended";
+    assert!(bench.notices.iter().any(|notice| notice.contains(lost)), "{:?}", bench.notices);
+}
+
+#[test]
 fn the_end_of_a_walltime_is_told_as_that() {
     for (minutes, over) in [(10, true), (5, false)] {
         let walltime = Some(Duration::from_secs(600));

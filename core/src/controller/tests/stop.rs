@@ -42,6 +42,30 @@ fn a_stopped_cluster_owns_nothing() {
 }
 
 #[test]
+fn a_cluster_that_nobody_can_find_ends_with_its_last_client() {
+    for clients in [0, 2] {
+        let mut bench = with_requests(1);
+        submitted(&mut bench, 0, Ok("1.pbs"));
+        (0..clients).for_each(|link| bench.client(LinkId(1 + link)));
+        for _ in 0..2 {
+            bench.step(Input::Orphaned { reason: "its directory is gone".into() });
+        }
+        assert_eq!(
+            bench.notices,
+            vec!["its directory is gone; the cluster ends with its last client"; clients as usize]
+        );
+        for link in 0..clients {
+            assert_eq!(asked(&bench)[3], 0, "a client is there");
+            bench.step(Input::LinkDown { link: LinkId(1 + link), reason: "done".into() });
+        }
+        assert_eq!(asked(&bench)[3], 1);
+        bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+        polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+        assert_eq!(bench.exit.as_deref(), Some("the cluster was stopped: its directory is gone"));
+    }
+}
+
+#[test]
 fn a_stop_that_the_site_does_not_confirm_says_so() {
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Ok("1.pbs"));

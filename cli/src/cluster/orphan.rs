@@ -1,0 +1,26 @@
+//! A controller that no file tells of any more: somebody has removed its cluster's directory, or what was in it.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+use rpar_runtime::files::ProcessIdentity;
+
+use crate::paths::ClusterDir;
+
+/// Finds the controller of this user on this host that was started for `directory`, by its command line. Looks at every
+/// process: for when nothing else is left to go by.
+pub(crate) fn find_controller(directory: &ClusterDir) -> Option<ProcessIdentity> {
+    let own = rustix::process::geteuid().as_raw();
+    let wanted = [b"controller".as_slice(), b"--directory", directory.path.as_os_str().as_bytes()];
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        (entry.metadata().ok()?.uid() == own).then_some(pid)
+    });
+    pids.filter(|pid| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted)
+    })
+    .find_map(|pid| ProcessIdentity::of(pid).ok().flatten())
+}

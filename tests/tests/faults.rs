@@ -1,0 +1,9 @@
+//! What a real cluster, and its user, make of everything that can go wrong beneath them.
+
+mod faults {
+    mod client;
+    mod controller;
+    mod engine_host;
+    mod pilot;
+    mod place;
+}

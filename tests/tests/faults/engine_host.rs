@@ -1,0 +1,98 @@
+//! An engine host is killed, or stands still.
+
+use rustix::process::Signal;
+
+use super::place::{Place, ended, entries, send, until};
+
+/// A task that leaves its number, then waits until it may end.
+const HELD: &str = "touch began.{}; until [ -e go ]; do sleep 0.02; done; echo {}";
+
+fn began(place: &Place) -> usize {
+    entries(&place.home.work()).iter().filter(|name| name.starts_with("began.")).count()
+}
+
+fn release(place: &Place) {
+    std::fs::write(place.home.work().join("go"), "").expect("a file");
+}
+
+#[test]
+fn killed_in_mid_map_it_loses_and_doubles_nothing() {
+    let place = Place::started(2);
+    let before = place.engines(2);
+    let map = place.begin(&["map", HELD, ":::", "1", "2", "3", "4", "5", "6"]);
+    until("both engines have a task", || began(&place) == 2);
+    let host = before[0].1;
+    send(host, Signal::KILL);
+    until("the task of a killed host has ended too", || {
+        place.running("sh -c touch began") == 1 && place.role("engine").len() < 2
+    });
+    let status = place.until_status("the user is told", |status| {
+        status["problems"].as_array().is_some_and(|problems| problems.len() >= 2)
+    });
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("killed by signal 9; it is started again"), "{problems}");
+    assert!(problems.contains("1 of its tasks run again"), "{problems}");
+    let after = place.engines(2);
+    assert!(after.iter().all(|(_, pid)| *pid != host) && after[1].0 == 2, "{after:?}");
+    release(&place);
+    let map = ended(map);
+    assert_eq!((map.exit, map.out.as_str()), (Some(0), "1\n2\n3\n4\n5\n6\n"), "{map:?}");
+    assert_eq!(place.status()["tasks"]["succeeded"], 6);
+    place.stop();
+}
+
+#[test]
+fn killed_again_and_again_it_is_given_up_and_the_map_is_told() {
+    let place = Place::started(1);
+    let map = place.begin(&["map", HELD, ":::", "1", "2", "3"]);
+    let first = place.engines(1)[0].1;
+    send(first, Signal::KILL);
+    until("another one takes its place", || place.engines(1)[0].1 != first);
+    send(place.engines(1)[0].1, Signal::KILL);
+    let map = ended(map);
+    map.says(
+        3,
+        &["3 of 3 tasks failed", "no engine", "killed by signal 9; it is not started again", "start"],
+    );
+    assert_eq!(map.out, "");
+    let status = place.until_status("the allocation is over", |status| {
+        status["allocations"][0]["state"]["phase"] == "Ended"
+    });
+    assert_eq!(status["engines"].as_array().map(Vec::len), Some(0));
+    place.rpar(&["map", "echo {}", ":::", "1"]).says(1, &["no engine", "none can come"]);
+    place.stop();
+}
+
+#[test]
+fn standing_still_it_is_replaced_and_when_it_goes_on_it_comes_anew() {
+    let place = Place::started(2);
+    let before = place.engines(2);
+    let map = place.begin(&["map", HELD, ":::", "1", "2", "3", "4"]);
+    until("both engines have a task", || began(&place) == 2);
+    let still = before[0].1;
+    send(still, Signal::STOP);
+    place.until_status("it is lost", |status| status["engines"].as_array().map(Vec::len) == Some(1));
+    // its own task ends well now, and nobody will hear of it
+    release(&place);
+    let map = ended(map);
+    assert_eq!((map.exit, map.out.as_str()), (Some(0), "1\n2\n3\n4\n"), "{map:?}");
+    let problems = place.status()["problems"].to_string();
+    assert!(problems.contains("silent for 2s; 1 of its tasks run again"), "{problems}");
+    send(still, Signal::CONT);
+    let after = place.engines(2);
+    assert_eq!(after[1], (2, still), "the same process with a new engine");
+    assert_eq!(place.status()["tasks"]["succeeded"], 4, "no result twice");
+    place.rpar(&["map", "echo {}", ":::", "5"]).says(0, &[]);
+    place.stop();
+}
+
+#[test]
+fn standing_still_it_does_not_hold_up_a_stop() {
+    let place = Place::started(2);
+    let map = place.begin(&["map", HELD, ":::", "1", "2"]);
+    until("both engines have a task", || began(&place) == 2);
+    send(place.engines(2)[0].1, Signal::STOP);
+    place.rpar(&["stop"]).says(0, &["is stopped"]);
+    ended(map).says(114, &["lost the link to the controller: the cluster was stopped"]);
+    place.nothing_left();
+}
