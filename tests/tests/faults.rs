@@ -4,6 +4,8 @@ mod faults {
     mod client;
     mod controller;
     mod engine_host;
+    mod full_disk;
     mod pilot;
     mod place;
+    mod removed;
 }

@@ -1,7 +1,7 @@
 //! Brings a controller up: its directory, its process, its first sign of life.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -128,17 +128,21 @@ fn unwritable(directory: &ClusterDir, error: &dyn std::error::Error) -> LaunchEr
 fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchError> {
     let deadline = Instant::now() + READY_WITHIN;
     let mut pause = Duration::from_millis(1);
+    let log = || tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default();
+    let died = |how: String| match (log(), unwritable_log(directory)) {
+        // that it left no word may be the reason
+        (log, Some(error)) if log.is_empty() => unwritable(directory, &error),
+        (log, _) => LaunchError::Died { how, log },
+    };
     loop {
         // the last file that it writes before it lets clients in
         if directory.controller_file().exists() {
             return Ok(());
         }
-        // the process may have died before it could write
-        let log = || tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default();
         match child.try_wait() {
             Ok(None) => {}
-            Ok(Some(status)) => return Err(LaunchError::Died { how: status.to_string(), log: log() }),
-            Err(error) => return Err(LaunchError::Died { how: error.to_string(), log: log() }),
+            Ok(Some(status)) => return Err(died(status.to_string())),
+            Err(error) => return Err(died(error.to_string())),
         }
         if Instant::now() >= deadline {
             return Err(LaunchError::Slow { log: log() });
@@ -146,6 +150,13 @@ fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchErr
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
+}
+
+/// Why the controller's log takes no further line, if that is so.
+fn unwritable_log(directory: &ClusterDir) -> Option<io::Error> {
+    let opened = OpenOptions::new().append(true).open(directory.controller_log());
+    // some file systems find only then that there is no room
+    opened.and_then(|mut log| log.write_all(b"\n").and_then(|()| log.sync_all())).err()
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     if arguments.dry_run {
         return dry_run(context, &resolved, &site, &directory);
     }
-    let client = bring_up(context, &resolved, &site, &directory)?;
+    let client =
+        bring_up(context, &resolved, &site, &directory).inspect_err(|_| directory.remove_empty_parent())?;
     if arguments.no_wait {
         let cluster = directory.cluster();
         let engines = plural(resolved.engines.total.into(), "engine");
@@ -148,6 +149,7 @@ fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &
         // a site that does not answer now is most likely what the error is about
         super::block_on(discard_stopped(directory, &*site.scheduler, &tag)).map(drop)
     })();
+    directory.remove_empty_parent();
     if let Err(report) = result {
         let stop = directory.command("stop");
         context.output.warn(&format!("not everything could be taken back: {stop} tries again"));

@@ -1,9 +1,11 @@
 //! A cluster of real processes on this machine that is about to have a bad day.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Output, Stdio};
+use std::sync::mpsc;
 
-use rpar_tests::binary::Home;
 pub(super) use rpar_tests::binary::until;
+use rpar_tests::binary::{Home, PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -147,6 +149,17 @@ impl Place {
 pub(super) fn entries(directory: &std::path::Path) -> Vec<String> {
     let all = std::fs::read_dir(directory).into_iter().flatten().flatten();
     all.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Waits until a process that was begun says this on stderr; tells the line. The rest of its stderr goes nowhere.
+pub(super) fn await_line(child: &mut Child, words: &'static str) -> String {
+    let stderr = child.stderr.take().expect("a pipe");
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        lines.filter(|line| line.contains(words)).for_each(|line| _ = tell.send(line));
+    });
+    told.recv_timeout(PATIENCE).expect(words)
 }
 
 /// Waits for a process that was begun.
