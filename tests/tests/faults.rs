@@ -5,6 +5,7 @@ mod faults {
     mod controller;
     mod engine_host;
     mod full_disk;
+    mod permission;
     mod pilot;
     mod place;
     mod removed;

@@ -12,6 +12,7 @@ mod exit;
 mod failures;
 mod interrupt;
 mod list;
+mod log;
 mod logs;
 mod man;
 mod map;
@@ -32,7 +33,6 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
-use tracing_subscriber::EnvFilter;
 
 use self::arguments::ahead::Ahead;
 use self::arguments::{Cli, Commands, params};
@@ -69,7 +69,7 @@ fn understood(registry: Registry, words: Vec<OsString>) -> Result<Exit, (Output,
     };
     let global = &cli.global;
     let output = Output::new(global.json, global.quiet, global.color);
-    watch(&cli);
+    log::watch(&cli);
     let context = Context {
         output,
         profiles,
@@ -126,26 +126,6 @@ fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
             let _ = error.print();
             Ok(Parsed::Shown(exit))
         }
-    }
-}
-
-/// Sends what the libraries log to stderr: warnings, more with -v; a cluster's own processes always tell what they do.
-fn watch(cli: &Cli) {
-    let serves = matches!(cli.command, Commands::Controller(_) | Commands::Pilot(_) | Commands::Engine(_));
-    let level = match cli.global.verbose + u8::from(serves) {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("RPAR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    // it would complain of a full disk by eprintln, which panics for the same reason
-    let log = log.log_internal_errors(false);
-    if serves {
-        log.with_target(false).init();
-    } else {
-        log.with_target(false).without_time().init();
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, FunctionKind, TaskStatus};
+use rustix::fs::Access;
 use rustix::process::Pid;
 
 use crate::engine::{Child, EngineContext, Executor, Feed, Task};
@@ -93,13 +94,16 @@ impl Executor for CommandExecutor {
 impl EngineContext {
     /// Why a command could not be started, for people.
     fn why_not(&self, spec: &CommandSpec, error: &std::io::Error) -> String {
-        match std::fs::metadata(Path::new(&spec.workdir)) {
-            Ok(directory) if directory.is_dir() => {
-                format!("could not start a process on {}: {error}", self.node)
-            }
-            Ok(_) => format!("working directory {} on {} is no directory", spec.workdir, self.node),
+        let usable = std::fs::metadata(Path::new(&spec.workdir)).and_then(|found| match found.is_dir() {
+            // to be there and to let one in are two things
+            true => Ok(rustix::fs::access(&spec.workdir, Access::EXEC_OK).map(|()| true)?),
+            false => Ok(false),
+        });
+        match usable {
+            Ok(true) => format!("could not start a process on {}: {error}", self.node),
+            Ok(false) => format!("working directory {} on {} is no directory", spec.workdir, self.node),
             Err(error) => format!(
-                "working directory {} cannot be used on {}: {error}; choose one that the engines see too with --workdir",
+                "working directory {} cannot be used on {}: {error}; choose one that the engines may enter with --workdir",
                 spec.workdir, self.node
             ),
         }

@@ -30,7 +30,11 @@ pub fn read_connection(path: &Path) -> Result<ConnectionFile, FileError> {
         return Err(FileError::Foreign { path: path.to_owned(), owner: about.uid() });
     }
     if about.mode() & 0o077 != 0 {
-        tracing::warn!("{} holds a secret and others may read it: chmod 600", path.display());
+        tracing::warn!(
+            "others may read the secret in {}, and run commands in your name: chmod 600 it; stopping and starting the \
+             cluster makes a new one",
+            path.display()
+        );
     }
     let mut text = String::new();
     file.by_ref().take(LIMIT_BYTES).read_to_string(&mut text).map_err(failed)?;
