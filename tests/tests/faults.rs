@@ -2,6 +2,7 @@
 
 mod faults {
     mod client;
+    mod clock;
     mod controller;
     mod engine_host;
     mod full_disk;

@@ -168,7 +168,7 @@ mod tests {
         let program = home.path().join("program");
         let mut options = OpenOptions::new();
         let mut file = options.create(true).write(true).truncate(true).mode(0o700).open(&program).unwrap();
-        io::Write::write_all(&mut file, script.as_bytes()).unwrap();
+        file.write_all(script.as_bytes()).unwrap();
         drop(file);
         let directory = ClusterDir {
             profile: "local".into(),

@@ -111,7 +111,10 @@ fn a_connection_file_that_others_may_read_is_told() {
     let file = user.file("client.toml");
     allow(&file, 0o644);
     let map = user.rpar(&["map", "echo {}", ":::", "1"]);
-    map.says(0, &["client.toml", "warning: others may read the secret", "chmod 600", "stopping and starting"]);
+    map.says(
+        0,
+        &["client.toml", "warning: others may read the secret", "chmod 600", "stopping and starting"],
+    );
     assert_eq!(map.out, "1\n");
     allow(&file, 0o000);
     user.rpar(&["status"]).says(117, &["could not read", "client.toml: Permission denied"]);

@@ -1,7 +1,8 @@
 //! A cluster of real processes on this machine that is about to have a bad day.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 
 pub(super) use rpar_tests::binary::until;
@@ -42,13 +43,15 @@ impl Ran {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) home: Home,
+    /// What commands get besides the home's own environment.
+    pub(super) environment: Vec<(&'static str, OsString)>,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let home = Home::new();
         home.profile("quick", QUICK);
-        Place { home }
+        Place { home, environment: Vec::new() }
     }
 
     /// With a cluster of one engine on each of so many nodes.
@@ -64,14 +67,19 @@ impl Place {
 
     /// Runs `rpar` with the profile `quick`.
     pub(super) fn rpar(&self, words: &[&str]) -> Ran {
-        Ran::of(self.home.run(&[&["--profile", "quick"], words].concat()))
+        Ran::of(self.command(words).output().expect("rpar starts"))
     }
 
     /// Starts it, and does not wait for it.
     pub(super) fn begin(&self, words: &[&str]) -> Child {
-        let mut command = self.home.command();
-        command.args(["--profile", "quick"]).args(words);
+        let mut command = self.command(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("rpar")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.home.command();
+        command.envs(self.environment.iter().cloned()).args(["--profile", "quick"]).args(words);
+        command
     }
 
     pub(super) fn json(&self, words: &[&str]) -> Value {
