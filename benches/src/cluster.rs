@@ -139,6 +139,7 @@ pub fn controller(directory: &str) -> io::Result<()> {
         attempts_limit: 3,
         submit_window_bytes: 256 << 20,
         result_window_bytes: rpar_core::wire::RESULT_WINDOW_BYTES,
+        result_bytes: 256 << 20,
         ephemeral: false,
     };
     let directory = PathBuf::from(directory);

@@ -75,6 +75,7 @@ pub fn controller_setup(
         attempts_limit: section.attempts_limit,
         submit_window_bytes: section.submit_window_bytes,
         result_window_bytes: RESULT_WINDOW_BYTES,
+        result_bytes: section.result_bytes,
         ephemeral,
     };
     Ok(ControllerSetup {

@@ -33,6 +33,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
             "queue_ahead",
             "attempts_limit",
             "submit_window_bytes",
+            "result_bytes",
         ],
     ),
     ("engines", &["nodes", "ppn", "setup", "program", "give_up_after", "restarts"]),

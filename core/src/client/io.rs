@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::id::{FunctionHash, TaskId};
+use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::task::{Function, TaskOptions};
-use crate::wire::{Batch, ClusterStatus, Message, Outcomes, Runs};
+use crate::wire::{Batch, ClusterStatus, Message, Opened, Outcomes, Runs, TaskPage};
 
 /// What the machine is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,29 @@ pub enum Input {
         /// Whether those that run are ended too.
         running: bool,
     },
+    /// What the user's program submits from here on is to outlive it.
+    Open {
+        /// What people call it.
+        name: String,
+    },
+    /// The submission that was opened is complete. The controller is told once all of it has been sent.
+    Close,
+    /// The user's program wants a submission's results. Nothing else may be submitted on this link.
+    Read(SubmissionId),
+    /// The user's program does not need a submission's results any more, up to a task.
+    Forget {
+        /// The first task that is still needed.
+        upto: TaskId,
+    },
+    /// The user's program asks for what is known of a submission's tasks.
+    List {
+        /// Comes back with the answer.
+        question: u32,
+        /// Which.
+        submission: SubmissionId,
+        /// From which task on.
+        from: TaskId,
+    },
     /// The user's program asks for the status.
     Ask {
         /// Comes back with the answer.
@@ -100,6 +123,15 @@ pub enum Effect {
         question: u32,
         /// The answer.
         status: Box<ClusterStatus>,
+    },
+    /// A submission is opened, read or closed, or has got more tasks. Comes before any result of those.
+    Opened(Opened),
+    /// Answer a question about tasks.
+    Listed {
+        /// Which.
+        question: u32,
+        /// The answer.
+        page: TaskPage,
     },
     /// Tell the user.
     Notice {

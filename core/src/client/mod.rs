@@ -10,11 +10,11 @@ pub use io::{ClientConfig, Effect, Input};
 
 use std::collections::BTreeSet;
 
-use crate::id::{FunctionHash, TaskId};
+use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::ranges::Ranges;
 use crate::time::Timestamp;
 use crate::transfer::Offers;
-use crate::wire::{Message, Runs, RunsBuilder, Transfer};
+use crate::wire::{Message, Opened, Runs, RunsBuilder, Transfer};
 use queue::{Queue, Submission};
 use results::Results;
 
@@ -33,6 +33,10 @@ pub struct Client {
     queue: Queue,
     /// Sent, and not delivered yet.
     outstanding: Ranges,
+    /// The submission is complete, but not all of it has been sent.
+    closing: bool,
+    /// The submission that is read, and the first of its tasks that is not known here.
+    reads: Option<(SubmissionId, u64)>,
     /// Long arguments of outstanding tasks.
     arguments: Offers,
     results: Results,
@@ -48,6 +52,8 @@ impl Client {
             defined: BTreeSet::new(),
             queue: Queue::new(config.submit_window_bytes),
             outstanding: Ranges::default(),
+            closing: false,
+            reads: None,
             arguments: Offers::default(),
             results: Results::new(config.result_window_bytes),
             config,
@@ -77,6 +83,19 @@ impl Client {
                 self.submit(effects);
             }
             Input::Cancel { runs, running } => self.cancel(&runs, running, effects),
+            Input::Open { name } => effects.push(Effect::Send(Message::Open { name })),
+            Input::Close => {
+                self.closing = true;
+                self.submit(effects);
+            }
+            Input::Read(submission) => {
+                self.reads = Some((submission, 0));
+                effects.push(Effect::Send(Message::Read { submission }));
+            }
+            Input::Forget { upto } => effects.push(Effect::Send(Message::Forget { upto })),
+            Input::List { question, submission, from } => {
+                effects.push(Effect::Send(Message::List { question, submission, from }))
+            }
             Input::Ask { question, after } => effects.push(Effect::Send(Message::Ask { question, after })),
             Input::Taken { bytes } => effects.extend(self.results.taken(bytes).map(Effect::Send)),
             Input::Stop => effects.push(Effect::Send(Message::Stop)),
@@ -124,12 +143,26 @@ impl Client {
                 self.submit(effects);
             }
             Message::Output { task, stream, data } => effects.push(Effect::Output { task, stream, data }),
+            Message::Opened(opened) => self.opened(opened, effects),
+            Message::Listed { question, page } => effects.push(Effect::Listed { question, page }),
             Message::Status { question, status } => effects.push(Effect::Answer { question, status }),
             Message::Notice { text } => effects.push(Effect::Notice { text }),
             Message::Goodbye { reason } => self.lose(reason, true, effects),
             other => return Err(format!("the controller sent {}, which does not fit here", other.name())),
         }
         Ok(())
+    }
+
+    /// Expects the results of a submission's tasks that are new.
+    fn opened(&mut self, opened: Opened, effects: &mut Vec<Effect>) {
+        if let Some((submission, known)) = &mut self.reads
+            && *submission == opened.submission
+        {
+            let from = (*known).max(opened.forgotten.0);
+            self.outstanding.insert(TaskId(from), opened.tasks.saturating_sub(from));
+            *known = opened.tasks.max(*known);
+        }
+        effects.push(Effect::Opened(opened));
     }
 
     /// Drops the arguments of what was delivered, and asks for more of the results that are being pulled.
@@ -163,6 +196,10 @@ impl Client {
                 batch: part.batch,
             };
             effects.extend([Effect::Send(submit), Effect::Sent { bytes: cost }]);
+        }
+        if self.closing && self.queue.is_empty() {
+            self.closing = false;
+            effects.push(Effect::Send(Message::Close));
         }
     }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Client, ClientConfig, Effect, Input};
-use crate::id::{EngineId, TaskId};
+use crate::id::{EngineId, SubmissionId, TaskId};
 use crate::task::{Failure, Function, FunctionKind, TaskOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
-    BULK, Batch, BulkLength, FRAME_LIMIT_BYTES, Message, Outcomes, Runs, TASK_COST_BYTES, Transfer, encode,
+    BULK, Batch, BulkLength, FRAME_LIMIT_BYTES, Message, Opened, Outcomes, Runs, TASK_COST_BYTES, Transfer,
+    encode,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -350,4 +351,33 @@ fn questions_answers_and_words_pass() {
     let notice = Message::Notice { text: "careful".into() };
     assert_eq!(bench.receive(notice), [Effect::Notice { text: "careful".into() }]);
     assert_eq!(bench.step(Input::Stop), [Effect::Send(Message::Stop)]);
+}
+
+#[test]
+fn a_submission_is_closed_once_all_of_it_was_sent() {
+    let mut bench = Bench::new(4 * TASK_COST_BYTES, 1 << 30);
+    assert_eq!(
+        bench.step(Input::Open { name: "n".into() }),
+        [Effect::Send(Message::Open { name: "n".into() })]
+    );
+    bench.submit(payloads(6, 0), vec![]);
+    assert_eq!(bench.step(Input::Close), [], "two tasks wait for the window");
+    let effects = bench.receive(Message::Window { bytes: 8 * TASK_COST_BYTES });
+    assert_eq!(submitted(&effects), [(4, 2)]);
+    assert_eq!(effects.last(), Some(&Effect::Send(Message::Close)));
+}
+
+#[test]
+fn a_reader_takes_the_results_of_tasks_that_it_did_not_submit() {
+    let mut bench = Bench::open();
+    let submission = SubmissionId(4);
+    let opened =
+        |tasks, forgotten| Opened { submission, tasks, forgotten: TaskId(forgotten), ..Opened::default() };
+    bench.step(Input::Read(submission));
+    assert_eq!(bench.receive(Message::Opened(opened(3, 1))), [Effect::Opened(opened(3, 1))]);
+    assert_eq!(delivered(&bench.receive(results(&[0, 1], payloads(2, 1)))), [(1, 0)], "0 is forgotten");
+    assert_eq!(delivered(&bench.receive(results(&[3], payloads(1, 1)))), [], "3 is not known yet");
+    bench.receive(Message::Opened(opened(4, 2)));
+    assert_eq!(delivered(&bench.receive(results(&[1, 2, 3], payloads(3, 1)))), [(2, 0), (3, 0)]);
+    assert!(bench.client.is_idle());
 }

@@ -10,7 +10,6 @@ pub(super) enum Owner {
     /// A client's, for as long as its link is there.
     Link(LinkId),
     /// They outlive the client that has submitted them.
-    #[expect(dead_code, reason = "no message opens a submission yet")]
     Submission(SubmissionId),
 }
 

@@ -38,8 +38,11 @@ impl Controller {
         let Some(peer) = self.peers.remove(link) else { return };
         match peer.part {
             Part::Client => {
-                self.clients.remove(&link);
+                let submission = self.clients.remove(&link).and_then(|client| client.submission);
                 self.forget_owner(Owner::Link(link), effects);
+                if let Some(id) = submission {
+                    self.leave_submission(link, id, effects);
+                }
                 if self.config.ephemeral {
                     self.begin_stop("its client has left", effects);
                 }

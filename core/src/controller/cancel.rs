@@ -119,7 +119,7 @@ impl Controller {
                     Place::Relayed => {
                         engine.relays -= 1;
                         self.tasks.assigned -= 1;
-                        self.transfers.results.remove(&task);
+                        self.transfers.forget_result(task);
                         let message = Message::Grant { transfer: Transfer::Result(task), upto: 0 };
                         effects.push(Effect::Send { link: engine.host, message });
                     }

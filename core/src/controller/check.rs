@@ -36,6 +36,14 @@ impl Controller {
         for (link, client) in &self.clients {
             assert_eq!(client.outbox.check(), None, "the results of client {link}");
         }
+        let kept: u64 = self.submissions.iter().map(|(_, submission)| submission.store.check()).sum();
+        assert_eq!(self.submissions.kept_bytes, kept, "what submissions keep");
+        for (id, _) in self.submissions.iter() {
+            let owner = Owner::Submission(id);
+            assert!(self.accounts.contains_key(&owner), "submission {id} has no account");
+            assert_eq!(self.ready.is_muted(owner), self.submissions.paused, "the pause of submission {id}");
+        }
+        self.transfers.check();
         for (task, relay) in &self.transfers.results {
             let place = self.tasks.find(*task).and_then(|(batch, index)| Some(batch.slot(index)?.place));
             assert_eq!(place, Some(Place::Relayed), "task {task} has a relay");

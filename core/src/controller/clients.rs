@@ -2,12 +2,19 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::Outcomes;
+use super::store::Kept;
+use crate::id::SubmissionId;
+use crate::transfer::Offers;
+use crate::wire::{BULK, Outcomes, Transfer};
 
 /// One client.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) outbox: Outbox,
+    /// The submission that it fills or reads.
+    pub(super) submission: Option<SubmissionId>,
+    /// The long results of that submission that were announced to it.
+    pub(super) offers: Offers,
     /// Questions that wait for a status newer than a version.
     pub(super) asks: Vec<(u32, u64)>,
     /// What its tasks wrote that was passed on since it was last heard of.
@@ -19,10 +26,22 @@ impl Client {
     pub(super) fn new(result_window: u64) -> Self {
         Client {
             outbox: Outbox { held: VecDeque::new(), held_bytes: 0, sent: 0, limit: result_window },
+            submission: None,
+            offers: Offers::default(),
             asks: Vec::new(),
             output_bytes: 0,
             output_dropped: false,
         }
+    }
+
+    /// Puts results that are kept behind the others that it is to get.
+    pub(super) fn offer(&mut self, kept: &Kept) {
+        let ids = kept.outcomes.runs.ids();
+        let announced = ids.enumerate().filter(|(at, _)| kept.outcomes.batch.lengths.get(*at) == BULK);
+        for ((_, id), data) in announced.zip(&kept.bulk) {
+            self.offers.keep(Transfer::Result(id), data.clone());
+        }
+        self.outbox.push(kept.outcomes.clone());
     }
 }
 

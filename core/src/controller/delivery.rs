@@ -20,19 +20,30 @@ impl Controller {
         if outcomes.ended_micros == 0 {
             outcomes.ended_micros = self.config.epoch_micros.saturating_add(self.now.0);
         }
-        let Owner::Link(link) = owner else { return };
-        let Some(client) = self.clients.get_mut(&link) else { return };
         let tasks = outcomes.batch.lengths.len();
         if outcomes.batch.payload.len() <= 2 * BATCH_TARGET_BYTES && tasks <= 2 * BATCH_TASKS_LIMIT {
-            client.outbox.push(outcomes);
+            self.deliver_part(owner, outcomes, effects);
         } else {
             let mut rest = OutcomesCutter::new(outcomes);
             while rest.batch().remaining() > 0 {
                 let count = rest.batch().fitting(BATCH_TARGET_BYTES as u64).clamp(1, BATCH_TASKS_LIMIT);
-                client.outbox.push(rest.take(count));
+                self.deliver_part(owner, rest.take(count), effects);
             }
         }
-        self.flush(link, effects);
+        if let Owner::Link(link) = owner {
+            self.flush(link, effects);
+        }
+    }
+
+    fn deliver_part(&mut self, owner: Owner, outcomes: Outcomes, effects: &mut Vec<Effect>) {
+        match owner {
+            Owner::Link(link) => {
+                if let Some(client) = self.clients.get_mut(&link) {
+                    client.outbox.push(outcomes);
+                }
+            }
+            Owner::Submission(id) => self.keep(id, outcomes, Vec::new(), effects),
+        }
     }
 
     /// Sends a client what its window allows, and holds its tasks back while too much waits.
@@ -42,10 +53,15 @@ impl Controller {
             effects.push(Effect::Send { link, message: Message::Results(outcomes) });
         }
         let (held, ceiling) = (client.outbox.held_bytes(), self.config.result_window_bytes);
-        let owner = Owner::Link(link);
-        if let Some(bytes) = self.accounts.get_mut(&owner).and_then(|account| account.window.announce()) {
+        let filled = match client.submission {
+            None => Some(Owner::Link(link)),
+            Some(id) => self.submissions.is_filled_by(id, link).then_some(Owner::Submission(id)),
+        };
+        let account = filled.and_then(|owner| self.accounts.get_mut(&owner));
+        if let Some(bytes) = account.and_then(|account| account.window.announce()) {
             effects.push(Effect::Send { link, message: Message::Window { bytes } });
         }
+        let owner = Owner::Link(link);
         let muted = self.ready.is_muted(owner);
         if held > ceiling && !muted {
             self.ready.mute(owner, true);

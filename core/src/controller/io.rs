@@ -37,6 +37,8 @@ pub struct ControllerConfig {
     /// How many bytes of results may be on their way to one client, whose own machine starts with the same number. As
     /// many more are kept here for a client that does not take them, before its tasks wait.
     pub result_window_bytes: u64,
+    /// How many bytes of submissions' results are kept here before no further task of theirs is sent to an engine.
+    pub result_bytes: u64,
     /// Ends the cluster when the first client's link goes: for throw-away clusters.
     pub ephemeral: bool,
 }

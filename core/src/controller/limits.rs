@@ -36,6 +36,15 @@ pub(super) const PILOT_NODES_LIMIT: usize = ENGINES_LIMIT;
 /// Questions of one client that may wait for a newer status.
 pub(super) const ASKS_LIMIT: usize = 16;
 
+/// The most submissions that are kept: the status of all of them still fits a frame.
+pub(super) const SUBMISSIONS_LIMIT: usize = 1000;
+
+/// The most bytes of a submission's name: what a line of a terminal shows.
+pub(super) const SUBMISSION_NAME_LIMIT: usize = 200;
+
+/// The most tasks of a list: a page of them fits a frame.
+pub(super) const LIST_LIMIT: u64 = 1000;
+
 /// What tasks wrote that is passed on to a client between two of its messages; a client that reads says something with
 /// every heartbeat at least. What passes this is in the result all the same.
 pub(super) const OUTPUT_LIMIT_BYTES: u64 = 8 << 20;

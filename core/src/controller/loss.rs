@@ -94,7 +94,7 @@ impl Controller {
                     continue;
                 }
                 if slot.place == Place::Relayed {
-                    self.transfers.results.remove(&task);
+                    self.transfers.forget_result(task);
                     let client_id = batch.client_id(index);
                     if let Owner::Link(link) = owner
                         && let Some(client) = self.clients.get_mut(&link)

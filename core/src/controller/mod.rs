@@ -9,6 +9,7 @@ mod cancel;
 mod check;
 mod clients;
 mod delivery;
+mod detached;
 mod dispatch;
 mod engines;
 mod functions;
@@ -22,6 +23,7 @@ mod results;
 mod site;
 mod status;
 mod stopping;
+mod store;
 mod submissions;
 mod tasks;
 #[cfg(test)]
@@ -37,6 +39,7 @@ use crate::time::Timestamp;
 use crate::wire::Message;
 use accounts::{Account, Owner};
 use clients::Client;
+use detached::Submissions;
 use engines::{Engines, Host};
 use functions::Functions;
 use peers::{Part, Peers};
@@ -56,6 +59,7 @@ pub struct Controller {
     peers: Peers,
     clients: BTreeMap<LinkId, Client>,
     accounts: BTreeMap<Owner, Account>,
+    submissions: Submissions,
     /// Whether a client was ever there.
     served: bool,
     hosts: BTreeMap<LinkId, Host>,
@@ -87,6 +91,7 @@ impl Controller {
             peers: Peers::default(),
             clients: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            submissions: Submissions::default(),
             served: false,
             hosts: BTreeMap::new(),
             engines: Engines::default(),

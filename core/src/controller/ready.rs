@@ -181,6 +181,11 @@ impl Ready {
             .collect()
     }
 
+    /// How many of an owner's tasks wait.
+    pub(super) fn queued(&self, owner: Owner) -> u64 {
+        self.of_owner(owner).iter().filter_map(|number| self.lanes.get(number)).map(|lane| lane.tasks).sum()
+    }
+
     /// Whether an owner's tasks are held back.
     pub(super) fn is_muted(&self, owner: Owner) -> bool {
         self.muted.contains(&owner)

@@ -217,7 +217,13 @@ impl Controller {
             granted: 0,
         };
         self.transfers.results.insert(task, relay);
-        self.deliver(owner, outcomes, effects);
+        match owner {
+            Owner::Link(_) => self.deliver(owner, outcomes, effects),
+            Owner::Submission(_) => {
+                self.transfers.await_result(task, outcomes);
+                self.pull_results(effects);
+            }
+        }
     }
 }
 

@@ -49,6 +49,8 @@ impl Controller {
                 succeeded: self.board.succeeded,
                 failed: self.board.failed,
             },
+            submissions: self.submission_status(),
+            paused: self.submissions.paused,
             problems: self.board.problems.iter().cloned().collect(),
         }
     }

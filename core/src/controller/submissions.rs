@@ -26,7 +26,7 @@ impl Controller {
                 self.submit(link, base, function, options, batch, effects)
             }
             Message::Cancel { runs, running } => {
-                self.cancel(Owner::Link(link), &runs, running, effects);
+                self.cancel(self.owner(link), &runs, running, effects);
                 Ok(())
             }
             Message::Window { bytes } => {
@@ -34,6 +34,19 @@ impl Controller {
                     client.outbox.widen(bytes);
                 }
                 self.flush(link, effects);
+                Ok(())
+            }
+            Message::Open { name } => self.open(link, name, effects),
+            Message::Read { submission } => self.read(link, submission, effects),
+            Message::Close => self.close(link, effects),
+            Message::Forget { upto } => self.forget(link, upto, effects),
+            Message::List { question, submission, from } => {
+                self.list(link, question, submission, from, effects)
+            }
+            Message::Grant { transfer: transfer @ Transfer::Result(_), upto }
+                if matches!(self.owner(link), Owner::Submission(_)) =>
+            {
+                self.grant_kept(link, transfer, upto, effects);
                 Ok(())
             }
             Message::Ask { question, after } => self.ask(link, question, after, effects),
@@ -54,7 +67,8 @@ impl Controller {
     }
 
     fn define(&mut self, link: LinkId, function: Function) -> Result<(), String> {
-        let Some(account) = self.accounts.get_mut(&Owner::Link(link)) else { return Ok(()) };
+        let owner = self.owner(link);
+        let Some(account) = self.accounts.get_mut(&owner) else { return Ok(()) };
         let bytes = function.body.len() as u64;
         let key = self.functions.define(function);
         if !account.functions.insert(key) {
@@ -80,7 +94,10 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         check_batch(&batch)?;
-        let owner = Owner::Link(link);
+        let owner = self.owner(link);
+        if let Owner::Submission(id) = owner {
+            self.check_filled(link, id, &batch)?;
+        }
         let Some(account) = self.accounts.get_mut(&owner) else { return Ok(()) };
         let count = batch.lengths.len() as u64;
         let end = base.0.checked_add(count).ok_or("submitted ids pass the last one")?;
@@ -114,6 +131,9 @@ impl Controller {
         }
         if let Some(targets) = targets {
             self.give_up_targets(owner, &targets, effects);
+        }
+        if let Owner::Submission(id) = owner {
+            self.tell_opened(id, None, effects);
         }
         Ok(())
     }

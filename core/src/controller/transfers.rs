@@ -1,7 +1,7 @@
 //! Long payloads pass through, part by part: nothing of them is kept here. Whoever needs one pulls it, and whoever has
 //! it keeps it until then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -9,7 +9,8 @@ use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
 use super::io::Effect;
-use crate::id::{LinkId, TaskId};
+use crate::id::{LinkId, SubmissionId, TaskId};
+use crate::transfer::Pulls;
 use crate::wire::{Message, Outcomes, TRANSFER_WINDOW_BYTES, Transfer};
 
 /// A long argument on its way from its client to an engine host.
@@ -39,12 +40,52 @@ pub(super) struct Relay {
 pub(super) struct Transfers {
     pub(super) arguments: BTreeMap<TaskId, Argument>,
     pub(super) results: BTreeMap<TaskId, Relay>,
+    /// Results of submissions, which are pulled here.
+    pulls: Pulls,
+    /// Those that are being pulled, or wait for room; with what is known of their ends.
+    announced: BTreeMap<TaskId, Outcomes>,
+    waiting: VecDeque<TaskId>,
+    /// What those that are being pulled will take.
+    pulling_bytes: u64,
 }
 
 impl Transfers {
     /// An engine host will pull this argument.
     pub(super) fn begin_argument(&mut self, task: TaskId, host: LinkId, bytes: u64) {
         self.arguments.insert(task, Argument { host, bytes, passed: 0, granted: 0 });
+    }
+
+    /// A result will not come.
+    pub(super) fn forget_result(&mut self, task: TaskId) {
+        let relay = self.results.remove(&task);
+        self.announced.remove(&task);
+        self.waiting.retain(|waiting| *waiting != task);
+        if self.pulls.forget(Transfer::Result(task)) {
+            self.pulling_bytes -= relay.map_or(0, |relay| relay.bytes);
+        }
+    }
+
+    /// Asserts that every submission's long result is on its way here.
+    pub(super) fn check(&self) {
+        let wanted = self.results.iter().filter(|(_, relay)| matches!(relay.owner, Owner::Submission(_)));
+        assert!(
+            wanted.map(|(task, _)| task).eq(self.announced.keys()),
+            "a submission's long result is forgotten"
+        );
+        let pulled: u64 = self
+            .announced
+            .keys()
+            .filter(|task| !self.waiting.contains(task))
+            .filter_map(|task| self.results.get(task))
+            .map(|relay| relay.bytes)
+            .sum();
+        assert_eq!(self.pulling_bytes, pulled, "bytes that are being pulled");
+    }
+
+    /// A submission's result is to be pulled, when there is room for it.
+    pub(super) fn await_result(&mut self, task: TaskId, outcomes: Outcomes) {
+        self.announced.insert(task, outcomes);
+        self.waiting.push_back(task);
     }
 }
 
@@ -137,7 +178,10 @@ impl Controller {
         }
         relay.passed = end;
         let (owner, client_id, over, ok) = (relay.owner, relay.client_id, end >= relay.bytes, relay.ok);
-        let Owner::Link(link) = owner else { return Ok(()) };
+        let link = match owner {
+            Owner::Link(link) => link,
+            Owner::Submission(id) => return self.pulled(id, task, offset, data, effects),
+        };
         let message = Message::Chunk { transfer: Transfer::Result(client_id), offset, data };
         effects.push(Effect::Send { link, message });
         if over {
@@ -146,6 +190,50 @@ impl Controller {
             self.flush(link, effects);
         }
         Ok(())
+    }
+
+    /// Takes part of a submission's result.
+    fn pulled(
+        &mut self,
+        id: SubmissionId,
+        task: TaskId,
+        offset: u64,
+        data: Bytes,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        if let Some(whole) = self.transfers.pulls.chunk(Transfer::Result(task), offset, data)? {
+            self.transfers.pulling_bytes -= whole.len() as u64;
+            let ok = self.transfers.results.remove(&task).is_some_and(|relay| relay.ok);
+            let outcomes = self.transfers.announced.remove(&task);
+            self.end_relayed(task, ok);
+            if let Some(outcomes) = outcomes {
+                self.keep(id, outcomes, vec![whole], effects);
+            }
+        }
+        self.pull_results(effects);
+        Ok(())
+    }
+
+    /// Asks for results of submissions, as far as there is room for them; one at a time has room whatever its length.
+    pub(super) fn pull_results(&mut self, effects: &mut Vec<Effect>) {
+        let Transfers { results, pulls, waiting, pulling_bytes, .. } = &mut self.transfers;
+        while let Some(task) = waiting.front().copied() {
+            let bytes = results.get(&task).map_or(0, |relay| relay.bytes);
+            let taken = self.submissions.kept_bytes + *pulling_bytes;
+            if taken > 0 && taken.saturating_add(bytes) > self.config.result_bytes {
+                break;
+            }
+            waiting.pop_front();
+            *pulling_bytes += bytes;
+            pulls.begin(Transfer::Result(task), bytes);
+        }
+        pulls.grant(|message| {
+            let Message::Grant { transfer: Transfer::Result(task), upto } = message else { return };
+            if let Some(relay) = results.get_mut(&task) {
+                relay.granted = upto;
+                effects.push(Effect::Send { link: relay.host, message });
+            }
+        });
     }
 
     fn end_relayed(&mut self, task: TaskId, ok: bool) {

@@ -31,6 +31,8 @@ pub struct ControllerSection {
     pub attempts_limit: u16,
     /// How many bytes of unfinished submissions one client may have at the controller.
     pub submit_window_bytes: u64,
+    /// How many bytes of results the controller keeps for submissions before no further task of theirs is dispatched.
+    pub result_bytes: u64,
 }
 
 /// Where a controller runs.

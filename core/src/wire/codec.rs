@@ -59,6 +59,13 @@ mod kind {
     pub(super) const OUTPUT: u8 = 24;
     pub(super) const GRANT: u8 = 30;
     pub(super) const CHUNK: u8 = 31;
+    pub(super) const OPEN: u8 = 50;
+    pub(super) const READ: u8 = 51;
+    pub(super) const OPENED: u8 = 52;
+    pub(super) const CLOSE: u8 = 53;
+    pub(super) const FORGET: u8 = 54;
+    pub(super) const LIST: u8 = 55;
+    pub(super) const LISTED: u8 = 56;
     pub(super) const PILOT: u8 = 40;
     pub(super) const REPORT: u8 = 41;
 }
@@ -102,6 +109,13 @@ fn frame_of(message: &Message) -> Frame {
         Message::Window { bytes } => plain(kind::WINDOW, bytes),
         Message::Ask { question, after } => plain(kind::ASK, &(question, after)),
         Message::Status { question, status } => frame(kind::STATUS, cbor(question), vec![cbor(status)]),
+        Message::Open { name } => plain(kind::OPEN, name),
+        Message::Read { submission } => plain(kind::READ, submission),
+        Message::Opened(opened) => plain(kind::OPENED, opened),
+        Message::Close => frame(kind::CLOSE, Bytes::new(), vec![]),
+        Message::Forget { upto } => plain(kind::FORGET, upto),
+        Message::List { question, submission, from } => plain(kind::LIST, &(question, submission, from)),
+        Message::Listed { question, page } => frame(kind::LISTED, cbor(question), vec![cbor(page)]),
         Message::Stop => frame(kind::STOP, Bytes::new(), vec![]),
         Message::Notice { text } => plain(kind::NOTICE, text),
         Message::Register(registration) => plain(kind::REGISTER, registration),
@@ -234,6 +248,27 @@ impl Reader {
             kind::REPORT => {
                 let (node, text, restarting) = self.header()?;
                 Message::Report { node, text, restarting }
+            }
+            _ => self.about_submissions()?,
+        };
+        Ok(message)
+    }
+
+    fn about_submissions(&mut self) -> Result<Message, WireError> {
+        let message = match self.frame.kind {
+            kind::OPEN => Message::Open { name: self.header()? },
+            kind::READ => Message::Read { submission: self.header()? },
+            kind::OPENED => Message::Opened(self.header()?),
+            kind::CLOSE => Message::Close,
+            kind::FORGET => Message::Forget { upto: self.header()? },
+            kind::LIST => {
+                let (question, submission, from) = self.header()?;
+                Message::List { question, submission, from }
+            }
+            kind::LISTED => {
+                let question = self.header()?;
+                let body = self.segment()?;
+                Message::Listed { question, page: self.parse(&body)? }
             }
             kind => return Err(WireError::Kind { kind }),
         };

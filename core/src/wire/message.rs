@@ -26,10 +26,10 @@ use thiserror::Error;
 use super::frame::FrameError;
 use super::{Column, Runs};
 use crate::connection::Role;
-use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, TaskId};
+use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
 use crate::resources::Resources;
 use crate::task::{Function, RunOptions, TaskOptions};
-use crate::wire::ClusterStatus;
+use crate::wire::{ClusterStatus, Opened, TaskPage};
 
 /// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
 pub const BULK: u32 = u32::MAX;
@@ -95,6 +95,43 @@ pub enum Message {
         question: u32,
         /// The answer.
         status: Box<ClusterStatus>,
+    },
+    /// What is submitted on this link from here on is a submission that outlives it. Answered by `Opened`.
+    Open {
+        /// What people call it.
+        name: String,
+    },
+    /// The results of a submission are wanted on this link: those that are kept, and those to come. Answered by
+    /// `Opened`.
+    Read {
+        /// Which.
+        submission: SubmissionId,
+    },
+    /// A submission as it is now: the answer to `Open`, `Read` and `Close`, and told again to who reads it when tasks
+    /// are added.
+    Opened(Opened),
+    /// The submission of this link is complete: no more tasks come. Answered by `Opened`.
+    Close,
+    /// The results of the submission of this link are not needed any more, up to a task.
+    Forget {
+        /// The first task that is still needed.
+        upto: TaskId,
+    },
+    /// Asks for what is known of a submission's tasks.
+    List {
+        /// Comes back with the answer.
+        question: u32,
+        /// Which.
+        submission: SubmissionId,
+        /// From which task on.
+        from: TaskId,
+    },
+    /// What is known of a submission's tasks.
+    Listed {
+        /// The question it answers.
+        question: u32,
+        /// The answer.
+        page: TaskPage,
     },
     /// The cluster is to end.
     Stop,

@@ -9,6 +9,7 @@ mod frame;
 mod message;
 mod name;
 mod status;
+mod submission;
 
 pub use codec::{decode, encode};
 pub use column::{Column, Runs, RunsBuilder, pack_duration, unpack_duration};
@@ -18,6 +19,7 @@ pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, TaskCounts};
+pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};
 
 /// Version of the protocol that this build speaks.
 pub const PROTOCOL_VERSION: u16 = 1;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AllocationId, EngineId};
 use crate::scheduler::AllocationState;
+use crate::wire::SubmissionStatus;
 
 /// The whole cluster at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub struct ClusterStatus {
     pub allocations: Vec<AllocationStatus>,
     /// The tasks of all clients.
     pub tasks: TaskCounts,
+    /// What outlives its clients, oldest first.
+    #[serde(default)]
+    pub submissions: Vec<SubmissionStatus>,
+    /// Whether submissions wait because their results fill what the controller keeps of results.
+    #[serde(default)]
+    pub paused: bool,
     /// Latest things that went wrong, oldest first; at most 20.
     pub problems: Vec<String>,
 }

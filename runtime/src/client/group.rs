@@ -198,6 +198,11 @@ impl Group {
         self.shared.submitted.fetch_add(1, Ordering::AcqRel)
     }
 
+    /// Adds tasks that somebody else has submitted.
+    pub(super) fn grow(&self, count: usize) {
+        self.shared.submitted.fetch_add(count, Ordering::AcqRel);
+    }
+
     /// Fills in how tasks ended, and wakes who waits for them.
     pub(super) fn fill<T>(&self, fill: impl FnOnce(&mut Filling<'_>) -> T) -> T {
         let mut state = self.lock();

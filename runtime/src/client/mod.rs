@@ -5,6 +5,7 @@ mod error;
 mod group;
 mod outbox;
 mod ranges;
+mod submission;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -12,6 +13,7 @@ mod thread;
 pub use error::{ClientError, ConnectError};
 pub use group::{Group, Outcome};
 pub use outbox::TaskOutput;
+pub use submission::Reading;
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -130,9 +132,23 @@ impl Client {
     /// When the link is gone or no answer comes in time.
     pub fn status(&self, after: Option<u64>, timeout: Duration) -> Result<ClusterStatus, ClientError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.guard.outbox.request(Request::Ask { after, answer });
+        self.asked(Request::Ask { after, answer }, &answered, timeout)
+    }
+
+    fn request(&self, request: Request) {
+        self.guard.outbox.request(request);
+    }
+
+    /// Asks something, and waits for the answer.
+    fn asked<T>(
+        &self,
+        request: Request,
+        answered: &mpsc::Receiver<T>,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        self.request(request);
         match answered.recv_timeout(timeout) {
-            Ok(status) => Ok(status),
+            Ok(answer) => Ok(answer),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(ClientError::TimedOut(timeout)),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 Err(ClientError::Lost { reason: self.lost().unwrap_or_default() })

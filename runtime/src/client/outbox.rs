@@ -5,13 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
 use bytes::Bytes;
+use rpar_core::id::{SubmissionId, TaskId};
 use rpar_core::task::{Failure, TaskOptions};
-use rpar_core::wire::ClusterStatus;
+use rpar_core::wire::{ClusterStatus, Opened, TaskPage};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
 use super::group;
-use super::{Defined, Group};
+use super::{Defined, Group, Reading};
 
 /// More than this should not wait to be sent: what a link carries in a tenth of a second, and a million small tasks.
 const READY_BYTES: u64 = 64 << 20;
@@ -29,6 +30,25 @@ pub(super) enum Request {
     Cancel {
         group: Group,
         running: bool,
+    },
+    Open {
+        name: String,
+        answer: mpsc::SyncSender<Opened>,
+    },
+    Close {
+        answer: mpsc::SyncSender<Opened>,
+    },
+    Read {
+        submission: SubmissionId,
+        answer: mpsc::SyncSender<Reading>,
+    },
+    Forget {
+        upto: TaskId,
+    },
+    List {
+        submission: SubmissionId,
+        from: TaskId,
+        answer: mpsc::SyncSender<TaskPage>,
     },
     Ask {
         after: Option<u64>,

@@ -44,6 +44,21 @@ impl Ranges {
         self.long.extend(long.map(|bulk| (tasks.base.0 + bulk.index as u64, bulk.bytes)));
     }
 
+    /// Takes note that the tasks of a submission up to `tasks` belong to a group that begins with `first`, as far as that
+    /// was not known.
+    pub(super) fn expect(&mut self, group: &Group, first: TaskId, tasks: u64, submitted_micros: u64) {
+        let known = first.0 + group.len() as u64;
+        let mut base = known;
+        while base < tasks {
+            let count = u32::try_from(tasks - base).unwrap_or(u32::MAX);
+            let index = (base - first.0) as usize;
+            let range = Range { group: group.clone(), index, count, unfinished: count, submitted_micros };
+            self.ranges.insert(base, range);
+            base += count as u64;
+        }
+        group.grow(tasks.saturating_sub(known) as usize);
+    }
+
     /// Puts outcomes into their groups; tells how many bytes of long arguments are not needed any more.
     pub(super) fn deliver(&mut self, outcomes: &Outcomes, long: Vec<Bytes>) -> u64 {
         let mut results = Results { outcomes, long: long.into_iter(), task: 0, offset: 0 };

@@ -8,13 +8,13 @@ use std::time::Duration;
 use rpar_core::client::{Client as Machine, ClientConfig, Effect, Input};
 use rpar_core::connection::ConnectionFile;
 use rpar_core::transport::{Identity, Transport};
-use rpar_core::wire::{ClusterStatus, Message, RESULT_WINDOW_BYTES, Welcome};
+use rpar_core::wire::{ClusterStatus, Message, RESULT_WINDOW_BYTES, TaskPage, Welcome};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ConnectError;
 use super::batch::Prepared;
 use super::outbox::{End, Outbox, Request, Taken, TaskOutput};
 use super::ranges::Ranges;
+use super::{ConnectError, submission};
 use crate::clock::Clock;
 use crate::link::{self, LinkError, LinkReader, LinkWriter};
 
@@ -57,6 +57,12 @@ pub(super) fn run(
     });
 }
 
+/// Who waits for an answer.
+enum Question {
+    Status(mpsc::SyncSender<ClusterStatus>),
+    Tasks(mpsc::SyncSender<TaskPage>),
+}
+
 /// The machine and all that its inputs and effects are about.
 struct Desk<'a> {
     outbox: &'a Outbox,
@@ -65,7 +71,8 @@ struct Desk<'a> {
     machine: Machine,
     effects: Vec<Effect>,
     ranges: Ranges,
-    questions: BTreeMap<u32, mpsc::SyncSender<ClusterStatus>>,
+    questions: BTreeMap<u32, Question>,
+    submission: submission::Desk,
     next_question: u32,
     /// Delivered, and not yet told to the machine.
     taken: u64,
@@ -89,6 +96,7 @@ impl<'a> Desk<'a> {
             effects: Vec::new(),
             ranges: Ranges::default(),
             questions: BTreeMap::new(),
+            submission: submission::Desk::default(),
             next_question: 0,
             taken: 0,
             end: None,
@@ -151,7 +159,27 @@ impl<'a> Desk<'a> {
                 Request::Cancel { group, running } => {
                     self.step(Input::Cancel { runs: self.ranges.of(&group), running });
                 }
-                Request::Ask { after, answer } => self.ask(after, answer),
+                Request::Open { name, answer } => {
+                    let input = self.submission.open(name, answer);
+                    self.step(input);
+                }
+                Request::Close { answer } => {
+                    let input = self.submission.close(answer);
+                    self.step(input);
+                }
+                Request::Read { submission, answer } => {
+                    let input = self.submission.read(submission, answer);
+                    self.step(input);
+                }
+                Request::Forget { upto } => self.step(Input::Forget { upto }),
+                Request::List { submission, from, answer } => {
+                    let question = self.question(Question::Tasks(answer));
+                    self.step(Input::List { question, submission, from });
+                }
+                Request::Ask { after, answer } => {
+                    let question = self.question(Question::Status(answer));
+                    self.step(Input::Ask { question, after });
+                }
                 Request::Stop => self.step(Input::Stop),
                 Request::Leave => leaving = true,
             }
@@ -159,14 +187,15 @@ impl<'a> Desk<'a> {
         leaving
     }
 
-    fn ask(&mut self, after: Option<u64>, answer: mpsc::SyncSender<ClusterStatus>) {
+    /// Takes note of who waits for an answer; the question's number.
+    fn question(&mut self, answer: Question) -> u32 {
         if self.questions.len() == QUESTIONS {
             self.questions.pop_first();
         }
         let question = self.next_question;
         self.next_question = self.next_question.wrapping_add(1);
         self.questions.insert(question, answer);
-        self.step(Input::Ask { question, after });
+        question
     }
 
     fn step(&mut self, input: Input) {
@@ -203,10 +232,16 @@ impl<'a> Desk<'a> {
                     self.outbox.output(TaskOutput { group, index, stream, data });
                 }
             }
+            Effect::Opened(opened) => self.submission.opened(opened, &mut self.ranges),
             Effect::Answer { question, status } => {
-                if let Some(answer) = self.questions.remove(&question) {
+                if let Some(Question::Status(answer)) = self.questions.remove(&question) {
                     // who asked may not wait any more
                     let _ = answer.try_send(*status);
+                }
+            }
+            Effect::Listed { question, page } => {
+                if let Some(Question::Tasks(answer)) = self.questions.remove(&question) {
+                    let _ = answer.try_send(page);
                 }
             }
             Effect::Notice { text } => self.outbox.notice(text),
@@ -237,5 +272,6 @@ impl Drop for Desk<'_> {
         batches.iter().for_each(|prepared| self.ranges.insert(prepared));
         self.ranges.lose(&why);
         self.questions.clear();
+        self.submission = submission::Desk::default();
     }
 }

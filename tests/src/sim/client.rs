@@ -273,6 +273,7 @@ impl World {
                     self.book.agreed = true;
                 }
             }
+            Effect::Opened(_) | Effect::Listed { .. } => panic!("no client here opens a submission"),
             Effect::Notice { text } => {
                 self.trace.line(self.now, || format!("client {index} is told: {text}"))
             }

@@ -91,6 +91,7 @@ fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> C
         attempts_limit: rng.between(2, 4) as u16,
         submit_window_bytes: rng.pick(&[16 << 10, 256 << 10, 64 << 20]),
         result_window_bytes: rng.pick(&[16 << 10, 256 << 10, 64 << 20]),
+        result_bytes: 256 << 20,
         ephemeral,
     }
 }

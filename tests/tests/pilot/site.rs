@@ -76,6 +76,7 @@ fn config(directory: &Path) -> ControllerConfig {
         attempts_limit: 5,
         submit_window_bytes: 64 << 20,
         result_window_bytes: RESULT_WINDOW_BYTES,
+        result_bytes: 256 << 20,
         ephemeral: false,
     }
 }

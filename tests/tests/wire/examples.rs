@@ -7,14 +7,15 @@ use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
+    Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage, TaskRecord,
+    TaskState, Transfer, Welcome,
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 23;
+pub(crate) const KINDS: usize = 30;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -156,6 +157,13 @@ fn around() -> Vec<(&'static str, Message)> {
         ("ask", Message::Ask { question: 7, after: Some(41) }),
         ("ask-now", Message::Ask { question: 8, after: None }),
         ("status", Message::Status { question: 7, status: Box::new(status()) }),
+        ("open", Message::Open { name: "sweep".into() }),
+        ("read", Message::Read { submission: SubmissionId(3) }),
+        ("opened", Message::Opened(opened())),
+        ("close", Message::Close),
+        ("forget", Message::Forget { upto: TaskId(500) }),
+        ("list", Message::List { question: 9, submission: SubmissionId(3), from: TaskId(1000) }),
+        ("listed", Message::Listed { question: 9, page: page() }),
         ("stop", Message::Stop),
         ("notice", Message::Notice { text: "engine 3 was lost".into() }),
         ("register", Message::Register(registration)),
@@ -163,6 +171,45 @@ fn around() -> Vec<(&'static str, Message)> {
         ("pilot", Message::Pilot(pilot)),
         ("report", report),
     ]
+}
+
+fn opened() -> Opened {
+    Opened {
+        submission: SubmissionId(3),
+        opened_micros: 1_400_000_000_000_000,
+        tasks: 1500,
+        forgotten: TaskId(500),
+        open: true,
+    }
+}
+
+fn page() -> TaskPage {
+    let task = TaskRecord {
+        id: TaskId(1000),
+        state: TaskState::Ended(TaskStatus::TimedOut),
+        attempts: 2,
+        engine: Some(EngineId(3)),
+        node: Some("nid00012".into()),
+        ended_micros: Some(1_400_000_000_000_000),
+        ran_micros: 1_500_000,
+    };
+    TaskPage { tasks: vec![TaskRecord::default(), task], next: Some(TaskId(1001)) }
+}
+
+fn submission() -> SubmissionStatus {
+    SubmissionStatus {
+        id: SubmissionId(3),
+        name: "sweep".into(),
+        opened_micros: 1_400_000_000_000_000,
+        tasks: 10,
+        queued: 1,
+        assigned: 2,
+        succeeded: 3,
+        failed: 4,
+        forgotten: 5,
+        kept_bytes: 1 << 20,
+        open: false,
+    }
 }
 
 fn status() -> ClusterStatus {
@@ -202,6 +249,8 @@ fn status() -> ClusterStatus {
             problem: None,
         }],
         tasks: TaskCounts { queued: 1, assigned: 2, succeeded: 3, failed: 4 },
+        submissions: vec![submission()],
+        paused: true,
         problems: vec!["qsub was slow".into()],
     }
 }

@@ -10,10 +10,11 @@ use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    Outcomes, PilotInfo, Registration, Runs, TaskCounts, Transfer, Welcome,
+    Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage, TaskRecord,
+    TaskState, Transfer, Welcome,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -185,6 +186,75 @@ fn state() -> impl Strategy<Value = AllocationState> {
     )
 }
 
+fn submission_status() -> impl Strategy<Value = SubmissionStatus> {
+    (any::<[u64; 9]>(), text(), any::<bool>()).prop_map(
+        |(
+            [id, opened_micros, tasks, queued, assigned, succeeded, failed, forgotten, kept_bytes],
+            name,
+            open,
+        )| {
+            SubmissionStatus {
+                id: SubmissionId(id),
+                name,
+                opened_micros,
+                tasks,
+                queued,
+                assigned,
+                succeeded,
+                failed,
+                forgotten,
+                kept_bytes,
+                open,
+            }
+        },
+    )
+}
+
+fn page() -> impl Strategy<Value = TaskPage> {
+    let status = (0u8..7).prop_map(|code| TaskStatus::from_code(code).unwrap_or(TaskStatus::Ok));
+    let state =
+        prop_oneof![Just(TaskState::Queued), Just(TaskState::Assigned), status.prop_map(TaskState::Ended)];
+    let place = (option::of(engine()), option::of(text()), option::of(any::<u64>()));
+    let record = (task(), state, any::<u16>(), place, any::<u64>()).prop_map(
+        |(id, state, attempts, (engine, node, ended_micros), ran_micros)| TaskRecord {
+            id,
+            state,
+            attempts,
+            engine,
+            node,
+            ended_micros,
+            ran_micros,
+        },
+    );
+    (vec(record, 0..4), option::of(task())).prop_map(|(tasks, next)| TaskPage { tasks, next })
+}
+
+fn detached() -> impl Strategy<Value = Message> {
+    let id = || any::<u64>().prop_map(SubmissionId);
+    let opened = (id(), any::<u64>(), any::<u64>(), task(), any::<bool>()).prop_map(
+        |(submission, opened_micros, tasks, forgotten, open)| Opened {
+            submission,
+            opened_micros,
+            tasks,
+            forgotten,
+            open,
+        },
+    );
+    prop_oneof![
+        text().prop_map(|name| Message::Open { name }),
+        id().prop_map(|submission| Message::Read { submission }),
+        opened.prop_map(Message::Opened),
+        Just(Message::Close),
+        task().prop_map(|upto| Message::Forget { upto }),
+        (any::<u32>(), id(), task()).prop_map(|(question, submission, from)| Message::List {
+            question,
+            submission,
+            from
+        }),
+        (any::<u32>(), page()).prop_map(|(question, page)| Message::Listed { question, page }),
+    ]
+}
+
 fn status() -> impl Strategy<Value = ClusterStatus> {
     let controller = (text(), text(), any::<u32>(), text(), any::<u64>(), any::<u32>()).prop_map(
         |(cluster, host, pid, build, uptime_seconds, clients)| ControllerStatus {
@@ -215,10 +285,19 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
         succeeded,
         failed,
     });
-    let numbers = (any::<u64>(), any::<u32>(), any::<bool>());
-    (numbers, controller, vec(engines, 0..4), vec(allocations, 0..3), tasks, vec(text(), 0..3)).prop_map(
-        |((version, engines_wanted, engines_coming), controller, engines, allocations, tasks, problems)| {
+    let numbers = (any::<u64>(), any::<u32>(), any::<bool>(), any::<bool>());
+    let parts = (vec(engines, 0..4), vec(allocations, 0..3), vec(submission_status(), 0..3));
+    (numbers, controller, parts, tasks, vec(text(), 0..3)).prop_map(
+        |(
+            (version, engines_wanted, engines_coming, paused),
+            controller,
+            (engines, allocations, submissions),
+            tasks,
+            problems,
+        )| {
             ClusterStatus {
+                submissions,
+                paused,
                 version,
                 controller,
                 engines_wanted,
@@ -234,7 +313,7 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
 
 /// A message of any kind.
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    prop_oneof![opening(), submitting(), running(), around()]
+    prop_oneof![opening(), submitting(), running(), around(), detached()]
 }
 
 fn opening() -> impl Strategy<Value = Message> {

@@ -1,5 +1,6 @@
 //! Tests of the whole machine, against hosts and clients of a few lines.
 
+mod detached;
 mod flow;
 mod losses;
 mod memory;
@@ -29,6 +30,7 @@ const CLIENT: LinkId = LinkId(1);
 fn config() -> ControllerConfig {
     ControllerConfig {
         epoch_micros: 1_000_000,
+        result_bytes: 1 << 20,
         identity: ControllerStatus { cluster: "test/default".into(), ..Default::default() },
         tag: "rpar-test".into(),
         requests: Vec::new(),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::{Action, BackendError, Retry};
-use crate::id::RequestId;
+use crate::id::{RequestId, SubmissionId};
 use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::wire::{BULK, BulkLength, PilotInfo, Transfer};
 
@@ -20,7 +20,7 @@ struct Draw {
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
-    (0u8..34, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
+    (0u8..40, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
         .prop_map(|(kind, link, a, b, c, wait)| Draw { kind, link, a, b, c, wait })
 }
 
@@ -103,6 +103,11 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
             Message::Chunk { transfer: Transfer::Result(task), offset, data: vec![c; 2].into() }
         }
         23 => Message::Report { node: "n0".into(), text: "died".into(), restarting: c % 2 == 0 },
+        34 => Message::Open { name: "n".repeat(a as usize * 20) },
+        35 => Message::Read { submission: SubmissionId(1 + a % 2) },
+        36 if c % 4 == 0 => Message::Close,
+        36 | 37 => Message::Forget { upto: TaskId(a) },
+        38 => Message::List { question: 3, submission: SubmissionId(1 + a % 2), from: TaskId(b) },
         _ => return None,
     })
 }
@@ -168,7 +173,7 @@ proptest! {
     #[test]
     fn nothing_breaks_the_machine(draws in proptest::collection::vec(draw(), 1..200), setup in any::<u8>()) {
         let requests = (0..setup % 3).map(|_| request(1)).collect();
-        let mut bench = Bench::new(ControllerConfig { requests, ephemeral: setup % 7 == 0, ..config() });
+        let mut bench = Bench::new(ControllerConfig { requests, ephemeral: setup % 7 == 0, result_bytes: 500, ..config() });
         for link in 0..2 {
             bench.client(LinkId(link));
         }
@@ -184,6 +189,7 @@ proptest! {
                 && bench.controller.peers.get(*link).is_none()
             {
                 bench.defined.remove(link);
+                bench.results.retain(|(other, _), _| other != link);
             }
             bench.defined.entry(LinkId(draw.link)).or_default();
             bench.step(input);
