@@ -17,6 +17,9 @@ use crate::profile::Resolved;
 /// A throw-away controller that has said goodbye only removes its files.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a process may take from closing its links to its end.
+const DYING: Duration = Duration::from_millis(200);
+
 /// A cluster at hand.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -106,6 +109,10 @@ impl Attached {
                 "the controller was started for this work alone and has ended; with `rpar start` before, its log is kept"
                     .to_owned()
             }
+            Some(directory) if has_died(directory) => {
+                let [stop, logs] = ["stop", "logs controller"].map(|verb| directory.command(verb));
+                format!("the controller has died: {stop} gives back what it has left, {logs} may say why")
+            }
             Some(directory) => {
                 let [status, logs] = ["status", "logs controller"].map(|verb| directory.command(verb));
                 format!("{status} tells whether it still runs, {logs} what it says")
@@ -121,6 +128,18 @@ impl Attached {
         let _ = cluster::stop(&throw_away.directory, &client);
         drop(client);
         throw_away.end()
+    }
+}
+
+/// Whether the cluster's controller is dead, or is just dying: its links close a little before its process is gone.
+fn has_died(directory: &ClusterDir) -> bool {
+    let deadline = Instant::now() + DYING;
+    loop {
+        match directory.state() {
+            Ok(ClusterState::Dead) => return true,
+            Ok(ClusterState::Alive(_)) if Instant::now() < deadline => std::thread::sleep(DYING / 20),
+            _ => return false,
+        }
     }
 }
 

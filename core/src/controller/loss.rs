@@ -70,12 +70,12 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let tasks = left.again.iter().map(Range::len).sum::<u64>();
-        let (what, were) = if engines == 1 {
-            ("an engine".to_owned(), "was")
+        let (what, were, their) = if engines == 1 {
+            ("an engine".to_owned(), "was", "its")
         } else {
-            (format!("{engines} engines"), "were")
+            (format!("{engines} engines"), "were", "their")
         };
-        let then = if tasks == 0 { String::new() } else { format!("; {tasks} of its tasks run again") };
+        let then = if tasks == 0 { String::new() } else { format!("; {tasks} of {their} tasks run again") };
         self.problem(&format!("{what} on node {node} {were} lost: {reason}{then}"), effects);
     }
 
@@ -180,8 +180,8 @@ impl Controller {
             .or_else(|| self.board.problems.back().cloned())
             .unwrap_or_else(|| "the cluster has asked for none".to_owned());
         let why = format!(
-            "there is no engine, and none can come any more: {cause}. See `rpar status` and `rpar logs`, then start the \
-             cluster again"
+            "there is no engine, and none can come any more: {cause}. See `rpar status` and `rpar logs`; stop the cluster \
+             before you start it again"
         );
         let numbers: Vec<u32> = self.ready.lanes().map(|(number, _)| number).collect();
         for number in numbers {

@@ -12,7 +12,12 @@ fn all_that_belonged_to_it_ends_by_itself() {
     send(place.controller(), Signal::KILL);
     ended(map).says(
         114,
-        &["lost the link to the controller", "0 of 3 tasks had ended", "status", "logs controller"],
+        &[
+            "lost the link to the controller",
+            "0 of 3 tasks had ended",
+            "controller has died",
+            "rpar --profile quick stop",
+        ],
     );
     place.no_process_left();
     let words = ["the controller of cluster quick/default has died", "rpar --profile quick stop", "logs"];

@@ -52,7 +52,12 @@ fn killed_again_and_again_it_is_given_up_and_the_map_is_told() {
     let map = ended(map);
     map.says(
         3,
-        &["3 of 3 tasks failed", "no engine", "killed by signal 9; it is not started again", "start"],
+        &[
+            "3 of 3 tasks failed",
+            "no engine",
+            "killed by signal 9; it is not started again",
+            "stop the cluster",
+        ],
     );
     assert_eq!(map.out, "");
     let status = place.until_status("the allocation is over", |status| {
