@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use rpar_testkit::{FakeTorque, Scenario};
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, until};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A home whose PATH begins with the fake's programs.
@@ -86,6 +86,31 @@ fn patience_has_an_end_when_asked_for() {
     assert_eq!(output.status.code(), Some(118), "{said}");
     assert!(said.contains("after 1 s the cluster is not complete: 0 of 1 engine; allocation "), "{said}");
     site.nothing_left();
+}
+
+#[test]
+fn patience_does_not_wait_for_a_site_that_hangs() {
+    let site = Site::new(&[Scenario::Slow]);
+    let output = site.run(&["start", "--timeout", "100ms"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(118), "{said}");
+    assert!(said.contains("the request for 1 node is on its way to the site"), "{said}");
+    assert!(
+        said.contains("has not answered yet") && said.contains("`rpar --profile quick stop` waits"),
+        "{said}"
+    );
+    let hangs = |home: &Home| home.processes().iter().any(|line| line.contains("qsub"));
+    assert!(hangs(&site.home), "this test has waited for the site");
+    site.torque.play(&[]).expect("it plays");
+    site.home.kill_controller(&site.home.state().join("quick/default"));
+    assert_eq!(site.run(&["stop"]).status.code(), Some(0));
+    site.nothing_left();
+    // nobody is left who would end it
+    for line in site.home.processes() {
+        let pid = line.split(' ').next().and_then(|pid| Pid::from_raw(pid.parse().ok()?)).expect("a pid");
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    until("the hanging qsub is gone", || site.home.processes().is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rpar_backends::shell;
-use rpar_core::wire::ClusterStatus;
+use rpar_core::wire::{AllocationStatus, ClusterStatus};
 use rpar_runtime::client::Client;
 use serde_json::json;
 
@@ -19,6 +19,9 @@ use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
 use crate::profile::Resolved;
 use crate::{Site, cluster::allocation_request};
+
+/// A controller answers in a millisecond, and needs no longer to give back what the site has never granted.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     let resolved = context.resolve(arguments.engines)?;
@@ -115,6 +118,10 @@ fn wait(
         Ok(status) => complete(context, directory, &status),
         Err(error) => {
             given_up.store(true, Ordering::SeqCst);
+            if matches!(error, WaitError::TooLate { .. }) && is_unanswered(client) {
+                leave_to_controller(context, directory, client);
+                return Err(error.into());
+            }
             let _waiting = Waiting::new(&output, "taking back what was started");
             take_back(context, directory, client, site, &error);
             Err(error.into())
@@ -134,6 +141,23 @@ fn complete(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -
     let nodes = plural(nodes.len() as u64, "node");
     context.output.note(&format!("cluster {} is ready: {engines} on {nodes}", directory.cluster()));
     Ok(Exit::Ok)
+}
+
+/// Whether the site has not even answered to a request for nodes.
+fn is_unanswered(client: &Client) -> bool {
+    let asked = |one: &AllocationStatus| one.id.is_none() && one.problem.is_none();
+    client.status(None, ANSWER_WITHIN).is_ok_and(|status| status.allocations.iter().any(asked))
+}
+
+/// Asks the controller to end the cluster, and does not wait for a site that may hang for as long as its commands may.
+fn leave_to_controller(context: &Context, directory: &ClusterDir, client: &Client) {
+    if client.stop_cluster(ANSWER_WITHIN).is_err() {
+        let (cluster, stop) = (directory.cluster(), directory.command("stop"));
+        context.output.warn(&format!(
+            "the site has not answered yet: the controller of cluster {cluster} gives back what it was asked for as soon as \
+             it does; {stop} waits for that, and cleans up"
+        ));
+    }
 }
 
 /// Ends a cluster that could not be completed. What goes wrong here is told, but is not the error.

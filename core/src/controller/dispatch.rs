@@ -105,7 +105,10 @@ impl Controller {
         let function = batch.origin.function;
         let credit = engine.credit(function, &self.functions, ahead) as u64;
         let crumb = crumb(self.functions.pace(function), ahead);
-        let limit = credit.min(share.max(crumb)).min(BATCH_TASKS_LIMIT as u64) as u32;
+        // what must not run again goes alone: an engine that is lost then has one such task that may have begun
+        let alone = !batch.origin.options.rerun;
+        let most = if alone { 1 } else { BATCH_TASKS_LIMIT };
+        let limit = credit.min(share.max(crumb)).min(most as u64) as u32;
         if limit == 0 {
             return false;
         }
@@ -114,15 +117,15 @@ impl Controller {
         let span = Range { to: range.from + count, ..range };
         let positions = batch.positions(span.from, span.to);
         let bytes = batch.bytes(positions.clone());
-        let (mut attempt, mut suspect) = (1, false);
+        let (mut attempt, mut closes) = (1, alone);
         for position in positions {
             let slot = batch.at_mut(position);
-            suspect |= slot.losses() > 0;
+            closes |= slot.losses() > 0;
             slot.attempt = slot.attempt.saturating_add(1);
             (slot.place, slot.engine) = (Place::Assigned, id);
             attempt = slot.attempt;
         }
-        engine.assign(span, function, bytes, suspect);
+        engine.assign(span, function, bytes, closes);
         let host = engine.host;
         self.tasks.queued -= count as u64;
         self.tasks.assigned += count as u64;

@@ -35,8 +35,9 @@ pub(super) struct Engine {
     load: Vec<(u32, u32)>,
     /// What was sent to it, in order; tasks that have left since are still in there.
     spans: VecDeque<Range>,
-    /// A task that has lost engines before: nothing is sent behind it.
-    suspect: Option<u64>,
+    /// Whether nothing is sent behind what it has: one of its tasks has lost engines before, or must not run again, and
+    /// what waited behind it would be lost with it.
+    closed: bool,
     /// Lanes that have it as a target.
     pub(super) lanes: Rotation,
     /// Whether it got its last tasks from one of those.
@@ -55,7 +56,7 @@ impl Engine {
             completed: 0,
             load: Vec::new(),
             spans: VecDeque::new(),
-            suspect: None,
+            closed: false,
             lanes: Rotation::default(),
             targeted_last: false,
             rank: None,
@@ -70,7 +71,7 @@ impl Engine {
     }
 
     fn is_open(&self, functions: &Functions, ahead: u64) -> bool {
-        let room = self.suspect.is_none()
+        let room = !self.closed
             && self.relays <= ENGINE_RELAYS_LIMIT
             && self.assigned < ENGINE_TASKS_LIMIT
             && self.bytes < ENGINE_BYTES_LIMIT;
@@ -99,11 +100,11 @@ impl Engine {
     }
 
     /// Takes note that tasks were sent to it.
-    pub(super) fn assign(&mut self, span: Range, function: u32, bytes: u64, suspect: bool) {
+    pub(super) fn assign(&mut self, span: Range, function: u32, bytes: u64, closes: bool) {
         let count = span.len() as u32;
         self.assigned += count;
         self.bytes += bytes;
-        self.suspect = suspect.then_some(span.first + span.from as u64).or(self.suspect);
+        self.closed |= closes;
         match self.load.iter_mut().find(|(key, _)| *key == function) {
             Some((_, running)) => *running += count,
             None => self.load.push((function, count)),
@@ -125,7 +126,7 @@ impl Engine {
             }
         }
         if self.assigned == 0 {
-            self.suspect = None;
+            self.closed = false;
         }
     }
 

@@ -67,6 +67,28 @@ fn work_with_side_effects_is_not_repeated() {
 }
 
 #[test]
+fn what_must_not_run_again_is_lost_only_where_it_may_have_begun() {
+    let mut bench = Bench::with(config(), 2);
+    // short tasks, of which many are sent ahead
+    bench.submit(CLIENT, 500, TaskOptions::default());
+    bench.work(5);
+    let once = bench.submit(CLIENT, 10, TaskOptions { rerun: false, ..Default::default() });
+    let again = bench.submit(CLIENT, 10, TaskOptions::default());
+    assert!(bench.engines.values().all(|held| held.len() == 1), "nothing waits behind them");
+    bench.drop_host(LinkId(100));
+    let lost = |bench: &Bench| {
+        (once..again)
+            .filter(|id| bench.result(*id).is_some_and(|(status, _)| status == TaskStatus::Lost))
+            .count()
+    };
+    assert_eq!(lost(&bench), 2);
+    bench.host(LinkId(101), 2, None);
+    bench.work(5);
+    assert_eq!(lost(&bench), 2);
+    assert!((once..again + 10).all(|id| bench.result(id).is_some()));
+}
+
+#[test]
 fn a_silent_peer_is_lost_and_a_talking_one_is_not() {
     let mut bench = Bench::with(config(), 1);
     bench.submit(CLIENT, 1, TaskOptions::default());
