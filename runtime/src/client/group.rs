@@ -56,8 +56,10 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// By index; grows when results come, so that submitting takes no lock here.
-    slots: Vec<Option<End>>,
+    /// By index, from `first` on; grows when results come, so that submitting takes no lock here.
+    slots: VecDeque<Slot>,
+    /// All before it are discarded.
+    first: usize,
     finished: usize,
     /// Indexes in order of completion, as (first, count), that nobody has taken yet.
     order: VecDeque<(usize, usize)>,
@@ -71,6 +73,15 @@ struct State {
     submitted: BTreeMap<usize, u64>,
     /// The nodes of the engines that ran something: engine ids are never used again.
     nodes: BTreeMap<EngineId, Arc<str>>,
+}
+
+/// What a group keeps of a task.
+#[derive(Clone, Debug, Default)]
+enum Slot {
+    #[default]
+    Unfinished,
+    Finished(End),
+    Discarded,
 }
 
 /// How a task ended, as a group keeps it.
@@ -95,7 +106,10 @@ impl End {
 
 impl State {
     fn outcome(&self, index: usize) -> Option<Outcome> {
-        let End { status, attempts, engine, ran, ended_micros, payload } = self.slots.get(index)?.as_ref()?;
+        let slot = self.slots.get(index.checked_sub(self.first)?)?;
+        let Slot::Finished(End { status, attempts, engine, ran, ended_micros, payload }) = slot else {
+            return None;
+        };
         let submitted = self.submitted.range(..=index).next_back().map_or(0, |(_, at)| *at);
         Some(Outcome {
             status: *status,
@@ -183,8 +197,25 @@ impl Group {
 
     /// Lets go of a task's payload, which is empty from then on.
     pub fn forget(&self, index: usize) {
-        if let Some(Some(end)) = self.lock().slots.get_mut(index) {
+        if let Some(Slot::Finished(end)) = self.lock().slot(index) {
             end.payload = Bytes::new();
+        }
+    }
+
+    /// Lets go of all that is known of a task that has ended; nobody may wait for it any more. Once all tasks before it
+    /// are discarded too, it takes no memory.
+    pub fn discard(&self, index: usize) {
+        let mut state = self.lock();
+        if let Some(slot @ Slot::Finished(_)) = state.slot(index) {
+            *slot = Slot::Discarded;
+        }
+        while state.slots.pop_front_if(|slot| matches!(slot, Slot::Discarded)).is_some() {
+            state.first += 1;
+        }
+        // the time of submission counts up to the next one
+        let first = state.first;
+        while state.submitted.keys().nth(1).is_some_and(|next| *next <= first) {
+            state.submitted.pop_first();
         }
     }
 
@@ -244,6 +275,10 @@ impl Group {
 }
 
 impl State {
+    fn slot(&mut self, index: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(index.checked_sub(self.first)?)
+    }
+
     fn take_next(&mut self) -> Option<usize> {
         let (first, count) = self.order.front_mut()?;
         let index = *first;
@@ -273,13 +308,14 @@ impl Filling<'_> {
     /// Puts in how a task ended. A second end of the same task is ignored; tells whether it was the first.
     pub(super) fn put(&mut self, index: usize, end: End) -> bool {
         let state = &mut *self.state;
-        if state.slots.len() <= index {
-            state.slots.resize(index + 1, None);
+        let Some(at) = index.checked_sub(state.first) else { return false };
+        if state.slots.len() <= at {
+            state.slots.resize(at + 1, Slot::Unfinished);
         }
-        if state.slots[index].is_some() {
+        if !matches!(state.slots[at], Slot::Unfinished) {
             return false;
         }
-        state.slots[index] = Some(end);
+        state.slots[at] = Slot::Finished(end);
         state.finished += 1;
         match state.order.back_mut() {
             Some((first, count)) if *first + *count == index => *count += 1,
@@ -367,6 +403,27 @@ mod tests {
             .collect();
         (0..3).for_each(|index| end(&group, &[index]));
         waiting.into_iter().for_each(|wait| assert!(wait.join().unwrap()));
+    }
+
+    #[test]
+    fn discarded_tasks_take_no_memory() {
+        let group = group(5);
+        end(&group, &[1, 0, 2, 4]);
+        [0, 2, 3].into_iter().for_each(|index| group.discard(index));
+        let held = |group: &Group| {
+            let state = group.lock();
+            (state.first, state.slots.len())
+        };
+        assert_eq!(held(&group), (1, 4));
+        assert!(group.wait(0, soon()).is_none() && group.wait(2, soon()).is_none());
+        assert_eq!(group.wait(1, None).unwrap().payload, Bytes::from_static(&[1]));
+        end(&group, &[0, 2, 3]);
+        assert_eq!(group.finished(), 5, "the second end of a task is none");
+        group.discard(1);
+        assert_eq!(held(&group), (3, 2));
+        [4, 3].into_iter().for_each(|index| group.discard(index));
+        assert_eq!(held(&group), (5, 0));
+        assert!(group.wait_all(None));
     }
 
     #[test]
