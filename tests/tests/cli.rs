@@ -86,7 +86,7 @@ fn mistakes_are_explained() {
     let home = Home::new();
     home.profile("typo", "[scheduler]\nkind = \"slrum\"\n");
     home.profile("key", "[engines]\nppm = 3\n");
-    let cases: [(&[&str], i32, &[&str]); 16] = [
+    let cases: [(&[&str], i32, &[&str]); 21] = [
         (&[], 2, &["Usage: rpar"]),
         (&["strat"], 2, &["strat", "start"]),
         (&["--profile", "carvr", "start"], 110, &["error: unknown profile `carvr`", "`carver`", "hint: "]),
@@ -99,7 +99,12 @@ fn mistakes_are_explained() {
         (&["--profile", "slurm", "status"], 111, &["hint: `rpar --profile slurm start`"]),
         (&["logs"], 111, &["does not run"]),
         (&["--profile", "slurm", "map", "echo {}", ":::", "1"], 111, &["--start", "1 node"]),
-        (&["map", "echo `cat {}`", ":::", "1"], 2, &["backticks", "hint: write $(COMMAND {})"]),
+        (&["map", "echo $(( {} + 1 ))", ":::", "1"], 2, &["arithmetic brackets", "hint: "]),
+        (&["map", "--taag", "echo {}", ":::", "1"], 2, &["--taag", "--tag"]),
+        (&["map", "--halt", "now", "echo {}", ":::", "1"], 2, &["never", "now,fail=1"]),
+        (&["map", "--colsep", "(", "echo {}", ":::", "1"], 2, &["--colsep", "unclosed group"]),
+        (&["map", "echo {2}", ":::", "1"], 2, &["asks for {2}", "hint: "]),
+        (&["map", "--resume", "echo {}", ":::", "1"], 2, &["--joblog", "hint: "]),
         (&["map", "echo it's {}", ":::", "1"], 2, &["single quote", "never closes", "hint: "]),
         (&["map", ":::", "1"], 2, &["no command"]),
         (&["map", "--env", "NO_SUCH", "echo {}", ":::", "1"], 2, &["NO_SUCH", "NO_SUCH=VALUE"]),

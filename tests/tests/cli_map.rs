@@ -1,6 +1,6 @@
 //! `rpar map` and `rpar run` on throw-away clusters of this machine: results, failures, and nothing left behind.
 
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -104,8 +104,6 @@ fn failures_are_counted_and_explained() {
     let (exit, _, err) = map(&home, &words);
     assert_eq!(exit, Some(101));
     assert!(err.ends_with("  and 82 more\n"), "{err}");
-    let (_, _, err) = map(&home, &["kill -SEGV $$ #{}", ":::", "a", ":::"]);
-    assert!(err.contains("second `:::`"), "{err}");
     let (exit, _, err) = map(&home, &["kill -SEGV $$; : {}", ":::", "a"]);
     assert!(exit == Some(1) && err.contains("killed by signal 11 (SIGSEGV)"), "{err}");
 }
@@ -182,14 +180,70 @@ fn send(child: &Child, signal: Signal) {
 
 #[test]
 fn signals_leave_nothing_behind() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    let cases: [(&[Signal], i32); 4] = [
+        (&[Signal::INT, Signal::INT], 130),
+        (&[Signal::INT, Signal::TERM], 130),
+        (&[Signal::TERM], 143),
+        (&[Signal::HUP], 129),
+    ];
+    for (signals, code) in cases {
         let home = Home::new();
-        let child = endless(&home);
-        send(&child, signal);
+        let mut child = endless(&home);
+        let mut said = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        for signal in signals {
+            // two signals at once are one
+            if !std::ptr::eq(signal, &signals[0]) {
+                said.read_line(&mut line).expect("rpar says what it does");
+            }
+            send(&child, *signal);
+        }
         let output = child.wait_with_output().expect("rpar ends");
-        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        said.read_to_string(&mut line).expect("rpar says UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{line}");
+        assert!(line.contains("what still ran was killed"), "{line}");
         nothing_left(&home);
     }
+}
+
+#[test]
+fn the_first_ctrl_c_lets_what_runs_end_and_starts_nothing_more() {
+    let home = Home::new();
+    let command = "touch begun.{}; while [ ! -e over ]; do sleep 0.02; done; echo {}";
+    let many: Vec<String> = (1..=50).map(|number| number.to_string()).collect();
+    let mut words = vec!["map", "-j2", "--joblog", "log", command, ":::"];
+    words.extend(many.iter().map(String::as_str));
+    let mut child = home
+        .command()
+        .args(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("rpar starts");
+    let begun = || (1..=50).filter(|n| home.work().join(format!("begun.{n}")).exists()).collect::<Vec<u32>>();
+    until("two tasks run", || (begun().len() == 2).then_some(()).ok_or_else(|| "not yet".into()));
+    send(&child, Signal::INT);
+    let mut said = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("rpar says what it does");
+    assert!(line.contains("waiting for the tasks that run") && line.contains("Ctrl-C again kills"), "{line}");
+    std::fs::write(home.work().join("over"), "").expect("a file");
+    let output = child.wait_with_output().expect("rpar ends");
+    said.read_to_string(&mut line).expect("rpar says UTF-8");
+    let lines = |numbers: &[u32]| numbers.iter().map(|number| format!("{number}\n")).collect::<String>();
+    let ran = begun();
+    assert_eq!(ran.len(), 2, "no other was to begin");
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(130), lines(&ran)), "{line}");
+    assert!(
+        line.ends_with("interrupted by signal 2: 2 tasks had ended, nothing more was started\n"),
+        "{line}"
+    );
+    // and the rest can be done later
+    words.splice(1..1, ["--resume"]);
+    let output = home.command().args(&words).output().expect("rpar starts");
+    let rest: Vec<u32> = (1..=50).filter(|number| !ran.contains(number)).collect();
+    assert_eq!(text(&output.stdout), lines(&rest));
+    nothing_left(&home);
 }
 
 #[test]
@@ -215,7 +269,7 @@ fn an_endless_input_ends_with_its_reader() {
     let mut input = child.stdin.take().expect("a pipe");
     let endless = std::thread::spawn(move || while input.write_all(b"line\n").is_ok() {});
     let mut first = [0; 5];
-    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut first).expect("a result");
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut first).expect("a result");
     assert_eq!(&first, b"line\n");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("rpar ends");

@@ -1,4 +1,4 @@
-//! Signals that ask the program to end: noted first, obeyed at once the second time.
+//! Signals that ask the program to end: noted at first, obeyed at once in the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -9,19 +9,29 @@ use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 
 /// Ctrl-C, SIGTERM, and the terminal's end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupts {
     first: Arc<AtomicU8>,
+    count: Arc<AtomicU8>,
 }
 
 impl Interrupts {
-    /// Starts to listen. `at_first` runs on the listener's own thread when the first one comes.
+    /// Starts to listen. `at_first` runs on the listener's own thread when the first signal comes; the second one ends
+    /// the process.
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
     pub(crate) fn watch(at_first: impl FnOnce(u8) + Send + 'static) -> Outcome<Interrupts> {
-        let first = Arc::new(AtomicU8::new(0));
-        let interrupts = Interrupts { first: first.clone() };
+        Self::watch_more(1, at_first)
+    }
+
+    /// The same, with `noted` signals that the program obeys, before the next one ends the process.
+    ///
+    /// # Errors
+    /// As of [`watch`](Self::watch).
+    pub(crate) fn watch_more(noted: u8, at_first: impl FnOnce(u8) + Send + 'static) -> Outcome<Interrupts> {
+        let interrupts = Interrupts::default();
+        let Interrupts { first, count } = interrupts.clone();
         let failed = |error| Report::of(Exit::Files, &error).because("signals cannot be watched");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
         let mut signals = {
@@ -39,9 +49,14 @@ impl Interrupts {
             runtime.block_on(async {
                 let number = next(&mut signals).await;
                 first.store(number, Ordering::SeqCst);
+                count.store(1, Ordering::SeqCst);
                 at_first(number);
-                let again = next(&mut signals).await;
-                std::process::exit(Exit::Signal(again).code().into());
+                for so_far in 2..=noted {
+                    next(&mut signals).await;
+                    count.store(so_far, Ordering::SeqCst);
+                }
+                let last = next(&mut signals).await;
+                std::process::exit(Exit::Signal(last).code().into());
             });
         };
         std::thread::Builder::new().name("rpar-signals".into()).spawn(listen).map_err(failed)?;
@@ -51,6 +66,11 @@ impl Interrupts {
     /// The first signal that came, if any.
     pub(crate) fn pending(&self) -> Option<u8> {
         Some(self.first.load(Ordering::SeqCst)).filter(|number| *number != 0)
+    }
+
+    /// How many have come.
+    pub(crate) fn count(&self) -> u8 {
+        self.count.load(Ordering::SeqCst)
     }
 }
 

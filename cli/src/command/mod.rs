@@ -10,6 +10,7 @@ mod completion;
 mod context;
 mod exit;
 mod failures;
+mod input;
 mod interrupt;
 mod list;
 mod log;

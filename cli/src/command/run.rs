@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
             ("exec \"$@\"".to_owned(), words.collect())
         }
     };
-    let function = task::function(script, &arguments.task)?;
+    let function = task::defined(&task::spec(script, &arguments.task)?);
     let options = task::options(&arguments.task, 0);
     let interrupts = Interrupts::watch(|_| {})?;
     let attached = attach(context, &arguments.task)?;

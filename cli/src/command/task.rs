@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rpar_core::id::EngineId;
@@ -16,14 +16,17 @@ use crate::command::arguments::TaskArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 
-/// A shell script as a function.
-pub(crate) fn function(script: String, arguments: &TaskArguments) -> Outcome<Arc<Defined>> {
-    let spec =
-        CommandSpec { script, workdir: workdir(arguments)?, environment: environment(&arguments.env)? };
+/// A shell script, and where and with what it runs.
+pub(crate) fn spec(script: String, arguments: &TaskArguments) -> Outcome<CommandSpec> {
+    Ok(CommandSpec { script, workdir: workdir(arguments)?, environment: environment(&arguments.env)? })
+}
+
+/// A command as a function.
+pub(crate) fn defined(spec: &CommandSpec) -> Arc<Defined> {
     let mut body = Vec::new();
     // plain data into memory has no way to fail
-    let _ = ciborium::into_writer(&spec, &mut body);
-    Ok(Defined::new(Function { kind: FunctionKind::Command, body: body.into() }))
+    let _ = ciborium::into_writer(spec, &mut body);
+    Defined::new(Function { kind: FunctionKind::Command, body: body.into() })
 }
 
 /// The options of a task, as the user gave them.
@@ -74,6 +77,10 @@ pub(crate) struct End {
     pub(crate) message: Option<String>,
     /// Which engine had it last.
     pub(crate) engine: Option<EngineId>,
+    /// The node that is on.
+    pub(crate) node: Option<Arc<str>>,
+    /// When its last attempt began, by that node's clock.
+    pub(crate) started: Option<SystemTime>,
     /// How long it ran.
     pub(crate) ran: Duration,
 }
@@ -81,8 +88,8 @@ pub(crate) struct End {
 impl End {
     /// Reads what came back.
     pub(crate) fn read(outcome: TaskOutcome) -> Self {
-        let (engine, ran) = (outcome.engine, outcome.duration);
-        End { engine, ran, ..End::interpret(outcome) }
+        let (engine, node, ran) = (outcome.engine, outcome.node.clone(), outcome.duration);
+        End { engine, node, started: Some(outcome.started()), ran, ..End::interpret(outcome) }
     }
 
     fn interpret(outcome: TaskOutcome) -> Self {
@@ -166,7 +173,6 @@ fn signal_name(signal: i32) -> &'static str {
 mod tests {
     use super::*;
     use bytes::BytesMut;
-    use std::time::SystemTime;
 
     fn outcome(status: TaskStatus, payload: Bytes) -> TaskOutcome {
         let (submitted, ended) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);

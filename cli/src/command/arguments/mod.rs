@@ -1,6 +1,7 @@
 //! The command line: the fixed part of it, and in [`ahead`] and [`params`] what a profile adds.
 
 pub(crate) mod ahead;
+mod input;
 mod map;
 pub(crate) mod params;
 mod scripts;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use rpar_core::profile::duration;
 
-pub(crate) use self::map::MapArguments;
+pub(crate) use self::input::InputArguments;
+pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::task::{RunArguments, TaskArguments};
 use crate::command::exit::TABLE;
@@ -215,6 +217,19 @@ pub(crate) struct EngineArguments {
     /// How many engines this host holds
     #[arg(long)]
     pub(crate) engines: u32,
+}
+
+/// A duration; a bare number is seconds, as GNU parallel has it.
+fn read_limit(text: &str) -> Result<Duration, String> {
+    let limit = read_pause(text)?;
+    if limit.is_zero() { Err("expected more than nothing".into()) } else { Ok(limit) }
+}
+
+/// The same, or no time at all.
+fn read_pause(text: &str) -> Result<Duration, String> {
+    let seconds = || text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let pause = duration::parse(text).or_else(seconds).filter(|pause| *pause <= duration::LONGEST);
+    pause.ok_or_else(|| format!("expected {}, or a number of seconds", duration::FORMS))
 }
 
 fn read_duration(text: &str) -> Result<Duration, String> {

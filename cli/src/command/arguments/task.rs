@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::read_duration;
+use super::read_limit;
 
 /// How tasks are run.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TaskArguments {
-    /// Ends a task that runs longer, such as 90s or 1h30m
-    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    /// Ends a task that runs longer, such as 90s or 1h30m; a bare number is seconds
+    #[arg(long, value_name = "DURATION", value_parser = read_limit)]
     pub(crate) timeout: Option<Duration>,
     /// Does not run a task again whose engine was lost (for work with side effects)
     #[arg(long)]
@@ -37,6 +37,6 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) task: TaskArguments,
     /// A program and its arguments; a single word is read by sh
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) words: Vec<OsString>,
 }

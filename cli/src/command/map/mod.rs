@@ -1,125 +1,132 @@
 //! `rpar map`.
 
-mod input;
-mod results;
+mod board;
+mod collect;
+mod halt;
+mod held;
+mod joblog;
+mod print;
+mod resume;
+mod saved;
+mod submission;
 mod summary;
+mod turns;
 
 use std::io::IsTerminal;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use input::{Arguments, Input, InputError, Source};
-use results::Results;
-use rpar_runtime::client::Group;
+pub(crate) use self::halt::Halt;
 
-use super::attach::{Attached, attach};
+use self::board::Board;
+use self::collect::{Cause, Collector, News};
+use self::halt::Halting;
+use self::joblog::Joblog;
+use self::print::Printer;
+use self::resume::Earlier;
+use self::saved::Saved;
+use self::submission::Submission;
+use self::summary::Summary;
+use self::turns::Turns;
+use super::attach::attach;
 use super::context::Context;
 use super::task;
 use crate::command::arguments::MapArguments;
 use crate::command::exit::Exit;
+use crate::command::input::Input;
 use crate::command::interrupt::Interrupts;
+use crate::command::output::Progress;
 use crate::command::report::{Outcome, Report};
-use crate::command::template::{Template, TemplateError};
+use crate::command::template::{Functions, Template};
 
-/// How many arguments may be submitted ahead of the first result that is not printed yet: keeps an endless input from
-/// filling this process while a long task holds up the order, and is many more than any cluster has engines.
-const AHEAD_LIMIT: usize = 1 << 16;
-
-/// An argument that was submitted, or why no more come.
-type Submitted = Result<Bytes, InputError>;
+/// The first Ctrl-C drains, the second kills: both are obeyed in order.
+const SIGNALS_OBEYED: u8 = 2;
 
 pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
-    let input = Input::parse(arguments.words.clone()).map_err(refused)?;
-    let template = Template::parse(&input.command).map_err(misplaced)?;
-    let function = task::function(template.script.clone(), &arguments.task)?;
-    let options = task::options(&arguments.task, arguments.retries);
-    if input.source.known() == Some(0) {
-        return Ok(Exit::Ok);
-    }
-    if input.source == Source::Stdin && std::io::stdin().is_terminal() {
+    let input = Input::parse(&arguments.words, &arguments.input)?;
+    let template = Template::parse(&input.command, input.columns())?;
+    let earlier = Earlier::find(&arguments.results)?;
+    if input.reads_stdin() && std::io::stdin().is_terminal() {
         context
             .output
             .note("arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them");
     }
-    let interrupts = Interrupts::watch(|_| {})?;
+    if arguments.results.dry_run {
+        return show(context, input, &template, &earlier);
+    }
+    let spec = task::spec(String::new(), &arguments.task)?;
+    let joblog = match &arguments.results.joblog {
+        Some(path) => Some(Joblog::open(path, earlier.logged_bytes())?),
+        None => None,
+    };
+    // what is left out does not count
+    let known = input.known().filter(|_| matches!(earlier, Earlier::None));
+    if known == Some(0) {
+        return Ok(Exit::Ok);
+    }
+    let numbered = template.clone();
+    let numbered = if matches!(earlier, Earlier::None) { numbered } else { numbered.numbered() };
+    let interrupts = Interrupts::watch_more(SIGNALS_OBEYED, |_| {})?;
     let attached = attach(context, &arguments.task)?;
-    let group = attached.client.group();
-    let (submitted, order) = mpsc::sync_channel(AHEAD_LIMIT);
-    let known = input.source.known();
-    let source = input.source.arguments(if arguments.null { 0 } else { b'\n' });
-    let submission = Submission { template, source, submitted };
-    let (client, ours) = (attached.client.clone(), group.clone());
-    let submit = move || {
-        submission.run(|argument| {
-            client.submit(&ours, &function, &options, argument);
-            client.wait_ready();
-        });
+    let (board, group) = (Arc::new(Board::default()), attached.client.group());
+    let submission = Submission {
+        records: input.records(),
+        earlier,
+        functions: Functions::new(numbered, spec),
+        options: task::options(&arguments.task, arguments.pace.retries),
+        delay: arguments.pace.delay,
+        client: attached.client.clone(),
+        group: group.clone(),
+        board: Arc::clone(&board),
     };
-    let ended = match std::thread::Builder::new().name("rpar-input".into()).spawn(submit) {
-        Ok(_) => collect(context, &attached, &group, order, known, &interrupts),
-        Err(error) => Err(Report::of(Exit::Files, &error)),
+    let results = &arguments.results;
+    let output = context.output;
+    let collector = Collector {
+        attached: &attached,
+        group: &group,
+        board: &board,
+        interrupts: &interrupts,
+        output,
+        template: &template,
+        known,
+        turns: Turns::new(!results.unordered),
+        joblog,
+        saved: results.results.as_deref().map(Saved::new),
+        printer: Printer::new(output, results.tag, results.results.is_some()),
+        halting: Halting::new(arguments.pace.halt),
+        summary: Summary::default(),
+        progress: Progress::new(&output, results.bar || results.eta, results.eta),
+        news: News::default(),
+        stop: None,
     };
+    let ended = submission.start().and_then(|()| collect(collector));
     let finished = attached.finish();
     let exit = ended?;
     finished.map(|()| exit)
 }
 
-struct Submission {
-    template: Template,
-    source: Arguments,
-    submitted: SyncSender<Submitted>,
+/// Takes all results, and says how the map ends.
+fn collect(mut collector: Collector<'_>) -> Outcome {
+    let ended = collector.all();
+    collector.summarise();
+    ended?;
+    match (collector.stop.map(|stop| stop.cause), collector.board.refusal()) {
+        (Some(Cause::Signal(signal)), _) => Err(Report::silent(Exit::Signal(signal))),
+        (_, Some(refusal)) => Err(refusal.into()),
+        _ => Ok(collector.halting.exit()),
+    }
 }
 
-impl Submission {
-    /// Submits one argument after the other, until there are no more or nobody waits for results.
-    fn run(self, submit: impl Fn(Bytes)) {
-        for (index, argument) in self.source.enumerate() {
-            if let Ok(argument) = &argument {
-                let mut payload = BytesMut::new();
-                self.template.arguments(argument, index as u64 + 1).encode(&mut payload);
-                submit(payload.freeze());
-            }
-            let last = argument.is_err();
-            if self.submitted.send(argument).is_err() || last {
-                return;
-            }
+/// `--dry-run`: the commands, one a line.
+fn show(context: &Context, input: Input, template: &Template, earlier: &Earlier) -> Outcome {
+    let mut answers = context.output.answers();
+    for record in input.records() {
+        let record = record?;
+        if !earlier.has(&record) {
+            let mut line = template.command_line(&record);
+            line.push(b'\n');
+            answers.write(&line)?;
         }
     }
-}
-
-/// Prints results until all are there; on an interrupt, or when nobody reads them any more, cancels the rest.
-fn collect(
-    context: &Context,
-    attached: &Attached,
-    group: &Group,
-    order: Receiver<Submitted>,
-    known: Option<u64>,
-    interrupts: &Interrupts,
-) -> Outcome {
-    let mut results = Results::new(context, attached, group, known, interrupts);
-    let ended = results.all(order);
-    if ended.is_err() {
-        results.cancel();
-    }
-    results.summarise();
-    ended.map(|()| Exit::Failed(results.failed()))
-}
-
-fn refused(error: InputError) -> Report {
-    let hint = error.hint();
-    let exit = match error {
-        InputError::NoCommand { .. } | InputError::NotText { .. } | InputError::TwoLists { .. } => {
-            Exit::Usage
-        }
-        InputError::Read { .. } | InputError::TooLong { .. } | InputError::Nul { .. } => Exit::Files,
-    };
-    let report = Report::of(exit, &error);
-    match hint {
-        Some(hint) => report.hint(hint),
-        None => report,
-    }
-}
-
-fn misplaced(error: TemplateError) -> Report {
-    Report::of(Exit::Usage, &error).hint(error.hint())
+    answers.flush()?;
+    Ok(Exit::Ok)
 }

@@ -1,9 +1,8 @@
 //! Which tasks failed, and how.
 
-use bytes::Bytes;
-
 use super::super::task::End;
 use crate::cluster::plural;
+use crate::command::input::Record;
 
 /// More than this nobody reads; --json tells of each.
 const SHOWN: usize = 20;
@@ -39,8 +38,8 @@ impl Line {
 }
 
 impl Summary {
-    /// Takes the end of the task of this number, from 1.
-    pub(super) fn add(&mut self, number: u64, argument: &Bytes, end: &End) {
+    /// Takes the end of a task.
+    pub(super) fn add(&mut self, record: &Record, end: &End) {
         self.ended += 1;
         if end.ok() {
             return;
@@ -53,17 +52,13 @@ impl Summary {
             last.alike += 1;
         } else if self.lines.len() < SHOWN {
             let words = end.last_words().map(|words| format!(": {words}")).unwrap_or_default();
-            let text = format!("  {number}  {}  {}{words}", shown(argument), end.problem());
+            let text = format!("  {}  {}  {}{words}", record.number, shown(&record.whole()), end.problem());
             self.lines.push(Line { text, message: end.message.clone(), alike: 0 });
         }
     }
 
     pub(super) fn ended(&self) -> u64 {
         self.ended
-    }
-
-    pub(super) fn failed(&self) -> u64 {
-        self.failed
     }
 
     /// What to tell of failures; empty when all went well.
@@ -83,7 +78,7 @@ impl Summary {
 }
 
 /// An argument in quotes, with what a terminal would take for commands made visible.
-fn shown(argument: &Bytes) -> String {
+fn shown(argument: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(argument).escape_debug().collect();
     match text.char_indices().nth(ARGUMENT_CHARACTERS) {
         Some((end, _)) => format!("'{}…'", &text[..end]),
@@ -94,22 +89,27 @@ fn shown(argument: &Bytes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use rpar_core::task::{CommandOutcome, TaskStatus};
+
+    fn record(number: u64, argument: &[u8]) -> Record {
+        Record { number, arguments: vec![Bytes::copy_from_slice(argument)] }
+    }
 
     #[test]
     fn failures_are_told_and_counted() {
         let mut summary = Summary::default();
         let ok = End { status: Some(TaskStatus::Ok), ..End::default() };
-        summary.add(1, &Bytes::from_static(b"a"), &ok);
+        summary.add(&record(1, b"a"), &ok);
         assert_eq!(summary.text(Some(3)), "");
         let command = CommandOutcome { exit: Some(2), stderr: "no such file\n".into(), ..Default::default() };
         let failed = End { status: Some(TaskStatus::Failed), command, ..End::default() };
-        summary.add(2, &Bytes::from_static(b"b\x1b[2J"), &failed);
+        summary.add(&record(2, b"b\x1b[2J"), &failed);
         let text = "1 of 3 tasks failed:\n  2  'b\\u{1b}[2J'  exit status 2: no such file\n";
         assert_eq!(summary.text(Some(3)), text);
-        (0..30).for_each(|number| summary.add(number, &Bytes::from(vec![b'x'; 100]), &failed));
+        (0..30).for_each(|number| summary.add(&record(number, &[b'x'; 100]), &failed));
         assert!(summary.text(None).ends_with("  and 11 more\n"));
-        assert_eq!(summary.failed(), 31);
+        assert_eq!(summary.failed, 31);
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
         let mut summary = Summary::default();
         let (status, message) = (Some(TaskStatus::Lost), Some("there is no engine".to_owned()));
         let lost = End { status, message, ..End::default() };
-        (1..=40).for_each(|number| summary.add(number, &Bytes::from_static(b"x"), &lost));
+        (1..=40).for_each(|number| summary.add(&record(number, b"x"), &lost));
         let text =
             "40 of 40 tasks failed:\n  1  'x'  there is no engine\n  and 39 after it for the same reason\n";
         assert_eq!(summary.text(Some(40)), text);

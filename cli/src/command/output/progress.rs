@@ -1,4 +1,4 @@
-//! Progress on stderr, for whatever lasts longer than a second, on a terminal only.
+//! Progress on stderr, for whatever lasts longer than a second: on a terminal, or where it is asked for.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -16,62 +16,100 @@ const BAR_COLUMNS: usize = 30;
 /// How often a line on a terminal moves, to show that rpar lives.
 pub(super) const TICK: Duration = Duration::from_millis(200);
 
-/// A line that says how many tasks are done. Shows itself after a second.
+/// How often a new line says the same where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// A line that says how many tasks are done.
 #[derive(Debug)]
 pub(crate) struct Progress {
     begun: Instant,
-    shown: bool,
-    bar: Option<ProgressBar>,
+    display: Display,
+    /// Shows itself at once, and not after a second.
+    at_once: bool,
+    /// Says how long a task takes.
+    mean: bool,
+}
+
+#[derive(Debug)]
+enum Display {
+    Nothing,
+    /// A bar that moves, once it is shown.
+    Bar(Option<ProgressBar>),
+    /// Lines: when the last one was written, and what the next one says.
+    Lines(Output, Option<Instant>, String),
 }
 
 impl Progress {
-    /// Nothing is done yet.
-    pub(crate) fn new(output: &Output) -> Self {
-        let shown = std::io::stderr().is_terminal() && !output.quiet && !output.json;
-        Progress { begun: Instant::now(), shown, bar: None }
+    /// Nothing is done yet. Shows itself on a terminal, after a second; `forced`, at once and anywhere. `mean` adds the
+    /// mean time of a task.
+    pub(crate) fn new(output: &Output, forced: bool, mean: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let wanted = forced || !output.quiet && !output.json;
+        let display = match (wanted, terminal) {
+            (true, true) => Display::Bar(None),
+            (true, false) if forced => Display::Lines(*output, None, String::new()),
+            _ => Display::Nothing,
+        };
+        Progress { begun: Instant::now(), display, at_once: forced, mean }
     }
 
     /// So many are done of those submitted so far. With the total, there is an estimate of what is left; `text` says
     /// what is waited for.
     pub(crate) fn count(&mut self, done: u64, submitted: u64, total: Option<u64>, text: &str) {
-        let left = total.and_then(|total| left(self.begun.elapsed(), done, total));
-        let Some(bar) = self.bar() else { return };
-        bar.set_length(total.unwrap_or(submitted));
-        bar.set_position(done);
-        let left = left.map(|left| format!(", {:#} left", HumanDuration(left))).unwrap_or_default();
-        if bar.prefix() != left {
-            bar.set_prefix(left);
+        let elapsed = self.begun.elapsed();
+        if !self.at_once && elapsed < PATIENCE {
+            return;
         }
-        if bar.message() != text {
-            bar.set_message(text.to_owned());
+        let left = total.and_then(|total| left(elapsed, done, total));
+        let mut prefix = left.map(|left| format!(", {:#} left", HumanDuration(left))).unwrap_or_default();
+        if let Some(done) = u32::try_from(done).ok().filter(|done| self.mean && *done > 0) {
+            // of all engines together: what one more task adds
+            prefix += &format!(", {:.1?} a task", elapsed / done);
+        }
+        let of = total.unwrap_or(submitted);
+        match &mut self.display {
+            Display::Nothing => {}
+            Display::Bar(bar) => {
+                let bar = bar.get_or_insert_with(|| new_bar(elapsed));
+                bar.set_length(of);
+                bar.set_position(done);
+                if bar.prefix() != prefix {
+                    bar.set_prefix(prefix);
+                }
+                if bar.message() != text {
+                    bar.set_message(text.to_owned());
+                }
+            }
+            Display::Lines(output, said, line) => {
+                let blank = if text.is_empty() { "" } else { " " };
+                *line = format!("{done}/{of} {text}{blank}[{:#}{prefix}]\n", HumanDuration(elapsed));
+                if said.is_none_or(|said| said.elapsed() >= LINE_EVERY) {
+                    output.diagnostics(std::mem::take(line).as_bytes());
+                    *said = Some(Instant::now());
+                }
+            }
         }
     }
 
     /// Runs something that writes to the terminal, without tearing the line.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        match &self.display {
+            Display::Bar(Some(bar)) => bar.suspend(write),
+            _ => write(),
         }
     }
 
-    /// Takes the line away.
+    /// Takes the bar away; a line that was not written yet is the last one.
     pub(crate) fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn bar(&mut self) -> Option<&ProgressBar> {
-        if self.bar.is_none() && self.shown && self.begun.elapsed() >= PATIENCE {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template(&style()) {
-                bar.set_style(style);
+        match &mut self.display {
+            Display::Nothing => {}
+            Display::Bar(bar) => {
+                if let Some(bar) = bar.take() {
+                    bar.finish_and_clear();
+                }
             }
-            bar.enable_steady_tick(TICK);
-            self.bar = Some(bar.with_elapsed(self.begun.elapsed()));
+            Display::Lines(output, _, line) => output.diagnostics(std::mem::take(line).as_bytes()),
         }
-        self.bar.as_ref()
     }
 }
 
@@ -79,6 +117,15 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+fn new_bar(elapsed: Duration) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(&style()) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar.with_elapsed(elapsed)
 }
 
 fn style() -> String {

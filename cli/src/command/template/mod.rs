@@ -1,116 +1,92 @@
 //! `map`'s command with its placeholders: `{}` and its relatives become positional parameters of the shell, never
 //! text, so that no argument is ever executed, wherever the user put the braces.
 
+mod error;
+mod functions;
+mod placeholder;
+mod plan;
+mod quote;
 mod scanner;
 
-use bytes::Bytes;
-use rpar_core::task::Arguments;
-use thiserror::Error;
+pub(crate) use self::error::TemplateError;
+pub(crate) use self::functions::Functions;
+use self::placeholder::Placeholder;
 
-/// A command ready for `sh -c`, and what its positional parameters are made of.
+/// A command that was read as the shell reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template {
-    /// Text for `sh -c`; refers to the arguments as `${1}`, `${2}` and so on.
-    pub(crate) script: String,
-    parts: Vec<Part>,
+    pieces: Vec<Piece>,
+    /// The command gives positional parameters values of its own.
+    rebinds: bool,
 }
 
-/// What a placeholder stands for. The names of GNU parallel's replacement strings, which users know.
+/// Part of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    /// Goes to the shell as it is.
+    Text(String),
+    /// A placeholder, and how it is quoted where it stands.
+    Hole(Placeholder, Quoting),
+}
+
+/// How the shell reads the place of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// `{}`: the argument.
-    Whole,
-    /// `{.}`: without its extension.
-    Stem,
-    /// `{/}`: without its directory.
-    Base,
-    /// `{//}`: only its directory.
-    Directory,
-    /// `{/.}`: without directory and extension.
-    BaseStem,
-    /// `{#}`: the task's number, from 1.
-    Number,
+enum Quoting {
+    /// Unquoted text.
+    Bare,
+    /// Between single quotes.
+    Single,
+    /// Between double quotes.
+    Double,
+    /// In the text of a here-document.
+    Here,
 }
 
-const PLACEHOLDERS: [(&str, Part); 6] = [
-    ("{}", Part::Whole),
-    ("{.}", Part::Stem),
-    ("{/}", Part::Base),
-    ("{//}", Part::Directory),
-    ("{/.}", Part::BaseStem),
-    ("{#}", Part::Number),
-];
-
-/// A placeholder stands where no positional parameter can, or the command is torn.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum TemplateError {
-    /// A quote or bracket never closes.
-    #[error("the command `{command}` opens {what} and never closes it")]
-    Unterminated { command: String, what: &'static str },
-    /// A placeholder is in a place that cannot take it.
-    #[error(
-        "the command `{command}` has a placeholder inside {place}, where an argument cannot be passed safely"
-    )]
-    Misplaced { command: String, place: &'static str, instead: &'static str },
-    /// There is no placeholder, and nothing to append the argument to.
-    #[error("the command `{command}` has no placeholder and ends where an argument cannot be appended")]
-    NoPlace { command: String },
-    /// Brackets are nested without end.
-    #[error("the command `{command}` nests more than {limit} brackets")]
-    TooDeep { command: String, limit: usize },
-}
-
-impl TemplateError {
-    /// What the user can do instead.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            TemplateError::Unterminated { .. } => {
-                "put the whole command in single quotes: rpar map 'COMMAND {}' ::: ARGUMENTS".into()
-            }
-            TemplateError::Misplaced { instead, .. } => (*instead).into(),
-            TemplateError::NoPlace { .. } => "say with {} where the argument goes".into(),
-            TemplateError::TooDeep { .. } => "put the command in a script of its own, and map that".into(),
+impl Template {
+    /// Finds the placeholders; without any, the arguments are appended to the command, as GNU parallel does. `columns`
+    /// is how many arguments each task has, if that is known.
+    ///
+    /// # Errors
+    /// When a placeholder stands where the shell has no safe place for a parameter, or names an argument that no task
+    /// has.
+    pub(crate) fn parse(command: &str, columns: Option<usize>) -> Result<Self, TemplateError> {
+        let mut scanned = scanner::scan(command)?;
+        let holes = || scanned.pieces.iter().filter_map(Piece::placeholder);
+        if let Some((columns, absent)) =
+            columns.and_then(|columns| Some((columns, holes().find(|hole| !hole.is_within(columns))?)))
+        {
+            return Err(TemplateError::NoArgument {
+                command: command.into(),
+                placeholder: absent.to_string(),
+                columns,
+            });
         }
+        if holes().next().is_none() {
+            if !scanned.open_end {
+                return Err(TemplateError::NoPlace { command: command.into() });
+            }
+            scanned.pieces.push(Piece::Text(" ".into()));
+            scanned.pieces.push(Piece::Hole(Placeholder::ALL, Quoting::Bare));
+        }
+        Ok(Template { pieces: scanned.pieces, rebinds: scanned.rebinds })
     }
 }
 
 impl Template {
-    /// Turns every placeholder into a positional parameter; without any, appends the argument to the command, as GNU
-    /// parallel does.
-    ///
-    /// # Errors
-    /// When a placeholder stands where the shell has no safe place for a parameter.
-    pub(crate) fn parse(command: &str) -> Result<Self, TemplateError> {
-        let scanned = scanner::scan(command)?;
-        if !scanned.parts.is_empty() {
-            return Ok(Template { script: scanned.script, parts: scanned.parts });
-        }
-        if !scanned.open_end {
-            return Err(TemplateError::NoPlace { command: command.into() });
-        }
-        Ok(Template { script: scanned.script + " \"${1}\"", parts: vec![Part::Whole] })
-    }
-
-    /// The positional parameters for one argument; `number` counts tasks from 1.
-    pub(crate) fn arguments(&self, argument: &Bytes, number: u64) -> Arguments {
-        Arguments(self.parts.iter().map(|part| part.of(argument, number)).collect())
+    /// The same, for tasks that are not counted as they are submitted: each is told its number by the script.
+    pub(crate) fn numbered(mut self) -> Self {
+        let number = Piece::Hole(Placeholder::Number, Quoting::Bare);
+        let prefix = [Piece::Text("PARALLEL_SEQ=".into()), number, Piece::Text("\n".into())];
+        self.pieces.splice(0..0, prefix);
+        self
     }
 }
 
-impl Part {
-    fn of(self, argument: &Bytes, number: u64) -> Bytes {
-        let base = argument.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
-        let dot =
-            argument.iter().skip(base).rposition(|b| *b == b'.').map_or(argument.len(), |dot| base + dot);
+impl Piece {
+    fn placeholder(&self) -> Option<&Placeholder> {
         match self {
-            Part::Whole => argument.clone(),
-            Part::Stem => argument.slice(..dot),
-            Part::Base => argument.slice(base..),
-            Part::BaseStem => argument.slice(base..dot),
-            Part::Directory if base == 0 => Bytes::from_static(b"."),
-            Part::Directory if base == 1 => Bytes::from_static(b"/"),
-            Part::Directory => argument.slice(..base - 1),
-            Part::Number => number.to_string().into(),
+            Piece::Text(_) => None,
+            Piece::Hole(placeholder, _) => Some(placeholder),
         }
     }
 }

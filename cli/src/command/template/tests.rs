@@ -1,6 +1,12 @@
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 
+use bytes::Bytes;
+use rpar_core::task::Arguments;
+
 use super::*;
+use crate::command::input::Record;
 
 /// Arguments that a careless quoting would split, expand or execute.
 const NASTY: [&str; 12] = [
@@ -18,18 +24,37 @@ const NASTY: [&str; 12] = [
     "a\nb'\"$(echo executed)",
 ];
 
-fn run(shell: &str, template: &Template, argument: &str) -> String {
-    let arguments = template.arguments(&Bytes::copy_from_slice(argument.as_bytes()), 7);
-    let arguments = arguments.0.iter().map(|a| std::str::from_utf8(a).unwrap().to_owned());
-    let output =
-        Command::new(shell).arg("-c").arg(&template.script).arg("rpar").args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{shell} {:?}: {}",
-        template.script,
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn record(arguments: &[&str]) -> Record {
+    let arguments = arguments.iter().map(|argument| Bytes::copy_from_slice(argument.as_bytes()));
+    Record { number: 7, arguments: arguments.collect() }
+}
+
+fn parse(command: &str) -> Result<Template, TemplateError> {
+    Template::parse(command, Some(1))
+}
+
+fn output(mut command: Command, script: &str) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the command prints as a task.
+fn run(shell: &str, template: &Template, arguments: &[&str]) -> String {
+    let (plan, record) = (template.plan(arguments.len()), record(arguments));
+    let arguments = Arguments::decode(plan.payload(&record)).unwrap().0;
+    let arguments = arguments.iter().map(|argument| OsString::from_vec(argument.to_vec()));
+    let mut command = Command::new(shell);
+    command.arg("-c").arg(&plan.script).arg("rpar").args(arguments);
+    output(command, &plan.script)
+}
+
+/// What its line prints when it is pasted.
+fn paste(shell: &str, template: &Template, arguments: &[&str]) -> String {
+    let line = OsString::from_vec(template.command_line(&record(arguments)));
+    let mut command = Command::new(shell);
+    command.arg("-c").arg(&line);
+    output(command, &line.to_string_lossy())
 }
 
 /// Commands that print the argument between brackets, whatever it is.
@@ -55,14 +80,25 @@ fn every_context_passes_any_argument_whole() {
         "cat <<-END >/dev/null; printf '[%s]' {}\n\tit's\n\tEND\n",
         "test $((1 << 2)) = 4 && printf '[%s]' {}",
         "echo `echo \"it's\"` >/dev/null; printf '[%s]' {}",
-        "test $# = 1 && printf '[%s]' {}",
+        "test -n $# && printf '[%s]' {}",
         "printf '[%s]' {} && : \"${HOME#'}'}\"",
+        "f() { printf '[%s]' {}; }; f other",
+        "f() { printf '[%s]' \"{}\"; }; f",
+        "set -- other; printf '[%s]' '{}'",
+        "x=`printf '%s.' {}`; printf '[%s]' \"${x%.}\"",
+        "x=\"`printf '%s.' \"{}\"`\"; printf '[%s]' \"${x%.}\"",
+        "x=\"`printf \\\"%s.\\\" '{}' # note`\"; printf '[%s]' \"${x%.}\"",
+        "x=`y=\\`printf '%s.' {}\\`; printf %s \"$y\"`; printf '[%s]' \"${x%.}\"",
+        "x=$(cat <<END\n{}.\nEND\n); printf '[%s]' \"${x%.}\"",
+        "x=$(cat <<-END; printf 1 <<OTHER\n\t$(printf %s {} `:`).\n\tEND\n{}\nOTHER\n); printf '[%s]' \"${x%.*}\"",
     ];
     for command in commands {
-        let template = Template::parse(command).unwrap();
+        let template = parse(command).unwrap();
         for shell in ["sh", "bash"] {
             for argument in NASTY {
-                assert_eq!(run(shell, &template, argument), format!("[{argument}]"), "{shell} of {command}");
+                let expected = format!("[{argument}]");
+                assert_eq!(run(shell, &template, &[argument]), expected, "{shell} of {command}");
+                assert_eq!(paste(shell, &template, &[argument]), expected, "{shell} of {command}, pasted");
             }
         }
     }
@@ -79,9 +115,13 @@ fn the_script_is_as_promised() {
         ("echo \\{}", "echo \\{} \"${1}\""),
         ("echo $${}", "echo $$\"${1}\""),
         ("mv {} {.}.old; echo {}", "mv \"${1}\" \"${2}\".old; echo \"${1}\""),
+        ("echo `cat {}`", "echo $( cat \"${1}\"\n)"),
+        ("echo `(cat) {}`", "echo $( (cat) \"${1}\"\n)"),
+        ("cat <<X\n\\{} $a\nX", "cat <<X\n\\\\${1} $a\nX"),
+        ("f() { rm {}; }; f", "rpar_1=${1}\nf() { rm \"${rpar_1}\"; }; f"),
     ];
     for (command, script) in cases {
-        assert_eq!(Template::parse(command).unwrap().script, script, "{command}");
+        assert_eq!(parse(command).unwrap().plan(1).script, script, "{command}");
     }
 }
 
@@ -99,20 +139,20 @@ fn relatives_of_the_placeholder() {
         ("{#}", "a", "7"),
     ];
     for (placeholder, argument, expected) in cases {
-        let template = Template::parse(&format!("printf %s {placeholder}")).unwrap();
-        assert_eq!(run("sh", &template, argument), expected, "{placeholder} of {argument}");
+        let template = parse(&format!("printf %s {placeholder}")).unwrap();
+        assert_eq!(run("sh", &template, &[argument]), expected, "{placeholder} of {argument}");
     }
 }
 
 #[test]
 fn what_cannot_be_passed_safely_is_refused() {
     let cases = [
-        ("echo `cat {}`", "backticks"),
-        ("echo \"`cat {}`\"", "backticks"),
         ("echo $(( {} + 1 ))", "arithmetic"),
         ("(( {} + 1 ))", "arithmetic"),
-        ("cat <<END\n{}\nEND", "here-document"),
+        ("echo `echo $(( {} ))`", "arithmetic"),
+        ("cat <<END\n$(( {} ))\nEND", "arithmetic"),
         ("cat <<'END'\n{}\nEND", "here-document"),
+        ("cat <<EN\"D\"\n{}\nEND", "here-document"),
         ("echo ${x:-{}}", "${...}"),
         ("echo \"${x:-\"{}\"}\"", "${...}"),
         ("echo ${}", "${...}"),
@@ -121,6 +161,8 @@ fn what_cannot_be_passed_safely_is_refused() {
         ("echo it's {}", "never closes"),
         ("echo \"torn {}", "never closes"),
         ("echo $(torn {}", "never closes"),
+        ("echo `torn {}", "never closes"),
+        ("echo `echo $(torn {}`", "never closes"),
         ("echo a;", "cannot be appended"),
         ("echo a | ", "cannot be appended"),
         ("echo a &", "cannot be appended"),
@@ -131,10 +173,73 @@ fn what_cannot_be_passed_safely_is_refused() {
         ("  ", "cannot be appended"),
     ];
     for (command, expected) in cases {
-        let error = Template::parse(command).expect_err(command);
+        let error = parse(command).expect_err(command);
         assert!(error.to_string().contains(expected), "{command}: {error}");
         assert!(!error.hint().is_empty());
     }
     let deep = "$(".repeat(100) + "{}" + &")".repeat(100);
-    assert!(matches!(Template::parse(&deep), Err(TemplateError::TooDeep { .. })));
+    assert!(matches!(parse(&deep), Err(TemplateError::TooDeep { .. })));
+}
+
+#[test]
+fn several_arguments_are_words_of_their_own() {
+    let cases: [(&str, &[&str], &str); 12] = [
+        ("printf '[%s]'", &["a", "b c"], "[a][b c]"),
+        ("printf '[%s]' {}", &["a", "b c"], "[a][b c]"),
+        ("printf '[%s]' x{}y", &["a", "b c"], "[xa][b cy]"),
+        ("printf '[%s]' \"x{}y\"", &["a", "b  c"], "[xa b  cy]"),
+        ("printf '[%s]' 'x{}y'", &["a", "b  c"], "[xa b  cy]"),
+        ("printf '[%s]' {.}", &["a.b", "c.d/e.f"], "[a][c.d/e]"),
+        ("printf '[%s]' {2} {1} {-1}", &["a", "b"], "[b][a][b]"),
+        ("printf '[%s]' {1.} {2/} {2//} {-1/.}", &["a.b", "c.d/e.f"], "[a][e.f][c.d][e]"),
+        ("printf '[%s]' {#} {1}", &["a", "b"], "[7][a]"),
+        (
+            "printf '[%s]' {0} {01} '{1..2}' '{1,2}' {x} {-}",
+            &["a", "b"],
+            "[{0}][{01}][{1..2}][{1,2}][{x}][{-}][a][b]",
+        ),
+        ("printf '[%s]' {} ", &["", ""], "[][]"),
+        ("set -- x; printf '[%s]' {2} {1}", &["a b", "c"], "[c][a b]"),
+    ];
+    for (command, arguments, expected) in cases {
+        let template = Template::parse(command, Some(arguments.len())).unwrap();
+        assert_eq!(run("sh", &template, arguments), expected, "{command}");
+        assert_eq!(paste("sh", &template, arguments), expected, "{command}, pasted");
+    }
+}
+
+#[test]
+fn an_argument_that_is_not_there_is_refused_or_nothing() {
+    let error = Template::parse("grep '[0-9]{3}' {}", Some(2)).unwrap_err();
+    let TemplateError::NoArgument { ref placeholder, columns: 2, .. } = error else { panic!("{error:?}") };
+    assert_eq!((placeholder.as_str(), error.hint().is_empty()), ("{3}", false));
+    assert!(matches!(Template::parse("x {-2.}", Some(1)), Err(TemplateError::NoArgument { .. })));
+    // lines differ in how many columns they have
+    let template = Template::parse("printf '[%s]' {3} x\"{-3}\"'{2}'", None).unwrap();
+    assert_eq!(run("sh", &template, &["a"]), "[x]");
+    assert_eq!(run("sh", &template, &["a", "b", "c"]), "[c][xab]");
+}
+
+#[test]
+fn a_line_is_quoted_no_more_than_it_needs() {
+    let cases = [
+        ("echo {}", "a/b-c_d.e+f", "echo a/b-c_d.e+f"),
+        ("echo {}", "", "echo ''"),
+        ("echo {}", "it's", "echo 'it'\"'\"'s'"),
+        ("echo {}", "a=b", "echo 'a=b'"),
+        ("echo '{}' \"{}\"", "plain", "echo 'plain' \"plain\""),
+        ("echo '{}'", "a b", "echo '''a b'''"),
+        ("echo \"{}\"", "$x", "echo \"\"'$x'\"\""),
+        ("cat <<X\n{}\nX", "$x \\", "cat <<X\n\\$x \\\\\nX"),
+    ];
+    for (command, argument, expected) in cases {
+        let line = parse(command).unwrap().command_line(&record(&[argument]));
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_task_can_be_told_its_number() {
+    let template = parse("set -- x; printf '%s ' $PARALLEL_SEQ {}").unwrap().numbered();
+    assert_eq!(run("sh", &template, &["a"]), "7 a ");
 }

@@ -1,0 +1,255 @@
+//! From the ends of tasks to what the user sees: as they come, each goes to the files that were asked for, and is
+//! printed when its turn has come.
+
+use std::time::{Duration, Instant};
+
+use rpar_core::task::TaskStatus;
+use rpar_runtime::client::{Group, Outcome as TaskOutcome};
+use rustix::process::Signal;
+
+use super::super::attach::Attached;
+use super::super::task::End;
+use super::board::Board;
+use super::halt::Halting;
+use super::joblog::Joblog;
+use super::print::Printer;
+use super::saved::Saved;
+use super::summary::Summary;
+use super::turns::Turns;
+use crate::cluster;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::output::{Output, Progress};
+use crate::command::report::{Outcome, Report};
+use crate::command::template::Template;
+
+/// How often progress is shown, and how soon Ctrl-C is felt; results are printed at once.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Cancelled tasks report back at once unless their engines are in trouble.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a map that has no results yet asks what its cluster is waiting for.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// Results on their way to the user.
+pub(super) struct Collector<'a> {
+    pub(super) attached: &'a Attached,
+    pub(super) group: &'a Group,
+    pub(super) board: &'a Board,
+    pub(super) interrupts: &'a Interrupts,
+    pub(super) output: Output,
+    pub(super) template: &'a Template,
+    /// How many tasks there are, if that was known before.
+    pub(super) known: Option<u64>,
+    pub(super) turns: Turns,
+    pub(super) joblog: Option<Joblog>,
+    pub(super) saved: Option<Saved>,
+    pub(super) printer: Printer,
+    pub(super) halting: Halting,
+    pub(super) summary: Summary,
+    pub(super) progress: Progress,
+    pub(super) news: News,
+    pub(super) stop: Option<Stop>,
+}
+
+/// What a map without results waits for.
+pub(super) struct News {
+    asked: Instant,
+    waiting: String,
+}
+
+impl Default for News {
+    fn default() -> Self {
+        News { asked: Instant::now(), waiting: String::new() }
+    }
+}
+
+/// Why no more tasks are started.
+pub(super) struct Stop {
+    pub(super) cause: Cause,
+    /// When what ran was killed, if it was.
+    killed: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Signal(u8),
+    Halt,
+    /// Something went wrong here.
+    Trouble,
+}
+
+impl Collector<'_> {
+    /// Takes the ends of all tasks. However it returns, nothing runs any more.
+    pub(super) fn all(&mut self) -> Outcome<()> {
+        let ended = self.collect();
+        if ended.is_err() {
+            self.stop(Cause::Trouble, true);
+            self.group.wait_all(Some(Instant::now() + CANCEL_WITHIN));
+        }
+        ended
+    }
+
+    fn collect(&mut self) -> Outcome<()> {
+        while let Some((index, outcome)) = self.next()? {
+            self.ended(index, outcome)?;
+        }
+        self.flush()
+    }
+
+    /// The next task that has ended; `None` when all have, or what was killed has had its time.
+    fn next(&mut self) -> Outcome<Option<(usize, TaskOutcome)>> {
+        loop {
+            // what is there already is printed in one go
+            if let Some(next) = self.group.next_finished(Some(Instant::now())) {
+                return Ok(Some(next));
+            }
+            self.flush()?;
+            let over = self.board.is_over();
+            if self.group.finished() < self.group.len() {
+                if let Some(next) = self.group.next_finished(Some(Instant::now() + LOOK)) {
+                    return Ok(Some(next));
+                }
+            } else if !over {
+                self.board.wait(LOOK);
+            } else if let Some(next) = self.group.next_finished(Some(Instant::now())) {
+                return Ok(Some(next));
+            } else {
+                return Ok(None);
+            }
+            let killed = self.stop.as_ref().and_then(|stop| stop.killed);
+            if killed.is_some_and(|at| at.elapsed() > CANCEL_WITHIN) {
+                return Ok(None);
+            }
+            self.look();
+        }
+    }
+
+    fn ended(&mut self, index: usize, outcome: TaskOutcome) -> Outcome<()> {
+        let end = End::read(self.usable(outcome)?);
+        self.group.discard(index);
+        if self.turns.record(index).is_none() {
+            self.turns.add(self.board.take());
+        }
+        let dropped = self.stop.is_some() && end.status == Some(TaskStatus::Cancelled);
+        if let Some(record) = self.turns.record(index).filter(|_| !dropped) {
+            if let Some(joblog) = &mut self.joblog {
+                joblog.add(record, &self.template.command_line(record), &end)?;
+            }
+            if let Some(saved) = &self.saved {
+                saved.write(record, &end)?;
+            }
+            self.halting.count(&end, self.total());
+        }
+        let failed = |error: std::io::Error| {
+            Report::new(Exit::Files, "could not keep a large result in a temporary file")
+                .because(error.to_string())
+        };
+        self.turns.end(index, (!dropped).then_some(end)).map_err(failed)?;
+        while let Some((record, end)) = self.turns.next().map_err(failed)? {
+            self.printer.print(&record, &end, &self.progress)?;
+            self.summary.add(&record, &end);
+        }
+        self.board.release(self.turns.released());
+        if let Some(kill) = self.halting.due() {
+            self.stop(Cause::Halt, kill);
+        }
+        Ok(())
+    }
+
+    /// A task that was lost with the link says nothing of the task.
+    fn usable(&self, outcome: TaskOutcome) -> Outcome<TaskOutcome> {
+        match self.attached.client.lost() {
+            Some(reason) if outcome.status == TaskStatus::Lost => {
+                let error = format!("lost the link to the controller: {reason}");
+                Err(Report::new(Exit::Link, error)
+                    .because(format!("{} of {} tasks had ended", self.summary.ended(), self.group.len()))
+                    .hint(self.attached.hint_when_lost()))
+            }
+            _ => Ok(outcome),
+        }
+    }
+
+    /// How many tasks there are, once that is known.
+    fn total(&self) -> Option<u64> {
+        let read = || (self.stop.is_none() && self.board.is_over()).then(|| self.group.len() as u64);
+        self.known.or_else(read)
+    }
+
+    /// Between results: the user's wish to stop, news, progress.
+    fn look(&mut self) {
+        if let Some(signal) = self.interrupts.pending() {
+            // a terminal that is gone, or a system that goes down, does not wait
+            let kill = signal != Signal::INT.as_raw() as u8 || self.interrupts.count() > 1;
+            self.stop(Cause::Signal(signal), kill);
+        }
+        for notice in self.attached.client.notices() {
+            self.progress.suspend(|| self.output.warn(&notice));
+        }
+        let done = self.group.finished() as u64;
+        if done > 0 {
+            self.news.waiting.clear();
+        } else if self.news.asked.elapsed() >= ASK_EVERY {
+            self.news.asked = Instant::now();
+            if let Ok(status) = self.attached.client.status(None, LOOK)
+                && status.engines.is_empty()
+            {
+                self.news.waiting = cluster::waiting(&status);
+            }
+        }
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let (done, submitted) = (self.group.finished() as u64, self.group.len() as u64);
+        self.progress.count(done, submitted, self.total(), &self.news.waiting);
+    }
+
+    /// Starts no more tasks; kills those that run, or waits for them.
+    fn stop(&mut self, cause: Cause, kill: bool) {
+        self.board.stop();
+        let client = &self.attached.client;
+        let first = self.stop.is_none();
+        let stop = self.stop.get_or_insert(Stop { cause, killed: None });
+        if kill && stop.killed.is_none() {
+            stop.killed = Some(Instant::now());
+            client.cancel(self.group);
+        } else if first {
+            client.cancel_queued(self.group);
+            if let Cause::Signal(_) = cause {
+                let text =
+                    "waiting for the tasks that run, the others are dropped; Ctrl-C again kills what runs";
+                self.progress.suspend(|| self.output.note_signal(text));
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Outcome<()> {
+        if let Some(joblog) = &mut self.joblog {
+            joblog.flush()?;
+        }
+        self.printer.flush(&self.progress)
+    }
+
+    /// Tells what failed, and what did not run. The last thing to be done.
+    pub(super) fn summarise(&mut self) {
+        self.tell();
+        self.progress.clear();
+        let ended = self.summary.ended();
+        let killed = self.stop.as_ref().is_some_and(|stop| stop.killed.is_some());
+        let rest = if killed { "what still ran was killed" } else { "nothing more was started" };
+        match self.stop.as_ref().map(|stop| stop.cause) {
+            Some(Cause::Signal(signal)) => {
+                let text = format!("interrupted by signal {signal}: {ended} tasks had ended, {rest}");
+                self.output.note_signal(&text);
+            }
+            Some(Cause::Halt) => self.output.note(&format!("halted after {ended} tasks: {rest}")),
+            Some(Cause::Trouble) | None => {}
+        }
+        let text = self.summary.text(self.total());
+        if !self.output.json && !text.is_empty() {
+            self.output.diagnostics(text.as_bytes());
+        }
+    }
+}

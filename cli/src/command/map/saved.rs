@@ -1,0 +1,136 @@
+//! `--results`: what tasks print, in files below one directory, in GNU parallel's places.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::super::task::End;
+use crate::command::exit::Exit;
+use crate::command::input::Record;
+use crate::command::report::{Outcome, Report};
+
+/// The longest name of a file on Linux (`NAME_MAX`).
+const NAME_LIMIT_BYTES: usize = 255;
+
+/// What is kept of a longer one, before what tells it apart.
+const CUT_BYTES: usize = 230;
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub(super) struct Saved {
+    directory: PathBuf,
+}
+
+impl Saved {
+    pub(super) fn new(directory: &Path) -> Self {
+        Saved { directory: directory.to_owned() }
+    }
+
+    /// Whether a task has its files: it has ended.
+    pub(super) fn has(&self, record: &Record) -> bool {
+        self.place(record).join("stdout").exists()
+    }
+
+    /// Writes what a task has printed; `stdout` last, so that it tells of an end.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn write(&self, record: &Record, end: &End) -> Outcome<()> {
+        let place = self.place(record);
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(&place)?;
+            fs::write(place.join("seq"), record.number.to_string())?;
+            fs::write(place.join("stderr"), &end.command.stderr)?;
+            let (partial, whole) = (place.join("stdout.part"), place.join("stdout"));
+            fs::write(&partial, &end.command.stdout)?;
+            fs::rename(partial, whole)
+        };
+        write().map_err(|error| {
+            let what = format!("could not write results to {}", place.display());
+            Report::new(Exit::Files, what).because(error.to_string())
+        })
+    }
+
+    /// `DIRECTORY/1/ARGUMENT/2/ARGUMENT`
+    fn place(&self, record: &Record) -> PathBuf {
+        let mut place = self.directory.clone();
+        for (index, argument) in record.arguments.iter().enumerate() {
+            place.push((index + 1).to_string());
+            // pushing nothing would add a slash only: the same place, as GNU parallel has it
+            place.push(OsString::from_vec(name(argument)));
+        }
+        place
+    }
+}
+
+/// An argument as the name of a directory.
+fn name(argument: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(argument.len());
+    for byte in argument {
+        match byte {
+            b'\\' => name.extend(br"\\"),
+            b'\t' => name.extend(br"\t"),
+            b'/' => name.extend(br"\_"),
+            _ => name.push(*byte),
+        }
+    }
+    if name == b"." || name == b".." {
+        // not this directory, nor the one above
+        name = name.iter().flat_map(|dot| [b'\\', *dot]).collect();
+    }
+    if name.len() > NAME_LIMIT_BYTES {
+        let hash = Sha256::digest(&name);
+        name.truncate(CUT_BYTES);
+        name.extend(br"\#");
+        name.extend(hash.iter().take(8).flat_map(|byte| format!("{byte:02x}").into_bytes()));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use rpar_core::task::CommandOutcome;
+
+    fn record(arguments: &[&[u8]]) -> Record {
+        Record { number: 7, arguments: arguments.iter().map(|a| Bytes::copy_from_slice(a)).collect() }
+    }
+
+    #[test]
+    fn every_argument_is_one_directory() {
+        let saved = Saved::new(Path::new("r"));
+        let cases: [(&[&[u8]], &str); 7] = [
+            (&[b"a", b"b c"], "r/1/a/2/b c"),
+            (&[b"../x/y"], r"r/1/..\_x\_y"),
+            (&[b"a\\\tb"], r"r/1/a\\\tb"),
+            (&[b"."], r"r/1/\."),
+            (&[b".."], r"r/1/\.\."),
+            (&[b""], "r/1/"),
+            (&[b"", b"x"], "r/1/2/x"),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(saved.place(&record(arguments)), Path::new(expected), "{arguments:?}");
+        }
+        let long = |last: u8| name(&[&[b'x'; 300][..], &[last]].concat());
+        assert!(long(b'a').len() <= NAME_LIMIT_BYTES && long(b'a') != long(b'b'));
+    }
+
+    #[test]
+    fn files_are_there_once_a_task_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let saved = Saved::new(directory.path());
+        let record = record(&[b"a/\xff"]);
+        assert!(!saved.has(&record));
+        let command = CommandOutcome { stdout: "out".into(), stderr: "err".into(), ..Default::default() };
+        saved.write(&record, &End { command, ..End::default() }).unwrap();
+        assert!(saved.has(&record));
+        let read = |name: &str| fs::read_to_string(saved.place(&record).join(name)).unwrap();
+        assert_eq!((read("stdout"), read("stderr"), read("seq")), ("out".into(), "err".into(), "7".into()));
+        assert_eq!(fs::read_dir(saved.place(&record)).unwrap().count(), 3);
+    }
+}
