@@ -23,6 +23,7 @@ fn seeds_0_to_49() {
     let sum = |count: fn(&Summary) -> u64| runs.iter().map(count).sum::<u64>();
     if !runs.is_empty() {
         assert!(sum(|run| run.delivered) > 2000 && sum(|run| run.faults) > 50, "{runs:?}");
+        assert!(sum(|run| run.changes) > 50, "{runs:?}");
     }
 }
 

@@ -73,8 +73,8 @@ mod tests {
                 id: id.map(Into::into),
                 nodes: 2,
                 state: AllocationState { reason: reason.map(str::to_owned), ..AllocationState::new(phase) },
-                engines: 0,
                 problem: problem.map(str::to_owned),
+                ..AllocationStatus::default()
             };
         let cases = [
             (

@@ -116,7 +116,7 @@ fn ask(client: Client) -> Result<Receiver<Result<ClusterStatus, String>>, WaitEr
                     Ok(status)
                 }
                 Err(ClientError::TimedOut(_)) => continue,
-                Err(ClientError::Lost { reason }) => Err(reason),
+                Err(ClientError::Lost { reason } | ClientError::Declined { reason }) => Err(reason),
             };
             let over = answer.is_err();
             if tell.send(answer).is_err() || over {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::task::{Function, TaskOptions};
-use crate::wire::{Batch, ClusterStatus, Message, Opened, Outcomes, Runs, TaskPage};
+use crate::wire::{Agreement, Batch, Change, ClusterStatus, Message, Opened, Outcomes, Runs, TaskPage};
 
 /// What the machine is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,13 @@ pub enum Input {
         /// Only once it is newer than this version.
         after: Option<u64>,
     },
+    /// The user's program wants the cluster to have more engines, or fewer.
+    Change {
+        /// Comes back with the answer.
+        question: u32,
+        /// What is wanted.
+        change: Box<Change>,
+    },
     /// The user's program has taken delivered results: what [`Batch::cost`] says of each `outcomes.batch`.
     Taken {
         /// Since the last time.
@@ -132,6 +139,13 @@ pub enum Effect {
         question: u32,
         /// The answer.
         page: TaskPage,
+    },
+    /// Answer whether a change of the cluster's size has begun.
+    Changed {
+        /// The question.
+        question: u32,
+        /// What has begun, or why nothing has, for people.
+        answer: Result<Agreement, String>,
     },
     /// Tell the user.
     Notice {

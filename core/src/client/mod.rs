@@ -14,7 +14,7 @@ use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::ranges::Ranges;
 use crate::time::Timestamp;
 use crate::transfer::Offers;
-use crate::wire::{Message, Opened, Runs, RunsBuilder, Transfer};
+use crate::wire::{Agreement, Message, Opened, Runs, RunsBuilder, Transfer};
 use queue::{Queue, Submission};
 use results::Results;
 
@@ -97,6 +97,7 @@ impl Client {
                 effects.push(Effect::Send(Message::List { question, submission, from }))
             }
             Input::Ask { question, after } => effects.push(Effect::Send(Message::Ask { question, after })),
+            Input::Change { question, change } => effects.push(Effect::Send(change.message(question))),
             Input::Taken { bytes } => effects.extend(self.results.taken(bytes).map(Effect::Send)),
             Input::Stop => effects.push(Effect::Send(Message::Stop)),
             Input::Tick => {}
@@ -146,6 +147,12 @@ impl Client {
             Message::Opened(opened) => self.opened(opened, effects),
             Message::Listed { question, page } => effects.push(Effect::Listed { question, page }),
             Message::Status { question, status } => effects.push(Effect::Answer { question, status }),
+            Message::Agreed { question, request, engines } => {
+                effects.push(Effect::Changed { question, answer: Ok(Agreement { request, engines }) });
+            }
+            Message::Declined { question, reason } => {
+                effects.push(Effect::Changed { question, answer: Err(reason) });
+            }
             Message::Notice { text } => effects.push(Effect::Notice { text }),
             Message::Goodbye { reason } => self.lose(reason, true, effects),
             other => return Err(format!("the controller sent {}, which does not fit here", other.name())),

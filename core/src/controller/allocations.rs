@@ -1,5 +1,6 @@
 //! One request for nodes from its submission to its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::limits::{BACKOFF, BACKOFF_LIMIT, SUBMIT_TRIES, UNKNOWN_LIMIT, UNKNOWN_TIME};
@@ -66,6 +67,12 @@ pub(super) struct Allocation {
     outrun: bool,
     /// Whether its pilot has stopped to start engine hosts.
     pub(super) given_up: bool,
+    /// How many engines of it are wanted.
+    pub(super) wanted: u32,
+    /// How many engines are to stay on nodes some of whose engines were to leave.
+    pub(super) released: BTreeMap<String, u32>,
+    /// Whether nothing of it is wanted any more: it is given back once its engine hosts have left.
+    pub(super) retired: bool,
     tries: u32,
     /// Searches since the last submission that found nothing, or failed.
     searches: u32,
@@ -106,6 +113,9 @@ impl Allocation {
             running_since: None,
             outrun: false,
             given_up: false,
+            wanted: 0,
+            released: BTreeMap::new(),
+            retired: false,
             tries: 0,
             searches: 0,
             unknown: 0,
@@ -125,7 +135,12 @@ impl Allocation {
 
     /// Whether engines of it may still come.
     pub(super) fn is_coming(&self) -> bool {
-        self.stage != Stage::Over && !(self.stage == Stage::Live && self.given_up)
+        self.stage != Stage::Over && !self.retired && !(self.stage == Stage::Live && self.given_up)
+    }
+
+    /// Nothing of it is wanted any more.
+    pub(super) fn retire(&mut self) {
+        (self.retired, self.wanted) = (true, 0);
     }
 
     /// The site knows it by this id.
@@ -236,6 +251,9 @@ impl Allocation {
         let long = self.unknown >= UNKNOWN_LIMIT && now.since(self.unknown_since) >= UNKNOWN_TIME;
         if self.cancel == Cancel::Delivered && self.unknown >= 3 {
             // it was given back, and the site has forgotten it
+            self.stage = Stage::Over;
+            news.changed = true;
+        } else if long && !linked && self.retired {
             self.stage = Stage::Over;
             news.changed = true;
         } else if long && !linked {

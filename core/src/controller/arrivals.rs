@@ -78,7 +78,9 @@ impl Controller {
                         info.nodes.len()
                     ),
                 });
-                self.allocations.pilot_came(link, info);
+                for (node, engines) in self.allocations.pilot_came(link, info) {
+                    effects.push(Effect::Send { link, message: Message::Release { node, engines } });
+                }
                 Ok(())
             }
             other => Err(format!("{} came before the peer said what it is", other.name())),
@@ -99,6 +101,12 @@ impl Controller {
         if node.len() > NODE_NAME_LIMIT {
             return Err(format!("a node's name is longer than {NODE_NAME_LIMIT} bytes"));
         }
+        if !self.has_room(allocation.as_ref(), &node) {
+            let text = format!("an engine host on node {node} came, but none is wanted there");
+            effects.push(Effect::Log { text });
+            effects.push(Effect::Send { link, message: Message::Stop });
+            return Ok(());
+        }
         let ids = self.engines.add(link, engines).ok_or("all engine ids are used up")?;
         let first = EngineId(ids.start);
         self.peers.set_part(link, Part::Host);
@@ -115,8 +123,16 @@ impl Controller {
         effects.push(Effect::Log {
             text: format!("engines {first} to {} on node {node}, process {pid}", ids.end - 1),
         });
-        let host = Host { node: node.into(), pid, allocation, engines: ids, defined: BTreeSet::new() };
+        let host = Host {
+            node: node.into(),
+            pid,
+            allocation,
+            engines: ids,
+            defined: BTreeSet::new(),
+            leaving: false,
+        };
         self.hosts.insert(link, host);
+        self.let_surplus_leave(link);
         self.board.version += 1;
         effects.push(Effect::Send { link, message: Message::Registered { first } });
         if self.stop.is_some() {

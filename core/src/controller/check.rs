@@ -27,6 +27,7 @@ impl Controller {
         let census = self.census();
         self.check_queue(&census);
         self.check_engines(&census);
+        self.check_sizes();
         for (owner, account) in &self.accounts {
             let (cost, kept) = census.unfinished.get(owner).copied().unwrap_or_default();
             assert_eq!(account.window.unfinished(), cost, "the window of {owner:?}");
@@ -58,6 +59,17 @@ impl Controller {
             assert_eq!(place, Some(Place::Assigned), "task {task} has an argument on its way");
         }
         assert!(!self.exited || self.deadline().is_none());
+    }
+
+    fn check_sizes(&self) {
+        for (link, host) in &self.hosts {
+            let mut ids = host.engines.clone().map(EngineId);
+            let empty = ids.all(|id| self.engines.get(id).is_none());
+            assert_eq!(host.leaving, empty, "host {link} leaves when it has no engine");
+        }
+        for one in &self.allocations.all {
+            assert!(!one.retired || one.wanted == 0, "{} is given back, and wanted", one.name());
+        }
     }
 
     fn census(&self) -> Census {
@@ -112,7 +124,8 @@ impl Controller {
             assert!(tasks > 0 && tasks == lane.tasks, "the tasks of lane {number}");
             if let Some(targets) = &lane.targets {
                 let there = targets.iter().filter_map(|id| self.engines.get(*id)).collect::<Vec<_>>();
-                assert!(!there.is_empty(), "lane {number} waits for engines that are lost");
+                let stays = there.iter().any(|engine| !engine.retiring);
+                assert!(stays, "lane {number} waits for engines that are lost, or retire");
                 assert!(
                     there.iter().all(|engine| engine.lanes.contains(number)),
                     "lane {number} is overlooked"
@@ -140,6 +153,11 @@ impl Controller {
             assert!(bytes <= most, "engine {id} has too many bytes");
             let host = self.hosts.get(&engine.host);
             assert!(host.is_some_and(|host| host.engines.contains(&id.0)), "engine {id} has no host");
+            assert!(!engine.retiring || !engine.is_idle(), "engine {id} has nothing left to do, and stays");
+            assert!(
+                !engine.retiring || !self.engines.is_open(id),
+                "engine {id} retires, and would get tasks"
+            );
             let sent: u64 = engine.spans().map(|span| span.len()).sum();
             assert!(sent >= (assigned + relays) as u64, "engine {id} has tasks that were not sent");
         }

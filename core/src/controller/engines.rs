@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) engines: std::ops::Range<u32>,
     /// The functions that were sent to it.
     pub(super) defined: BTreeSet<u32>,
+    /// Whether it was told to leave, as none of its engines is to stay.
+    pub(super) leaving: bool,
 }
 
 /// One engine.
@@ -42,6 +44,8 @@ pub(super) struct Engine {
     pub(super) lanes: Rotation,
     /// Whether it got its last tasks from one of those.
     pub(super) targeted_last: bool,
+    /// Whether it gets no more tasks, and leaves when it has none.
+    pub(super) retiring: bool,
     /// Its rank among the open engines, if it is one of them.
     rank: Option<u64>,
 }
@@ -59,6 +63,7 @@ impl Engine {
             closed: false,
             lanes: Rotation::default(),
             targeted_last: false,
+            retiring: false,
             rank: None,
         }
     }
@@ -71,7 +76,8 @@ impl Engine {
     }
 
     fn is_open(&self, functions: &Functions, ahead: u64) -> bool {
-        let room = !self.closed
+        let room = !self.retiring
+            && !self.closed
             && self.relays <= ENGINE_RELAYS_LIMIT
             && self.assigned < ENGINE_TASKS_LIMIT
             && self.bytes < ENGINE_BYTES_LIMIT;
@@ -130,9 +136,14 @@ impl Engine {
         }
     }
 
+    /// Whether nothing of it is unfinished.
+    pub(super) fn is_idle(&self) -> bool {
+        self.assigned == 0 && self.relays == 0
+    }
+
     /// Forgets what has left it; `first_here` tells the first task of a span that has not.
     pub(super) fn trim(&mut self, mut first_here: impl FnMut(Range) -> Option<u32>) {
-        if self.assigned == 0 && self.relays == 0 {
+        if self.is_idle() {
             self.spans.clear();
         } else if self.spans.len() > 2 * (self.assigned + self.relays) as usize + 64 {
             self.spans.retain(|span| first_here(*span).is_some());
@@ -161,6 +172,8 @@ pub(super) struct Engines {
     open: BTreeSet<(u64, EngineId)>,
     /// Those that may get tasks of lanes that have them as targets, and were not looked at since.
     hot: BTreeSet<EngineId>,
+    /// Those that retire and have nothing left to do; none between steps.
+    drained: BTreeSet<EngineId>,
     policy: Policy,
 }
 
@@ -177,6 +190,7 @@ impl Engines {
     pub(super) fn remove(&mut self, id: EngineId) {
         let Some(engine) = self.all.remove(&id) else { return };
         self.hot.remove(&id);
+        self.drained.remove(&id);
         if let Some(rank) = engine.rank {
             self.open.remove(&(rank, id));
         }
@@ -207,6 +221,9 @@ impl Engines {
         let Some(engine) = self.all.get_mut(&id) else { return };
         let open = engine.is_open(functions, nanos(ahead));
         let rank = open.then(|| self.policy.rank(engine));
+        if engine.retiring && engine.is_idle() {
+            self.drained.insert(id);
+        }
         if open && !engine.lanes.is_empty() {
             self.hot.insert(id);
         }
@@ -229,6 +246,21 @@ impl Engines {
     /// Whether an engine may get tasks.
     pub(super) fn is_open(&self, id: EngineId) -> bool {
         self.all.get(&id).is_some_and(|engine| engine.rank.is_some())
+    }
+
+    /// Whether an engine is there, and is to stay.
+    pub(super) fn stays(&self, id: EngineId) -> bool {
+        self.all.get(&id).is_some_and(|engine| !engine.retiring)
+    }
+
+    /// An engine gets no more tasks; `false` if that was so already. It is to be ranked anew.
+    pub(super) fn retire(&mut self, id: EngineId) -> bool {
+        self.all.get_mut(&id).is_some_and(|engine| !std::mem::replace(&mut engine.retiring, true))
+    }
+
+    /// Those that retire and have nothing left to do.
+    pub(super) fn take_drained(&mut self) -> BTreeSet<EngineId> {
+        std::mem::take(&mut self.drained)
     }
 
     /// Marks the engines that a lane waits for, or does not any more.

@@ -56,6 +56,9 @@ pub(super) const UNIFORM_TASKS_LIMIT: usize = 1024;
 pub(super) const PROBLEMS_LIMIT: usize = 20;
 pub(super) const PROBLEM_BYTES: usize = 2 << 10;
 
+/// Requests for allocations that are kept; the oldest that is over gives way. The site is asked for all of them at once.
+pub(super) const REQUESTS_LIMIT: usize = 64;
+
 /// How often a request for an allocation, or the search for it, is tried.
 pub(super) const SUBMIT_TRIES: u32 = 6;
 

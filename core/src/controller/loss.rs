@@ -9,6 +9,7 @@ use super::ready::Range;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
 use crate::time::Timestamp;
+use crate::wire::{Message, RunsBuilder, Transfer};
 
 /// What was at engines that are lost.
 #[derive(Debug, Default)]
@@ -16,28 +17,77 @@ struct Left {
     again: Vec<Range>,
     lost: Vec<(EngineId, Range)>,
     unwanted: Vec<Range>,
+    /// Those whose long results wait there.
+    relayed: Vec<TaskId>,
+}
+
+impl Left {
+    /// Has a host that is still there end these tasks, and forget their results.
+    fn call_off(&self, link: LinkId, effects: &mut Vec<Effect>) {
+        for task in &self.relayed {
+            let message = Message::Grant { transfer: Transfer::Result(*task), upto: 0 };
+            effects.push(Effect::Send { link, message });
+        }
+        let lost = self.lost.iter().map(|(_, range)| range);
+        let mut ranges: Vec<&Range> = self.again.iter().chain(lost).chain(&self.unwanted).collect();
+        ranges.sort_unstable();
+        let mut runs = RunsBuilder::default();
+        ranges.iter().for_each(|range| {
+            runs.push_run(TaskId(range.first + range.from as u64), range.to - range.from);
+        });
+        if !ranges.is_empty() {
+            let message = Message::Cancel { runs: runs.finish(), running: true };
+            effects.push(Effect::Send { link, message });
+        }
+    }
 }
 
 impl Controller {
     /// An engine host is gone, and its engines with it: their tasks run again, or end.
     pub(super) fn lose_host(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.remove(&link) else { return };
-        let mut left = Left::default();
-        for id in host.engines.clone().map(EngineId) {
-            self.collect(id, &mut left);
-            self.engines.remove(id);
-        }
-        if self.engines.is_empty() {
-            self.bare_since = self.now;
-        }
+        let ids = host.engines.clone().map(EngineId);
+        let there: Vec<EngineId> = ids.filter(|id| self.engines.get(*id).is_some()).collect();
         self.board.version += 1;
+        if there.is_empty() {
+            effects.push(Effect::Log { text: format!("the engine host on node {} has left", host.node) });
+            return;
+        }
+        let again = self.lose_engines(&there, &host.node, None, reason, effects);
         if self.stop.is_none() {
-            self.tell_loss(&host.node, host.engines.len(), reason, &left, effects);
+            let (what, were, their) = if there.len() == 1 {
+                ("an engine".to_owned(), "was", "its")
+            } else {
+                (format!("{} engines", there.len()), "were", "their")
+            };
+            let then =
+                if again == 0 { String::new() } else { format!("; {again} of {their} tasks run again") };
+            self.problem(&format!("{what} on node {} {were} lost: {reason}{then}", host.node), effects);
+        }
+    }
+
+    /// Takes out engines that no longer run anything: their tasks run again, or end. Tells how many run again. `host` is
+    /// where they were, if that is still there and has others.
+    pub(super) fn lose_engines(
+        &mut self,
+        engines: &[EngineId],
+        node: &str,
+        host: Option<LinkId>,
+        reason: &str,
+        effects: &mut Vec<Effect>,
+    ) -> u64 {
+        let mut left = Left::default();
+        for id in engines {
+            self.collect(*id, &mut left);
+            self.engines.remove(*id);
+        }
+        self.note_bare();
+        if let Some(link) = host {
+            left.call_off(link, effects);
         }
         for (id, range) in &left.lost {
             let why = format!(
-                "engine {id} on node {} was lost while it had this task ({reason}); {}",
-                host.node,
+                "engine {id} on node {node} was lost while it had this task ({reason}); {}",
                 if self.may_rerun(range.first) {
                     format!("it was tried {} times", self.config.attempts_limit)
                 } else {
@@ -54,29 +104,24 @@ impl Controller {
             self.tasks.assigned -= range.len();
             self.queue(*range, true);
         }
+        self.give_up_targeted(effects);
+        left.again.iter().map(Range::len).sum()
+    }
+
+    /// Since when there is no engine, if there is none now.
+    pub(super) fn note_bare(&mut self) {
+        if self.engines.is_empty() {
+            self.bare_since = self.now;
+        }
+    }
+
+    /// Ends the tasks of all lanes none of whose targets stays.
+    pub(super) fn give_up_targeted(&mut self, effects: &mut Vec<Effect>) {
         // not only those that the engines knew: a task that was at its one target has just come back to a new lane
         let targeted = self.ready.lanes().filter(|(_, lane)| lane.targets.is_some());
         for number in targeted.map(|(number, _)| number).collect::<Vec<_>>() {
             self.give_up_lane(number, effects);
         }
-    }
-
-    fn tell_loss(
-        &mut self,
-        node: &str,
-        engines: usize,
-        reason: &str,
-        left: &Left,
-        effects: &mut Vec<Effect>,
-    ) {
-        let tasks = left.again.iter().map(Range::len).sum::<u64>();
-        let (what, were, their) = if engines == 1 {
-            ("an engine".to_owned(), "was", "its")
-        } else {
-            (format!("{engines} engines"), "were", "their")
-        };
-        let then = if tasks == 0 { String::new() } else { format!("; {tasks} of {their} tasks run again") };
-        self.problem(&format!("{what} on node {node} {were} lost: {reason}{then}"), effects);
     }
 
     /// Sorts out what a lost engine had, and marks it.
@@ -94,6 +139,7 @@ impl Controller {
                     continue;
                 }
                 if slot.place == Place::Relayed {
+                    left.relayed.push(task);
                     self.transfers.forget_result(task);
                     let client_id = batch.client_id(index);
                     if let Owner::Link(link) = owner
@@ -124,9 +170,9 @@ impl Controller {
         self.tasks.batch(batch).is_some_and(|batch| batch.origin.options.rerun)
     }
 
-    /// Ends a client's tasks for these engines if there is none of them.
+    /// Ends a client's tasks for these engines if none of them stays.
     pub(super) fn give_up_targets(&mut self, owner: Owner, targets: &[EngineId], effects: &mut Vec<Effect>) {
-        if targets.iter().any(|id| self.engines.get(*id).is_some()) {
+        if targets.iter().any(|id| self.engines.stays(*id)) {
             return;
         }
         for number in self.ready.of_owner(owner) {
@@ -134,11 +180,11 @@ impl Controller {
         }
     }
 
-    /// Ends the tasks of a lane none of whose targets is there: engine ids are never used again.
+    /// Ends the tasks of a lane none of whose targets stays: engine ids are never used again.
     fn give_up_lane(&mut self, number: u32, effects: &mut Vec<Effect>) {
         let Some(lane) = self.ready.lane(number) else { return };
         let Some(targets) = lane.targets.clone() else { return };
-        if targets.iter().any(|id| self.engines.get(*id).is_some()) {
+        if targets.iter().any(|id| self.engines.stays(*id)) {
             return;
         }
         let named: Vec<String> = targets.iter().take(8).map(EngineId::to_string).collect();
@@ -174,11 +220,10 @@ impl Controller {
         {
             return;
         }
-        let cause = self
-            .allocations
-            .why_none_comes()
-            .or_else(|| self.board.problems.back().cloned())
-            .unwrap_or_else(|| "the cluster has asked for none".to_owned());
+        let cause =
+            self.allocations.why_none_comes().or_else(|| self.board.problems.back().cloned()).unwrap_or_else(
+                || "none was asked for, or all were removed (`rpar engines add` asks for more)".to_owned(),
+            );
         let why = format!(
             "there is no engine, and none can come any more: {cause}. See `rpar status` and `rpar logs`; stop the cluster \
              before you start it again"

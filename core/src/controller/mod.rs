@@ -13,13 +13,16 @@ mod detached;
 mod dispatch;
 mod engines;
 mod functions;
+mod growth;
 mod io;
 mod limits;
 mod loss;
 mod peers;
+mod pilots;
 mod policy;
 mod ready;
 mod results;
+mod retirement;
 mod site;
 mod status;
 mod stopping;
@@ -130,6 +133,7 @@ impl Controller {
             answer => self.answered(answer, effects),
         }
         self.keep_time(effects);
+        self.let_go(effects);
         self.dispatch(effects);
         self.give_up_unplaceable(effects);
         self.compact();

@@ -72,7 +72,21 @@ impl Controller {
         outcomes: Outcomes,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let engine = self.check_done(link, &outcomes)?;
+        let announced = announced(&outcomes);
+        if let Some(engine) = self.check_done(link, &outcomes)? {
+            self.sort_out(link, engine, outcomes, effects);
+        }
+        for task in announced {
+            if self.transfers.results.get(&task).is_none_or(|relay| relay.host != link) {
+                // it would be kept for ever by a host that nobody asks for it
+                let message = Message::Grant { transfer: Transfer::Result(task), upto: 0 };
+                effects.push(Effect::Send { link, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn sort_out(&mut self, link: LinkId, engine: EngineId, outcomes: Outcomes, effects: &mut Vec<Effect>) {
         let mut sorting = Sorting {
             engine,
             outcomes: &outcomes,
@@ -103,17 +117,22 @@ impl Controller {
         }
         self.trim(engine);
         self.engines.rank(engine, &self.functions, self.config.queue_ahead);
+        let stranded = !again.is_empty() && !self.engines.stays(engine);
         for range in again {
             self.tasks.assigned -= range.len();
             self.queue(range, false);
         }
+        if stranded {
+            // it may have been the only one that they were for
+            self.give_up_targeted(effects);
+        }
         self.pass_on(link, engine, outcomes, pieces, effects);
-        Ok(())
     }
 
-    fn check_done(&self, link: LinkId, outcomes: &Outcomes) -> Result<EngineId, String> {
+    /// Which engine these are of; `None` if it was taken out, and its tasks with it.
+    fn check_done(&self, link: LinkId, outcomes: &Outcomes) -> Result<Option<EngineId>, String> {
         let engine = outcomes.engine.ok_or("Done names no engine")?;
-        if self.engines.get(engine).is_none_or(|known| known.host != link) {
+        if self.hosts.get(&link).is_none_or(|host| !host.engines.contains(&engine.0)) {
             return Err(format!("Done for engine {engine}, which is not on this host"));
         }
         let count = outcomes.batch.lengths.len();
@@ -130,7 +149,7 @@ impl Controller {
         if !outcomes.runs.iter().all(|(first, count)| self.tasks.were_given(first, count)) {
             return Err("Done for tasks that never were".to_owned());
         }
-        Ok(engine)
+        Ok(self.engines.get(engine).map(|_| engine))
     }
 
     /// Takes note that tasks of a batch have left an engine, some of them for good.
@@ -173,7 +192,6 @@ impl Controller {
             done = piece.at + piece.count;
             let range = piece.at..done;
             let codes = &outcomes.codes;
-            let long = batch.bulk.first().map(|bulk| bulk.bytes);
             let part = Outcomes {
                 engine: Some(engine),
                 node: node.clone(),
@@ -187,11 +205,6 @@ impl Controller {
             match piece.fate {
                 Fate::Forward => self.deliver(piece.owner, part, effects),
                 Fate::Relay => self.announce(link, piece.id, piece.owner, part, effects),
-                // what it had to say is not wanted
-                Fate::Again if long.is_some() => {
-                    let message = Message::Grant { transfer: Transfer::Result(piece.id), upto: 0 };
-                    effects.push(Effect::Send { link, message });
-                }
                 Fate::Again => {}
             }
         }
@@ -225,6 +238,16 @@ impl Controller {
             }
         }
     }
+}
+
+/// The tasks whose long results are announced.
+fn announced(outcomes: &Outcomes) -> Vec<TaskId> {
+    let mut bulk = outcomes.batch.bulk.iter().map(|bulk| bulk.index as usize).peekable();
+    if bulk.peek().is_none() {
+        return Vec::new();
+    }
+    let ids = outcomes.runs.ids().enumerate();
+    ids.filter(|(index, _)| bulk.next_if_eq(index).is_some()).map(|(_, id)| id).collect()
 }
 
 impl Sorting<'_> {

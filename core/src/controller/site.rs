@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
-use super::engines::Host;
 use super::io::{ControllerConfig, Effect};
 use super::limits::{BACKOFF, BACKOFF_LIMIT, STOP_FIRST_POLL, STOP_POLL};
+use super::pilots::Pilot;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
-use crate::scheduler::AllocationState;
+use crate::scheduler::{AllocationRequest, AllocationState};
 use crate::time::Timestamp;
-use crate::wire::{AllocationStatus, PilotInfo};
+use crate::wire::AllocationStatus;
 use std::time::Duration;
 
 /// The answer to a poll.
@@ -20,15 +20,18 @@ type States = BTreeMap<AllocationId, AllocationState>;
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) all: Vec<Allocation>,
-    tag: ClusterTag,
+    pub(super) tag: ClusterTag,
     poll_every: Duration,
-    poll_due: Timestamp,
+    pub(super) poll_due: Timestamp,
     polling: bool,
     poll_failures: u32,
     /// How long a stop waits until it asks again.
     stop_pause: Duration,
-    /// Which allocation a pilot serves, and the nodes on which it has not given up.
-    pilots: BTreeMap<LinkId, (Option<usize>, BTreeSet<String>)>,
+    pub(super) pilots: BTreeMap<LinkId, Pilot>,
+    /// How many engines are wanted that no allocation is to bring.
+    pub(super) outside_wanted: u32,
+    /// The number of the next request.
+    next: u64,
     /// Whether a submission was ever in doubt: then a stop searches for what nobody knows of.
     sweep: Sweep,
 }
@@ -43,12 +46,8 @@ enum Sweep {
 
 impl Site {
     pub(super) fn new(config: &ControllerConfig) -> Self {
-        let requests = config.requests.iter().enumerate();
-        let all = requests.map(|(number, spec)| {
-            Allocation::new(RequestId(number as u64), spec.clone(), Stage::Due(Timestamp::default()))
-        });
-        Site {
-            all: all.collect(),
+        let mut site = Site {
+            all: Vec::new(),
             tag: config.tag.clone(),
             poll_every: config.poll_every,
             poll_due: Timestamp::default(),
@@ -56,8 +55,43 @@ impl Site {
             poll_failures: 0,
             stop_pause: STOP_FIRST_POLL,
             pilots: BTreeMap::new(),
+            outside_wanted: config.engines_wanted,
+            next: 0,
             sweep: Sweep::NotNeeded,
+        };
+        for spec in &config.requests {
+            // they are filled in their order
+            let wanted = site.outside_wanted.min(spec.nodes.saturating_mul(spec.ppn));
+            site.outside_wanted -= wanted;
+            site.add(spec.clone(), wanted);
         }
+        site
+    }
+
+    /// Adds a request that is due at once, for so many engines.
+    pub(super) fn add(&mut self, spec: AllocationRequest, wanted: u32) -> RequestId {
+        let request = self.number();
+        let due = Stage::Due(Timestamp::default());
+        let mut one = Allocation::new(request, spec, due);
+        one.wanted = wanted;
+        self.all.push(one);
+        request
+    }
+
+    /// Forgets the oldest request that is over; `false` if there is none.
+    pub(super) fn forget_one(&mut self) -> bool {
+        let over = self.all.iter().position(|one| one.stage == Stage::Over);
+        over.map(|place| self.all.remove(place)).is_some()
+    }
+
+    /// How many engines are wanted.
+    pub(super) fn engines_wanted(&self) -> u32 {
+        self.all.iter().fold(self.outside_wanted, |sum, one| sum.saturating_add(one.wanted))
+    }
+
+    fn number(&mut self) -> RequestId {
+        self.next += 1;
+        RequestId(self.next - 1)
     }
 
     /// Asks the scheduler for whatever is due.
@@ -68,11 +102,15 @@ impl Site {
         effects: &mut Vec<Effect>,
         news: &mut News,
     ) {
-        let mut busy = self.is_busy();
+        let known = self.all.len();
+        self.all.retain(|one| !(one.retired && one.stage == Stage::Over));
+        news.changed |= self.all.len() < known;
+        let (mut busy, doubt) = (self.is_busy(), self.is_in_doubt());
         for allocation in &mut self.all {
+            let stopping = stopping || allocation.retired;
             match allocation.stage {
                 Stage::Due(_) if stopping => allocation.stage = Stage::Over,
-                Stage::Due(at) if at <= now && !busy => {
+                Stage::Due(at) if at <= now && !busy && !doubt => {
                     busy = true;
                     allocation.stage = Stage::Submitting;
                     let (request, spec) = (allocation.request, allocation.spec.clone());
@@ -95,7 +133,7 @@ impl Site {
             }
         }
         if stopping && self.sweep == Sweep::Needed && self.all.iter().all(|one| one.stage == Stage::Over) {
-            let request = RequestId(self.all.len() as u64);
+            let request = self.number();
             self.sweep = Sweep::Asked(request);
             effects.push(Effect::Find { request, tag: self.tag.clone() });
         }
@@ -113,15 +151,21 @@ impl Site {
         self.all.iter().any(|one| matches!(one.stage, Stage::Submitting | Stage::Finding))
     }
 
+    /// Whether a request may have been accepted: what a search finds is to be its, and not a later one's.
+    fn is_in_doubt(&self) -> bool {
+        self.all.iter().any(|one| matches!(one.stage, Stage::FindDue(_)))
+    }
+
     fn live(&self) -> impl Iterator<Item = &Allocation> {
         self.all.iter().filter(|one| one.stage == Stage::Live)
     }
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let busy = self.is_busy();
+        let (busy, doubt) = (self.is_busy(), self.is_in_doubt());
         let stages = self.all.iter().filter_map(|one| match (one.stage, one.cancel) {
-            (Stage::Due(at) | Stage::FindDue(at), _) if !busy => Some(at),
+            (Stage::Due(at), _) if !busy && !doubt => Some(at),
+            (Stage::FindDue(at), _) if !busy => Some(at),
             (Stage::Reading(until), _) => Some(until),
             (Stage::Live, Cancel::Due(at)) => Some(at),
             _ => None,
@@ -145,11 +189,11 @@ impl Site {
         }
         match answer {
             Ok(id) => {
-                one.accepted(now, id, stopping, news);
+                one.accepted(now, id, stopping || one.retired, news);
                 self.poll_due = now;
             }
             Err(error) => {
-                one.refused(now, &error, stopping, news);
+                one.refused(now, &error, stopping || one.retired, news);
                 if matches!(one.stage, Stage::FindDue(_)) {
                     self.sweep = Sweep::Needed;
                 }
@@ -180,10 +224,10 @@ impl Site {
         match fresh {
             Ok(fresh) => match fresh.into_iter().next() {
                 Some(id) => {
-                    one.accepted(now, id, stopping, news);
+                    one.accepted(now, id, stopping || one.retired, news);
                     self.poll_due = now;
                 }
-                None => one.not_found(now, stopping, news),
+                None => one.not_found(now, stopping || one.retired, news),
             },
             Err(error) => one.search_failed(now, &error, news),
         }
@@ -200,7 +244,7 @@ impl Site {
         };
         let Some(spec) = self.all.first().map(|one| one.spec.clone()) else { return };
         for id in ids {
-            let request = RequestId(self.all.len() as u64);
+            let request = self.number();
             let mut one = Allocation::new(request, spec.clone(), Stage::Live);
             one.accepted(now, id, true, news);
             self.all.push(one);
@@ -230,7 +274,7 @@ impl Site {
                 self.poll_due = now + pause;
                 for one in self.all.iter_mut().filter(|one| one.stage == Stage::Live) {
                     let Some(id) = one.id.clone() else { continue };
-                    one.told(now, states.remove(&id), linked(&id), stopping, news);
+                    one.told(now, states.remove(&id), linked(&id), stopping || one.retired, news);
                 }
             }
             Err(error) => {
@@ -309,60 +353,23 @@ impl Site {
     }
 
     /// The place of an allocation; a peer that does not know its own belongs to the only one.
-    fn place(&self, id: Option<&AllocationId>) -> Option<usize> {
+    pub(super) fn place(&self, id: Option<&AllocationId>) -> Option<usize> {
         match id {
             Some(id) => self.all.iter().position(|one| one.id.as_ref() == Some(id)),
             None => (self.all.len() == 1).then_some(0),
         }
     }
 
-    /// Engines have registered.
-    pub(super) fn engines_came(&mut self, id: Option<&AllocationId>) {
-        if let Some(place) = self.place(id) {
-            self.all[place].seen = true;
-            self.all[place].given_up = false;
-            self.all[place].shows_life();
-        }
-    }
-
-    /// A pilot has come.
-    pub(super) fn pilot_came(&mut self, link: LinkId, info: PilotInfo) {
-        let place = self.place(info.allocation.as_ref());
-        if let Some(place) = place {
-            self.all[place].shows_life();
-        }
-        self.pilots.insert(link, (place, info.nodes.into_iter().collect()));
-    }
-
-    /// A pilot starts no more engine hosts on a node.
-    pub(super) fn node_given_up(&mut self, link: LinkId, node: &str) {
-        let Some((place, nodes)) = self.pilots.get_mut(&link) else { return };
-        nodes.remove(node);
-        if nodes.is_empty()
-            && let Some(one) = place.and_then(|place| self.all.get_mut(place))
-        {
-            one.given_up = true;
-        }
-    }
-
-    /// A pilot is gone; its allocation may be about to end.
-    pub(super) fn pilot_left(&mut self, now: Timestamp, link: LinkId) {
-        if self.pilots.remove(&link).is_some() {
-            self.poll_due = self.poll_due.min(now + STOP_POLL);
-        }
-    }
-
-    /// What the status shows.
-    pub(super) fn status(&self, hosts: &BTreeMap<LinkId, Host>) -> Vec<AllocationStatus> {
+    /// What the status shows; `engines` tells how many of an allocation are there, by its place.
+    pub(super) fn status(&self, engines: impl Fn(usize) -> u32) -> Vec<AllocationStatus> {
         let status = self.all.iter().enumerate().map(|(place, one)| AllocationStatus {
+            request: one.request,
             id: one.id.clone(),
             nodes: one.spec.nodes,
             state: one.state.clone(),
-            engines: hosts
-                .values()
-                .filter(|host| self.place(host.allocation.as_ref()) == Some(place))
-                .map(|host| host.engines.len() as u32)
-                .sum(),
+            engines: engines(place),
+            engines_wanted: one.wanted,
+            coming: one.is_coming(),
             problem: one.problem.clone(),
         });
         status.collect()

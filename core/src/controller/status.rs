@@ -1,11 +1,11 @@
 //! What the machine tells of itself.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Controller;
 use super::io::Effect;
 use super::limits::{ASKS_LIMIT, PROBLEM_BYTES, PROBLEMS_LIMIT};
-use crate::id::LinkId;
+use crate::id::{EngineId, LinkId};
 use crate::wire::{ClusterStatus, ControllerStatus, EngineStatus, Message, TaskCounts};
 
 /// What the status needs beside the machine's parts.
@@ -30,8 +30,15 @@ impl Controller {
                 allocation: host.allocation.clone(),
                 assigned: engine.assigned + engine.relays,
                 completed: engine.completed,
+                retiring: engine.retiring,
             })
         });
+        let mut there: BTreeMap<Option<usize>, u32> = BTreeMap::new();
+        for host in self.hosts.values() {
+            let ids = host.engines.clone().map(EngineId);
+            let count = ids.filter(|id| self.engines.get(*id).is_some()).count() as u32;
+            *there.entry(self.allocations.place(host.allocation.as_ref())).or_default() += count;
+        }
         ClusterStatus {
             version: self.board.version,
             controller: ControllerStatus {
@@ -39,10 +46,10 @@ impl Controller {
                 clients: self.clients.len() as u32,
                 ..self.config.identity.clone()
             },
-            engines_wanted: self.config.engines_wanted,
+            engines_wanted: self.allocations.engines_wanted(),
             engines_coming: self.engines_coming(),
             engines: engines.collect(),
-            allocations: self.allocations.status(&self.hosts),
+            allocations: self.allocations.status(|place| there.get(&Some(place)).copied().unwrap_or(0)),
             tasks: TaskCounts {
                 queued: self.tasks.queued,
                 assigned: self.tasks.assigned,

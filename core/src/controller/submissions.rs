@@ -50,6 +50,14 @@ impl Controller {
                 Ok(())
             }
             Message::Ask { question, after } => self.ask(link, question, after, effects),
+            Message::Grow { question, growth } => {
+                self.grow(link, question, *growth, effects);
+                Ok(())
+            }
+            Message::Retire { question, now, retirees } => {
+                self.retire(link, question, now, &retirees, effects);
+                Ok(())
+            }
             Message::Stop => {
                 self.begin_stop("a client stopped it", effects);
                 Ok(())

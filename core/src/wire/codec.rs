@@ -68,6 +68,11 @@ mod kind {
     pub(super) const LISTED: u8 = 56;
     pub(super) const PILOT: u8 = 40;
     pub(super) const REPORT: u8 = 41;
+    pub(super) const GROW: u8 = 60;
+    pub(super) const RETIRE: u8 = 61;
+    pub(super) const AGREED: u8 = 62;
+    pub(super) const DECLINED: u8 = 63;
+    pub(super) const RELEASE: u8 = 64;
 }
 
 /// Appends a message's frame to `out`.
@@ -143,6 +148,16 @@ fn frame_of(message: &Message) -> Frame {
         // the names of thousands of nodes do not fit a header
         Message::Pilot(info) => frame(kind::PILOT, Bytes::new(), vec![cbor(info)]),
         Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
+        // a job script, or thousands of ids, do not fit a header
+        Message::Grow { question, growth } => frame(kind::GROW, cbor(question), vec![cbor(growth)]),
+        Message::Retire { question, now, retirees } => {
+            frame(kind::RETIRE, cbor(&(question, now)), vec![cbor(retirees)])
+        }
+        Message::Agreed { question, request, engines } => {
+            frame(kind::AGREED, cbor(&(question, request)), vec![cbor(engines)])
+        }
+        Message::Declined { question, reason } => plain(kind::DECLINED, &(question, reason)),
+        Message::Release { node, engines } => plain(kind::RELEASE, &(node, engines)),
     }
 }
 
@@ -249,7 +264,38 @@ impl Reader {
                 let (node, text, restarting) = self.header()?;
                 Message::Report { node, text, restarting }
             }
-            _ => self.about_submissions()?,
+            kind::OPEN..=kind::LISTED => self.about_submissions()?,
+            _ => self.about_sizes()?,
+        };
+        Ok(message)
+    }
+
+    fn about_sizes(&mut self) -> Result<Message, WireError> {
+        let message = match self.frame.kind {
+            kind::GROW => {
+                let question = self.header()?;
+                let body = self.segment()?;
+                Message::Grow { question, growth: Box::new(self.parse(&body)?) }
+            }
+            kind::RETIRE => {
+                let (question, now) = self.header()?;
+                let body = self.segment()?;
+                Message::Retire { question, now, retirees: self.parse(&body)? }
+            }
+            kind::AGREED => {
+                let (question, request) = self.header()?;
+                let body = self.segment()?;
+                Message::Agreed { question, request, engines: self.parse(&body)? }
+            }
+            kind::DECLINED => {
+                let (question, reason) = self.header()?;
+                Message::Declined { question, reason }
+            }
+            kind::RELEASE => {
+                let (node, engines) = self.header()?;
+                Message::Release { node, engines }
+            }
+            kind => return Err(WireError::Kind { kind }),
         };
         Ok(message)
     }

@@ -12,6 +12,8 @@
 //!   Cancel           ->         Cancel           ->
 //!   Ask              ->
 //!                    <-         Status
+//!   Grow, Retire     ->
+//!                    <-         Agreed | Declined
 //!   Stop             ->         Stop             ->           (ends)
 //! ```
 //! A payload longer than [`INLINE_LIMIT_BYTES`](super::INLINE_LIMIT_BYTES) is announced in its batch and then pulled by
@@ -24,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::frame::FrameError;
-use super::{Column, Runs};
+use super::{Column, Growth, Retirees, Runs};
 use crate::connection::Role;
-use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
+use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use crate::resources::Resources;
 use crate::task::{Function, RunOptions, TaskOptions};
 use crate::wire::{ClusterStatus, Opened, TaskPage};
@@ -202,6 +204,45 @@ pub enum Message {
         text: String,
         /// Whether the pilot starts another one.
         restarting: bool,
+    },
+    /// Asks for further engines; answered by `Agreed` or `Declined`.
+    Grow {
+        /// Comes back with the answer.
+        question: u32,
+        /// What is wanted.
+        growth: Box<Growth>,
+    },
+    /// Has engines leave; answered by `Agreed` or `Declined`.
+    Retire {
+        /// Comes back with the answer.
+        question: u32,
+        /// Whether they leave at once, and their tasks run elsewhere; else they first finish what they have.
+        now: bool,
+        /// Which engines.
+        retirees: Retirees,
+    },
+    /// A change of the cluster's size has begun.
+    Agreed {
+        /// The question it answers.
+        question: u32,
+        /// The request for the further allocation, if that was asked for.
+        request: Option<RequestId>,
+        /// The engines that leave.
+        engines: Vec<EngineId>,
+    },
+    /// A change of the cluster's size will not be made.
+    Declined {
+        /// The question it answers.
+        question: u32,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A pilot is to keep only so many engines on a node.
+    Release {
+        /// The node.
+        node: String,
+        /// How many engines it starts there from now on; none is the end of the node's engine host.
+        engines: u32,
     },
 }
 

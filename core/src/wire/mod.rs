@@ -8,6 +8,7 @@ mod cut;
 mod frame;
 mod message;
 mod name;
+mod size;
 mod status;
 mod submission;
 
@@ -18,6 +19,7 @@ pub use frame::FrameError;
 pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
+pub use size::{Agreement, Change, Growth, Retirees};
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};
 

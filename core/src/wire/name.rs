@@ -36,6 +36,11 @@ impl Message {
             Message::Output { .. } => "Output",
             Message::Pilot(_) => "Pilot",
             Message::Report { .. } => "Report",
+            Message::Grow { .. } => "Grow",
+            Message::Retire { .. } => "Retire",
+            Message::Agreed { .. } => "Agreed",
+            Message::Declined { .. } => "Declined",
+            Message::Release { .. } => "Release",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AllocationId, EngineId};
+use crate::id::{AllocationId, EngineId, RequestId};
 use crate::scheduler::AllocationState;
 use crate::wire::SubmissionStatus;
 
@@ -13,7 +13,8 @@ pub struct ClusterStatus {
     pub version: u64,
     /// The controller.
     pub controller: ControllerStatus,
-    /// How many engines the cluster was started with.
+    /// How many engines the cluster is meant to have: what it was started with and asked for since, without those that
+    /// were to leave.
     pub engines_wanted: u32,
     /// Whether engines may still come: an allocation is asked for, waits or runs.
     pub engines_coming: bool,
@@ -65,11 +66,15 @@ pub struct EngineStatus {
     pub assigned: u32,
     /// Tasks that it has ended.
     pub completed: u64,
+    /// Whether it gets no more tasks, and leaves when it has none.
+    pub retiring: bool,
 }
 
 /// One allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocationStatus {
+    /// The controller's request for it.
+    pub request: RequestId,
     /// The site's id; `None` while the request is under way.
     pub id: Option<AllocationId>,
     /// How many nodes were asked for.
@@ -78,6 +83,10 @@ pub struct AllocationStatus {
     pub state: AllocationState,
     /// How many engines of it are there.
     pub engines: u32,
+    /// How many there are meant to be.
+    pub engines_wanted: u32,
+    /// Whether engines of it may still come.
+    pub coming: bool,
     /// What went wrong, if anything did: the error, or the end of its output.
     pub problem: Option<String>,
 }

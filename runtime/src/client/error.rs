@@ -33,6 +33,12 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// It will not change the cluster's size so.
+    #[error("the controller declines: {reason}")]
+    Declined {
+        /// Why.
+        reason: String,
+    },
     /// No answer came in time.
     #[error("the controller has not answered within {} s", .0.as_secs_f32())]
     TimedOut(Duration),

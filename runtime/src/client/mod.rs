@@ -5,6 +5,7 @@ mod error;
 mod group;
 mod outbox;
 mod ranges;
+mod size;
 mod submission;
 #[cfg(test)]
 mod tests;
@@ -147,13 +148,12 @@ impl Client {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         self.request(request);
-        match answered.recv_timeout(timeout) {
-            Ok(answer) => Ok(answer),
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(ClientError::TimedOut(timeout)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                Err(ClientError::Lost { reason: self.lost().unwrap_or_default() })
+        answered.recv_timeout(timeout).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => ClientError::TimedOut(timeout),
+            mpsc::RecvTimeoutError::Disconnected => {
+                ClientError::Lost { reason: self.lost().unwrap_or_default() }
             }
-        }
+        })
     }
 
     /// Ends the cluster: its tasks, engines, allocations and its controller. `Ok` when the controller has said goodbye.

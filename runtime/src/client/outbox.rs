@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
 use rpar_core::task::{Failure, TaskOptions};
-use rpar_core::wire::{ClusterStatus, Opened, TaskPage};
+use rpar_core::wire::{Agreement, Change, ClusterStatus, Opened, TaskPage};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
@@ -53,6 +53,10 @@ pub(super) enum Request {
     Ask {
         after: Option<u64>,
         answer: mpsc::SyncSender<ClusterStatus>,
+    },
+    Change {
+        change: Box<Change>,
+        answer: mpsc::SyncSender<Result<Agreement, String>>,
     },
     Stop,
     Leave,

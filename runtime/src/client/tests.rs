@@ -9,7 +9,9 @@ use rpar_core::connection::{ConnectionFile, Role, Secret};
 use rpar_core::id::{EngineId, Incarnation};
 use rpar_core::task::{Failure, Function, FunctionKind, TaskOptions, TaskStatus};
 use rpar_core::transport::{Endpoint, Identity, Link, Listener, PeerKey, Transport, TransportError};
-use rpar_core::wire::{ClusterStatus, INLINE_LIMIT_BYTES, Message, Outcomes, Runs, Transfer};
+use rpar_core::wire::{
+    Change, ClusterStatus, INLINE_LIMIT_BYTES, Message, Outcomes, Retirees, Runs, Transfer,
+};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -100,6 +102,12 @@ fn echo(writer: &LinkWriter, message: Message) -> bool {
                 question,
                 status: Box::new(ClusterStatus { version, ..Default::default() }),
             });
+        }
+        Message::Retire { question, now: false, .. } => {
+            writer.push(&Message::Agreed { question, request: None, engines: vec![EngineId(4)] });
+        }
+        Message::Retire { question, now: true, .. } => {
+            writer.push(&Message::Declined { question, reason: "no such engine".to_owned() });
         }
         Message::Stop => {
             writer.push(&Message::Notice { text: "ending".to_owned() });
@@ -207,6 +215,12 @@ fn a_controller_that_is_gone_ends_every_task_with_the_reason() {
 fn questions_are_answered_and_the_cluster_stops() {
     let (client, controller) = linked(echo);
     assert_eq!(client.status(Some(6), Duration::from_secs(30)).unwrap().version, 7);
+    let retire = |now| {
+        let change = Change::Retire { retirees: Retirees::Node("n1".to_owned()), now };
+        client.change(change, Duration::from_secs(30))
+    };
+    assert_eq!(retire(false).unwrap().engines, [EngineId(4)]);
+    assert_eq!(retire(true).unwrap_err().to_string(), "the controller declines: no such engine");
     client.stop_cluster(Duration::from_secs(30)).unwrap();
     assert_eq!(client.notices(), ["ending"]);
     assert_eq!(client.lost().as_deref(), Some("stopped"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rpar_core::client::{Client as Machine, ClientConfig, Effect, Input};
 use rpar_core::connection::ConnectionFile;
 use rpar_core::transport::{Identity, Transport};
-use rpar_core::wire::{ClusterStatus, Message, RESULT_WINDOW_BYTES, TaskPage, Welcome};
+use rpar_core::wire::{Agreement, ClusterStatus, Message, RESULT_WINDOW_BYTES, TaskPage, Welcome};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::Prepared;
@@ -61,6 +61,7 @@ pub(super) fn run(
 enum Question {
     Status(mpsc::SyncSender<ClusterStatus>),
     Tasks(mpsc::SyncSender<TaskPage>),
+    Change(mpsc::SyncSender<Result<Agreement, String>>),
 }
 
 /// The machine and all that its inputs and effects are about.
@@ -180,6 +181,10 @@ impl<'a> Desk<'a> {
                     let question = self.question(Question::Status(answer));
                     self.step(Input::Ask { question, after });
                 }
+                Request::Change { change, answer } => {
+                    let question = self.question(Question::Change(answer));
+                    self.step(Input::Change { question, change });
+                }
                 Request::Stop => self.step(Input::Stop),
                 Request::Leave => leaving = true,
             }
@@ -242,6 +247,11 @@ impl<'a> Desk<'a> {
             Effect::Listed { question, page } => {
                 if let Some(Question::Tasks(answer)) = self.questions.remove(&question) {
                     let _ = answer.try_send(page);
+                }
+            }
+            Effect::Changed { question, answer } => {
+                if let Some(Question::Change(asker)) = self.questions.remove(&question) {
+                    let _ = asker.try_send(answer);
                 }
             }
             Effect::Notice { text } => self.outbox.notice(text),

@@ -40,6 +40,19 @@ pub(super) enum Farewell {
     Alone(String),
 }
 
+/// What the controller wants of the pilot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It is to end.
+    Farewell(Farewell),
+    /// Only so many engines are to stay on a node.
+    Release {
+        /// The node's name.
+        node: String,
+        engines: u32,
+    },
+}
+
 enum Broken {
     Link(String),
     Ended(Farewell),
@@ -48,11 +61,11 @@ enum Broken {
 }
 
 impl Contact {
-    /// Passes `reports` on until they end; tells once why everything is to end.
-    pub(super) async fn keep(self, mut reports: Receiver<Message>, farewell: Sender<Farewell>) {
+    /// Passes `reports` on until they end, and the controller's words; the last tells why everything is to end.
+    pub(super) async fn keep(self, mut reports: Receiver<Message>, words: Sender<Word>) {
         let mut connection = match await_connection(&self.connection).await {
             Ok(connection) => connection,
-            Err(error) => return tell(&farewell, Farewell::Alone(error.to_string())),
+            Err(error) => return alone(&words, error.to_string()).await,
         };
         let mut away_since = Instant::now();
         let mut wait = FIRST_WAIT;
@@ -60,26 +73,26 @@ impl Contact {
             let reason = match self.dial(&connection).await {
                 Ok((reader, writer, welcome)) => {
                     wait = FIRST_WAIT;
-                    let broken = self.hold(reader, writer, welcome, &mut reports).await;
+                    let broken = self.hold(reader, writer, welcome, &mut reports, &words).await;
                     away_since = Instant::now();
                     match broken {
                         Broken::Link(reason) => reason,
-                        Broken::Ended(reason) => return tell(&farewell, reason),
+                        Broken::Ended(reason) => return tell(&words, Word::Farewell(reason)).await,
                         Broken::Done => return,
                     }
                 }
-                Err(DialFailure::Final(reason)) => return tell(&farewell, Farewell::Alone(reason)),
+                Err(DialFailure::Final(reason)) => return alone(&words, reason).await,
                 Err(DialFailure::Passing(reason)) => reason,
             };
             tracing::info!("no link to the controller: {reason}");
             let limit = self.give_up_after;
             if away_since.elapsed() + wait >= limit {
-                return tell(&farewell, Farewell::Alone(format!("no controller for {limit:?}: {reason}")));
+                return alone(&words, format!("no controller for {limit:?}: {reason}")).await;
             }
             tokio::select! {
                 () = sleep(wait) => {}
                 // so that a pilot that ends does not wait
-                () = farewell.closed() => return,
+                () = words.closed() => return,
             }
             wait = (wait * 2).min(LONGEST_WAIT);
             // a controller that was started anew has written a new file
@@ -108,6 +121,7 @@ impl Contact {
         writer: LinkWriter,
         welcome: Welcome,
         reports: &mut Receiver<Message>,
+        words: &Sender<Word>,
     ) -> Broken {
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
         writer.send(&Message::Pilot(self.info.clone()));
@@ -117,9 +131,12 @@ impl Contact {
                 messages = reader.receive() => match messages {
                     Ok(messages) => {
                         heard = Instant::now();
-                        if let Some(farewell) = messages.into_iter().find_map(parting) {
-                            writer.close().await;
-                            return Broken::Ended(farewell);
+                        for word in messages.into_iter().filter_map(word) {
+                            if let Word::Farewell(farewell) = word {
+                                writer.close().await;
+                                return Broken::Ended(farewell);
+                            }
+                            tell(words, word).await;
                         }
                     }
                     Err(error) => return Broken::Link(error.to_string()),
@@ -156,11 +173,13 @@ enum DialFailure {
     Final(String),
 }
 
-/// The controller's last word, if this is one.
-fn parting(message: Message) -> Option<Farewell> {
+/// What a message means to the pilot, if anything.
+fn word(message: Message) -> Option<Word> {
+    let stop = |reason| Some(Word::Farewell(Farewell::Stop(reason)));
     match message {
-        Message::Stop => Some(Farewell::Stop("the cluster was stopped".to_owned())),
-        Message::Goodbye { reason } => Some(Farewell::Stop(format!("the controller left: {reason}"))),
+        Message::Stop => stop("the cluster was stopped".to_owned()),
+        Message::Goodbye { reason } => stop(format!("the controller left: {reason}")),
+        Message::Release { node, engines } => Some(Word::Release { node, engines }),
         Message::Notice { text } => {
             tracing::info!("{text}");
             None
@@ -169,7 +188,11 @@ fn parting(message: Message) -> Option<Farewell> {
     }
 }
 
-fn tell(farewell: &Sender<Farewell>, reason: Farewell) {
+async fn alone(words: &Sender<Word>, reason: String) {
+    tell(words, Word::Farewell(Farewell::Alone(reason))).await;
+}
+
+async fn tell(words: &Sender<Word>, word: Word) {
     // nobody listens any more: then the pilot is already ending
-    let _ = farewell.try_send(reason);
+    let _ = words.send(word).await;
 }

@@ -19,6 +19,7 @@ const POLL_LIMIT: Duration = Duration::from_secs(10);
 /// One engine host.
 #[derive(Debug)]
 struct Host {
+    /// Its node, and how many engines it has from its next start on; with none it is not started again.
     place: Place,
     state: State,
     restarts: Restarts,
@@ -33,6 +34,8 @@ enum State {
     Running,
     /// It has left in good order.
     Left(Instant),
+    /// It is not wanted any more, and does not run.
+    Released,
     GivenUp,
 }
 
@@ -99,9 +102,24 @@ impl Fleet {
         self.hosts.iter().filter_map(due).min()
     }
 
+    /// Only so many engines are to stay on a node. Its host, if it runs, is told to leave by the controller.
+    pub(super) fn release(&mut self, node: &str, engines: u32) {
+        for host in self.hosts.iter_mut().filter(|host| host.place.node.name == node) {
+            host.place.engines = engines.min(host.place.engines);
+            if engines == 0 && !matches!(host.state, State::Starting | State::Running) {
+                host.state = State::Released;
+            }
+        }
+    }
+
+    /// Whether no host is wanted any more, and none runs.
+    pub(super) fn is_released(&self) -> bool {
+        self.hosts.iter().all(|host| matches!(host.state, State::Released))
+    }
+
     /// Whether no host runs or will run.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.hosts.iter().all(|host| matches!(host.state, State::GivenUp))
+    pub(super) fn is_over(&self) -> bool {
+        self.hosts.iter().all(|host| matches!(host.state, State::Released | State::GivenUp))
     }
 
     /// A start is over.
@@ -120,7 +138,8 @@ impl Fleet {
             }
             Err(error) => {
                 let final_word = error.retry == Retry::Never;
-                hosts.into_iter().map(|host| self.died(host, error.to_string(), final_word, now)).collect()
+                let died = |host| self.died(host, error.to_string(), final_word, now);
+                hosts.into_iter().filter_map(died).collect()
             }
         }
     }
@@ -155,10 +174,10 @@ impl Fleet {
         self.groups.retain(|group| group.hosts.iter().any(Option::is_some));
         let mut deaths = Vec::new();
         for (host, exit, signal, detail) in ended {
-            if exit == Some(0) {
+            if exit == Some(0) && self.hosts[host].place.engines > 0 {
                 self.hosts[host].state = State::Left(now);
             } else {
-                deaths.push(self.died(host, obituary(exit, signal, detail), false, now));
+                deaths.extend(self.died(host, obituary(exit, signal, detail), false, now));
             }
         }
         deaths.extend(self.deserted(now));
@@ -170,7 +189,7 @@ impl Fleet {
         let late = |host: &Host| matches!(host.state, State::Left(at) if now.saturating_duration_since(at) >= FAREWELL);
         let late: Vec<usize> = (0..self.hosts.len()).filter(|index| late(&self.hosts[*index])).collect();
         late.into_iter()
-            .map(|host| {
+            .filter_map(|host| {
                 let text =
                     format!("the engine host on {} has left by itself", self.hosts[host].place.node.name);
                 self.died(host, text, false, now)
@@ -178,11 +197,16 @@ impl Fleet {
             .collect()
     }
 
-    fn died(&mut self, host: usize, text: String, final_word: bool, now: Instant) -> Death {
+    /// Plans the next start of a host that has died; `None` if nobody misses it.
+    fn died(&mut self, host: usize, text: String, final_word: bool, now: Instant) -> Option<Death> {
         let host = &mut self.hosts[host];
+        if host.place.engines == 0 {
+            host.state = State::Released;
+            return None;
+        }
         let wait = if final_word { None } else { host.restarts.next(now) };
         host.state = wait.map_or(State::GivenUp, |wait| State::Due(now + wait));
-        Death { node: host.place.node.name.clone(), text, restarting: wait.is_some() }
+        Some(Death { node: host.place.node.name.clone(), text, restarting: wait.is_some() })
     }
 
     /// Whether no process runs that is known.

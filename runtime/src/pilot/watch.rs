@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::contact::{Contact, Farewell};
+use super::contact::{Contact, Farewell, Word};
 use super::fleet::{Death, Fleet, Start};
 use super::plan::divide;
 use super::{PilotError, PilotSetup};
@@ -44,6 +44,9 @@ const LOOK_ENDING: Duration = Duration::from_millis(20);
 
 /// Reports that wait for the link: deaths come at most a few a minute and node, old ones tell the most.
 const REPORTS: usize = 256;
+
+/// The controller's words that wait for the pilot, which takes each at once.
+const WORDS: usize = 16;
 
 /// How much of a death is told to the controller, which keeps no more; a launcher's error may hold pages of output.
 const REPORT_BYTES: usize = 2 << 10;
@@ -92,8 +95,8 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
     let contact =
         Contact { connection, transport, identity: fresh_identity()?, info, lost_after, give_up_after };
     let (reports, to_send) = channel(REPORTS);
-    let (farewells, mut farewell) = channel(1);
-    let link = tokio::spawn(contact.keep(to_send, farewells));
+    let (to_tell, mut words) = channel(WORDS);
+    let link = tokio::spawn(contact.keep(to_send, to_tell));
     let mut watch = Watch {
         fleet: Fleet::new(Arc::clone(&launcher), places, restarts, Instant::now()),
         launcher,
@@ -103,10 +106,10 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         reports,
         last_death: String::new(),
     };
-    let ended = watch.attend(&mut interrupts, &mut farewell).await;
+    let ended = watch.attend(&mut interrupts, &mut words).await;
     tracing::info!("the pilot ends its engine hosts");
     // nobody wants to know any more why to end: a contact without a link stops trying
-    drop(farewell);
+    drop(words);
     watch.end(link).await;
     ended
 }
@@ -116,7 +119,7 @@ impl Watch {
     async fn attend(
         &mut self,
         interrupts: &mut Interrupts,
-        farewell: &mut Receiver<Farewell>,
+        words: &mut Receiver<Word>,
     ) -> Result<(), PilotError> {
         let mut look_at = Instant::now();
         loop {
@@ -124,7 +127,11 @@ impl Watch {
             for start in self.fleet.due(now) {
                 self.start(start);
             }
-            if self.fleet.is_given_up() {
+            if self.fleet.is_released() {
+                tracing::info!("no engine of this allocation is wanted any more");
+                return Ok(());
+            }
+            if self.fleet.is_over() {
                 return Err(PilotError::GaveUp { reason: self.last_death.clone() });
             }
             if look_at <= now {
@@ -136,13 +143,22 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = interrupts.next() => return Ok(()),
-                reason = farewell.recv() => return match reason {
-                    Some(Farewell::Alone(reason)) => Err(PilotError::Alone { reason }),
-                    Some(Farewell::Stop(reason)) => {
-                        tracing::info!("{reason}");
-                        Ok(())
+                word = words.recv() => match word {
+                    Some(Word::Release { node, engines }) => {
+                        tracing::info!("{engines} engines are to stay on {node}");
+                        self.fleet.release(&node, engines);
                     }
-                    None => Err(PilotError::Alone { reason: "the link's task has died".to_owned() }),
+                    Some(Word::Farewell(Farewell::Alone(reason))) => {
+                        return Err(PilotError::Alone { reason });
+                    }
+                    Some(Word::Farewell(Farewell::Stop(reason))) => {
+                        tracing::info!("{reason}");
+                        return Ok(());
+                    }
+                    None => {
+                        let reason = "the link's task has died".to_owned();
+                        return Err(PilotError::Alone { reason });
+                    }
                 },
                 Some(Ok((hosts, answer))) = self.starts.join_next() => {
                     self.early_until = Instant::now() + EARLY;

@@ -46,7 +46,11 @@ impl Record {
                 let fails = self.work.failures > self.retries || timed_out(1);
                 *payload == self.work.result() && !(calm && fails) && !self.work.fatal
             }
-            TaskStatus::Failed => *payload == self.work.failure(status) && self.work.failures > self.retries,
+            TaskStatus::Failed => {
+                // what had begun when it was cancelled is not tried again
+                let last = self.work.failures > self.retries || self.cancelled && self.work.failures > 0;
+                *payload == self.work.failure(status) && last
+            }
             TaskStatus::TimedOut => timed_out(if calm { 1 } else { 20 }),
             TaskStatus::Cancelled => self.cancelled,
             TaskStatus::Lost => !calm,

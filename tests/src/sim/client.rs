@@ -25,6 +25,7 @@ pub(super) enum Act {
     Submit { count: u64 },
     Cancel,
     Ask,
+    Resize,
     Take { bytes: u64 },
     Leave,
     Stop,
@@ -101,6 +102,7 @@ impl World {
                 let after = self.rng.percent(30).then_some(0);
                 self.ask(index, after);
             }
+            Act::Resize => self.resize(index),
             Act::Take { bytes } => self.step_client(index, Input::Taken { bytes }),
             Act::Stop => self.step_client(index, Input::Stop),
             Act::Leave => {
@@ -134,7 +136,9 @@ impl World {
             self.after(Duration::from_micros(at), Event::Client(index, Act::Submit { count }));
         }
         let cancels = if self.rng.percent(self.scenario.task_trouble) { 2 } else { 0 };
-        for act in [Act::Ask, Act::Ask].into_iter().chain(std::iter::repeat_n(Act::Cancel, cancels)) {
+        let changes = std::iter::repeat_n(Act::Resize, self.scenario.changes);
+        let cancels = std::iter::repeat_n(Act::Cancel, cancels);
+        for act in [Act::Ask, Act::Ask].into_iter().chain(cancels).chain(changes) {
             let at = self.rng.below(span);
             self.after(Duration::from_micros(at), Event::Client(index, act));
         }
@@ -229,11 +233,15 @@ impl World {
     }
 
     fn ask(&mut self, index: usize, after: Option<u64>) {
+        let question = self.question(index);
+        self.step_client(index, Input::Ask { question, after });
+    }
+
+    pub(super) fn question(&mut self, index: usize) -> u32 {
         let program = &mut self.clients[index];
         program.asked += 1;
-        let question = program.asked;
-        program.questions.insert(question);
-        self.step_client(index, Input::Ask { question, after });
+        program.questions.insert(program.asked);
+        program.asked
     }
 
     /// Asks whether the controller, too, thinks that nothing is left.
@@ -270,10 +278,18 @@ impl World {
                 if question == LAST_QUESTION {
                     let left = status.tasks.queued + status.tasks.assigned;
                     assert_eq!(left, 0, "the controller still has tasks: {:?}", status.tasks);
+                    let (there, wanted) = (status.engines.len(), status.engines_wanted as usize);
+                    // a site in trouble may have granted more than it has told of
+                    let sure = self.summary.faults == 0 && self.scenario.site_trouble == 0;
+                    assert!(there <= wanted || !sure, "{there} engines, {wanted} wanted");
                     self.book.agreed = true;
                 }
             }
             Effect::Opened(_) | Effect::Listed { .. } => panic!("no client here opens a submission"),
+            Effect::Changed { question, answer } => {
+                assert!(self.clients[index].questions.remove(&question), "an answer without a question");
+                self.resized(index, answer);
+            }
             Effect::Notice { text } => {
                 self.trace.line(self.now, || format!("client {index} is told: {text}"))
             }

@@ -30,8 +30,11 @@ impl World {
             Effect::Close { link, reason } => {
                 self.trace.line(self.now, || format!("controller closes link {link}: {reason}"));
                 let Some(peer) = self.net.links.get(&link) else { return };
-                // nobody here misbehaves: a link is closed for its silence, or because all ends
-                let excused = peer.watch.stalled || self.stopping.is_some() || self.scenario.config.ephemeral;
+                // nobody here misbehaves: a link is closed for its silence, because all ends, or because a host was told
+                // to leave and says goodbye
+                let left = reason.starts_with("the peer left: ");
+                let ends = self.stopping.is_some() || self.scenario.config.ephemeral;
+                let excused = peer.watch.stalled || ends || left;
                 assert!(excused, "the controller closes a healthy link: {reason}");
                 self.close(link, To::Controller, &reason);
             }

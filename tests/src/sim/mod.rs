@@ -15,6 +15,7 @@ mod pilot;
 mod rng;
 mod scenario;
 mod site;
+mod size;
 mod task;
 mod trace;
 mod watch;
@@ -34,6 +35,8 @@ pub struct Summary {
     pub submitted: u64,
     /// Results delivered.
     pub delivered: u64,
+    /// Changes of the cluster's size that were made.
+    pub changes: u64,
     /// Links that were cut, stalled, and processes that were killed.
     pub faults: u64,
     /// A number that depends on everything that was sent.

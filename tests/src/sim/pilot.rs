@@ -13,16 +13,18 @@ use super::scenario::{GIVE_UP_AFTER, HEARTBEAT};
 use super::world::{Event, World};
 
 const RESTARTS_LIMIT: u32 = 5;
+const FAREWELL: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Pilot {
     allocation: usize,
     id: AllocationId,
-    pub(super) ppn: u32,
     nodes: Vec<Node>,
     pub(super) alive: bool,
     link: Option<LinkId>,
+    /// Whether it has introduced itself there.
+    known: bool,
     /// Since when there is no controller.
     alone: Option<Timestamp>,
     leaving: bool,
@@ -31,6 +33,8 @@ pub(super) struct Pilot {
 #[derive(Debug)]
 struct Node {
     name: String,
+    /// How many engines its host has at its next start.
+    engines: u32,
     host: Option<usize>,
     restarts: u32,
     over: bool,
@@ -38,15 +42,15 @@ struct Node {
 
 impl Pilot {
     pub(super) fn new(allocation: usize, id: AllocationId, spec: &AllocationRequest) -> Self {
-        let node =
-            |node| Node { name: format!("a{allocation}n{node}"), host: None, restarts: 0, over: false };
+        let name = |node| format!("a{allocation}n{node}");
+        let node = |node| Node { name: name(node), engines: spec.ppn, host: None, restarts: 0, over: false };
         Pilot {
             allocation,
             id,
-            ppn: spec.ppn,
             nodes: (0..spec.nodes).map(node).collect(),
             alive: true,
             link: None,
+            known: false,
             alone: None,
             leaving: false,
         }
@@ -76,6 +80,7 @@ impl World {
             pilot.alone = None;
             let link = self.link_up(Peer::Pilot(index));
             self.pilots[index].link = Some(link);
+            self.pilots[index].known = false;
         } else {
             self.after(Duration::from_secs(1), Event::PilotDials(index));
         }
@@ -83,6 +88,7 @@ impl World {
 
     pub(super) fn pilot_up(&mut self, index: usize, link: LinkId) {
         self.send(link, To::Controller, &Message::Pilot(self.pilots[index].info(index)));
+        self.pilots[index].known = true;
         self.after(HEARTBEAT, Event::PilotBeats { pilot: index, link });
         for node in 0..self.pilots[index].nodes.len() {
             let at = &self.pilots[index].nodes[node];
@@ -104,6 +110,7 @@ impl World {
     pub(super) fn pilot_received(&mut self, index: usize, _link: LinkId, message: Message) {
         match message {
             Message::Stop | Message::Goodbye { .. } => self.pilot_begins_to_leave(index),
+            Message::Release { node, engines } => self.pilot_releases(index, &node, engines),
             Message::Heartbeat | Message::Notice { .. } => {}
             other => panic!("a pilot is sent {}", other.name()),
         }
@@ -120,10 +127,11 @@ impl World {
 
     pub(super) fn host_starts(&mut self, index: usize, node: usize) {
         let pilot = &mut self.pilots[index];
-        if pilot.alive && !pilot.leaving {
+        if pilot.alive && !pilot.leaving && !pilot.nodes[node].over {
             let pid = self.hosts.len();
-            pilot.nodes[node].host = Some(pid);
-            let host = Host::new(index, node, pid, pilot.ppn, &pilot.nodes[node].name, &pilot.id);
+            let at = &mut pilot.nodes[node];
+            at.host = Some(pid);
+            let host = Host::new(index, node, pid, at.engines, &at.name, &pilot.id);
             self.hosts.push(host);
             self.step_host(pid, rpar_core::engine_host::Input::Tick);
         }
@@ -135,20 +143,36 @@ impl World {
         if !pilot.alive {
             return;
         }
-        let (alone, at) = (pilot.leaving || well, &mut pilot.nodes[node]);
+        let (leaving, at) = (pilot.leaving, &mut pilot.nodes[node]);
         at.host = None;
-        at.over = alone || at.restarts > RESTARTS_LIMIT;
-        let delay = Duration::from_millis(500) * (1 << at.restarts.min(5));
+        let quiet = leaving || at.over;
+        at.over |= leaving || at.restarts > RESTARTS_LIMIT;
+        // one that has left in good order is only started again when no end of the cluster follows
+        let delay = if well { FAREWELL } else { Duration::from_millis(500) * (1 << at.restarts.min(5)) };
         at.restarts += 1;
-        let (over, name, link) = (at.over, at.name.clone(), pilot.link);
+        let (over, name, link) = (at.over, at.name.clone(), pilot.link.filter(|_| pilot.known));
         if !over {
             self.after(delay, Event::HostStarts { pilot: index, node });
         }
-        if let (Some(link), false) = (link, alone) {
+        if let (Some(link), false) = (link, quiet || well && !over) {
             let report = Message::Report { node: name, text: text.to_owned(), restarting: !over };
             self.send(link, To::Controller, &report);
         }
-        if self.pilots[index].nodes.iter().all(|node| node.over) {
+        self.pilot_may_leave(index);
+    }
+
+    /// A node is to have fewer engines, or none.
+    fn pilot_releases(&mut self, index: usize, node: &str, engines: u32) {
+        let pilot = &mut self.pilots[index];
+        let at = pilot.nodes.iter_mut().find(|at| at.name == node).expect("a node of this pilot");
+        assert!(engines <= at.engines, "a pilot is to have more engines than it had");
+        at.engines = engines;
+        at.over |= engines == 0;
+        self.pilot_may_leave(index);
+    }
+
+    fn pilot_may_leave(&mut self, index: usize) {
+        if self.pilots[index].nodes.iter().all(|node| node.over && node.host.is_none()) {
             self.at(self.now, Event::PilotLeaves(index));
         }
     }

@@ -31,6 +31,10 @@ pub(super) struct Scenario {
     pub(super) config: ControllerConfig,
     pub(super) ending: Ending,
     pub(super) clients: usize,
+    /// Whether nothing goes wrong, and everything is to be perfect.
+    pub(super) calm: bool,
+    /// How often each client wants the cluster to grow or shrink.
+    pub(super) changes: usize,
     pub(super) tasks: u64,
     /// Things that go wrong, and until when.
     pub(super) faults: u64,
@@ -61,6 +65,8 @@ impl Scenario {
         Scenario {
             ending,
             clients: if ending == Ending::Ephemeral { 1 } else { rng.between(1, 3) as usize },
+            calm,
+            changes: rng.pick(&[0, 0, 1, 3, 6]),
             tasks: rng.pick(&[0, 5, 20, 60, 120]),
             faults: trouble(rng, 7),
             trouble: rng.duration(Duration::from_secs(5), Duration::from_secs(90)),
@@ -96,7 +102,7 @@ fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> C
     }
 }
 
-fn request(rng: &mut Rng) -> AllocationRequest {
+pub(super) fn request(rng: &mut Rng) -> AllocationRequest {
     AllocationRequest {
         tag: ClusterTag::from("rpar-sim"),
         nodes: rng.between(1, 3) as u32,

@@ -12,7 +12,7 @@ use rpar_core::time::Timestamp;
 use super::pilot::Pilot;
 use super::world::{Event, World};
 
-/// The site never has more bad answers than this in a row: it is unreliable, not dead.
+/// The site never has more bad answers than this in a row to one kind of question: it is unreliable, not dead.
 const STREAK_LIMIT: u32 = 2;
 
 /// How long the site remembers an allocation that has ended.
@@ -21,9 +21,20 @@ const MEMORY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Site {
     pub(super) allocations: Vec<Allocation>,
-    streak: u32,
+    /// Bad answers in a row, to each kind of question.
+    streaks: BTreeMap<Question, u32>,
     /// Whether the site has refused for good, lost an answer, or ended something by itself.
     pub(super) disturbed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    Submit,
+    Find,
+    Poll,
+    /// One allocation of a poll.
+    State,
+    Cancel,
 }
 
 #[derive(Debug)]
@@ -34,6 +45,8 @@ pub(super) struct Allocation {
     pub(super) pilot: Option<usize>,
     ended: Timestamp,
     never: bool,
+    /// Whether the controller has given it back.
+    given_back: bool,
 }
 
 impl Site {
@@ -75,7 +88,7 @@ impl World {
             Effect::Submit { request, spec } => Input::Submitted { request, answer: self.submit(spec) },
             Effect::Find { request, .. } => {
                 let live = self.site.live().into_iter().cloned().collect();
-                let answer = if self.is_bad() {
+                let answer = if self.is_bad(Question::Find) {
                     Err(error(Action::Find, Retry::Later, "no answer"))
                 } else {
                     Ok(live)
@@ -95,14 +108,15 @@ impl World {
     }
 
     /// Whether the next answer is a bad one.
-    fn is_bad(&mut self) -> bool {
-        let bad = self.site.streak < STREAK_LIMIT && self.rng.percent(self.scenario.site_trouble);
-        self.site.streak = if bad { self.site.streak + 1 } else { 0 };
+    fn is_bad(&mut self, question: Question) -> bool {
+        let streak = self.site.streaks.entry(question).or_default();
+        let bad = *streak < STREAK_LIMIT && self.rng.percent(self.scenario.site_trouble);
+        *streak = if bad { *streak + 1 } else { 0 };
         bad
     }
 
     fn submit(&mut self, spec: AllocationRequest) -> Result<AllocationId, BackendError> {
-        if !self.is_bad() {
+        if !self.is_bad(Question::Submit) {
             return Ok(self.accept(spec));
         }
         let error = |retry, reason| Err(error(Action::Submit, retry, reason));
@@ -127,7 +141,15 @@ impl World {
         let phase =
             if never && self.rng.percent(50) { AllocationPhase::Held } else { AllocationPhase::Queued };
         let ended = Timestamp::default();
-        self.site.allocations.push(Allocation { id: id.clone(), spec, phase, pilot: None, ended, never });
+        self.site.allocations.push(Allocation {
+            id: id.clone(),
+            spec,
+            phase,
+            pilot: None,
+            ended,
+            never,
+            given_back: false,
+        });
         if !never {
             let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(20));
             self.after(wait, Event::AllocationStarts(number));
@@ -139,7 +161,7 @@ impl World {
         &mut self,
         ids: &[AllocationId],
     ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError> {
-        if self.is_bad() {
+        if self.is_bad(Question::Poll) {
             return Err(error(Action::Poll, Retry::Later, "no answer"));
         }
         let mut states = BTreeMap::new();
@@ -149,7 +171,7 @@ impl World {
             let forgotten = known.is_some_and(|allocation| {
                 allocation.phase == AllocationPhase::Ended && self.now.since(allocation.ended) > MEMORY
             });
-            match self.is_bad() || forgotten {
+            match self.is_bad(Question::State) || forgotten {
                 true if self.rng.percent(50) => {}
                 true => drop(states.insert(id.clone(), AllocationState::new(AllocationPhase::Unknown))),
                 false => drop(states.insert(id.clone(), AllocationState::new(phase))),
@@ -159,10 +181,11 @@ impl World {
     }
 
     fn cancel(&mut self, id: &AllocationId) -> Result<(), BackendError> {
-        if self.is_bad() {
+        if self.is_bad(Question::Cancel) {
             return Err(error(Action::Cancel, Retry::Later, "no answer"));
         }
         if let Some(index) = self.site.find(id) {
+            self.site.allocations[index].given_back = true;
             let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(3));
             self.after(wait, Event::AllocationEnds(index));
         }
@@ -192,7 +215,7 @@ impl World {
             return;
         }
         self.trace.line(self.now, || format!("allocation {index} ends"));
-        self.site.disturbed |= self.stopping.is_none();
+        self.site.disturbed |= self.stopping.is_none() && !allocation.given_back;
         allocation.phase = AllocationPhase::Ended;
         allocation.ended = self.now;
         if let Some(pilot) = allocation.pilot {

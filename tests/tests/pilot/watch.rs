@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rpar_core::launcher::{Node, Signal};
+use rpar_core::wire::{Change, Retirees};
 use rpar_runtime::client::Client;
 use rpar_runtime::controller::{self, ControllerError};
 use rpar_runtime::files::{CLIENT_FILE, CONTROLLER_FILE, ENGINE_FILE, read_connection, write_private};
@@ -203,5 +204,25 @@ fn without_engines_there_is_nothing_to_do() {
     let (fleet, client) = (Arc::new(Fleet::default()), place.client());
     let error = ended(place.pilot(&fleet, 0)).unwrap_err();
     assert!(matches!(error, PilotError::Nothing { nodes: 3, engines: 0, ppn: 2 }), "{error}");
+    place.stop(&client);
+}
+
+#[test]
+fn hosts_of_nodes_that_are_given_back_are_not_started_again() {
+    let place = Place::start();
+    let (fleet, client) = (Arc::new(Fleet::default()), place.client());
+    let pilot = place.pilot(&fleet, 6);
+    fleet.await_processes(3);
+    place.replace_first(&client, &fleet, 3);
+    let retirees = Retirees::Allocation(site::ALLOCATION.into());
+    client.change(Change::Retire { retirees, now: false }, PATIENCE).unwrap();
+    // each leaves in its own way
+    fleet.end(1, Some(0), None, "");
+    fleet.end(2, Some(1), None, "killed while it left");
+    fleet.end(3, None, Some(9), "killed while it left");
+    ended(pilot).unwrap();
+    assert_eq!(fleet.processes().len(), 4, "none was started again");
+    let problems = client.status(None, PATIENCE).unwrap().problems;
+    assert!(!problems.iter().any(|problem| problem.contains("while it left")), "{problems:?}");
     place.stop(&client);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::connection::Role;
-use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
@@ -15,7 +15,7 @@ use rpar_core::wire::{
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 30;
+pub(crate) const KINDS: usize = 35;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -55,6 +55,7 @@ pub(crate) fn all() -> Vec<(&'static str, Message)> {
     let mut all = opening();
     all.extend(work());
     all.extend(around());
+    all.extend(crate::size::examples());
     all
 }
 
@@ -240,12 +241,16 @@ fn status() -> ClusterStatus {
             allocation: Some(AllocationId::from("123.login1")),
             assigned: 1,
             completed: 77,
+            retiring: true,
         }],
         allocations: vec![AllocationStatus {
+            request: RequestId(0),
             id: Some(AllocationId::from("123.login1")),
             nodes: 2,
             state,
             engines: 16,
+            engines_wanted: 16,
+            coming: true,
             problem: None,
         }],
         tasks: TaskCounts { queued: 1, assigned: 2, succeeded: 3, failed: 4 },

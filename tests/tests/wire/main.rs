@@ -3,6 +3,7 @@
 mod examples;
 mod golden;
 mod hostile;
+mod size;
 mod strategies;
 
 use bytes::BytesMut;

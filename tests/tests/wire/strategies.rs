@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rpar_core::connection::Role;
-use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, SubmissionId, TaskId};
+use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
@@ -17,7 +17,7 @@ use rpar_core::wire::{
     TaskState, Transfer, Welcome,
 };
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     "\\PC{0,20}"
 }
 
@@ -29,7 +29,7 @@ fn task() -> impl Strategy<Value = TaskId> {
     prop_oneof![0u64..100, any::<u64>()].prop_map(TaskId)
 }
 
-fn engine() -> impl Strategy<Value = EngineId> {
+pub(crate) fn engine() -> impl Strategy<Value = EngineId> {
     any::<u32>().prop_map(EngineId)
 }
 
@@ -266,18 +266,30 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
             clients,
         },
     );
-    let engines = (engine(), text(), any::<u32>(), allocation(), any::<u32>(), any::<u64>()).prop_map(
-        |(id, node, pid, allocation, assigned, completed)| EngineStatus {
+    let counts = (any::<u32>(), any::<u64>(), any::<bool>());
+    let engines = (engine(), text(), any::<u32>(), allocation(), counts).prop_map(
+        |(id, node, pid, allocation, (assigned, completed, retiring))| EngineStatus {
             id,
             node,
             pid,
             allocation,
             assigned,
             completed,
+            retiring,
         },
     );
-    let allocations = (allocation(), any::<u32>(), state(), any::<u32>(), option::of(text())).prop_map(
-        |(id, nodes, state, engines, problem)| AllocationStatus { id, nodes, state, engines, problem },
+    let numbers = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<bool>());
+    let allocations = (allocation(), numbers, state(), option::of(text())).prop_map(
+        |(id, (request, nodes, engines, engines_wanted, coming), state, problem)| AllocationStatus {
+            request: RequestId(request),
+            id,
+            nodes,
+            state,
+            engines,
+            engines_wanted,
+            coming,
+            problem,
+        },
     );
     let tasks = any::<[u64; 4]>().prop_map(|[queued, assigned, succeeded, failed]| TaskCounts {
         queued,
@@ -313,7 +325,7 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
 
 /// A message of any kind.
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    prop_oneof![opening(), submitting(), running(), around(), detached()]
+    prop_oneof![opening(), submitting(), running(), around(), detached(), crate::size::messages()]
 }
 
 fn opening() -> impl Strategy<Value = Message> {

@@ -7,6 +7,7 @@ mod memory;
 mod protocol;
 mod random;
 mod site;
+mod size;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -6,7 +6,7 @@ use super::*;
 use crate::error::{Action, BackendError, Retry};
 use crate::id::{RequestId, SubmissionId};
 use crate::scheduler::{AllocationPhase, AllocationState};
-use crate::wire::{BULK, BulkLength, PilotInfo, Transfer};
+use crate::wire::{BULK, BulkLength, Change, Growth, PilotInfo, Retirees, Transfer};
 
 /// One input, made from small numbers so that they often mean something.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ struct Draw {
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
-    (0u8..40, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
+    (0u8..43, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
         .prop_map(|(kind, link, a, b, c, wait)| Draw { kind, link, a, b, c, wait })
 }
 
@@ -101,6 +101,18 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
                 bench.controller.transfers.results.iter().next().map(|(task, relay)| (*task, relay.passed));
             let (task, offset) = known.filter(|_| c % 4 != 0).unwrap_or((TaskId(a), b));
             Message::Chunk { transfer: Transfer::Result(task), offset, data: vec![c; 2].into() }
+        }
+        40 => Change::Grow(Growth { request: request(1 + b as u32 % 2), engines: a as u32 % 4 }).message(1),
+        41 | 42 => {
+            let retirees = match c % 8 {
+                0 => Retirees::Node(format!("n{a}")),
+                1 => Retirees::Allocation(AllocationId(format!("{}.pbs", b % 3))),
+                2 => Retirees::Request(RequestId(b % 3)),
+                _ => Retirees::Engines(
+                    [a, b][..1 + c as usize % 2].iter().map(|id| EngineId(*id as u32 % 8)).collect(),
+                ),
+            };
+            Change::Retire { retirees, now: c % 3 == 0 }.message(2)
         }
         23 => Message::Report { node: "n0".into(), text: "died".into(), restarting: c % 2 == 0 },
         34 => Message::Open { name: "n".repeat(a as usize * 20) },

@@ -133,6 +133,14 @@ fn a_request_in_doubt_is_looked_for_before_it_is_made_again() {
     let ids: Vec<_> =
         bench.controller.status().allocations.into_iter().map(|one| one.id.unwrap().0).collect();
     assert_eq!(ids, ["1.pbs", "2.pbs"]);
+    // and nothing else is asked for until the doubt is over
+    let mut bench = with_requests(2);
+    submitted(&mut bench, 0, Err(Retry::Unsure));
+    bench.step(Input::Found { request: RequestId(0), answer: Err(error(Action::Find, Retry::Later)) });
+    assert_eq!(asked(&bench)[0], 1);
+    bench.wait(Duration::from_secs(3));
+    found(&mut bench, 0, &["1.pbs"]);
+    assert_eq!(asked(&bench)[0], 2);
     // a site that never answers is not asked for ever
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Err(Retry::Unsure));

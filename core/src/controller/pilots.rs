@@ -1,0 +1,122 @@
+//! Pilots, the engine hosts of their nodes, and what becomes of an allocation for want of them.
+
+use std::collections::BTreeSet;
+
+use super::allocations::{Cancel, Stage};
+use super::limits::STOP_POLL;
+use super::site::Site;
+use crate::id::{AllocationId, LinkId};
+use crate::time::Timestamp;
+use crate::wire::PilotInfo;
+
+/// What a pilot has said of itself.
+#[derive(Debug)]
+pub(super) struct Pilot {
+    /// Which allocation it serves, which may come before the site has told of that.
+    allocation: Option<AllocationId>,
+    /// The nodes on which it has not given up.
+    nodes: BTreeSet<String>,
+}
+
+impl Site {
+    /// Engines have registered.
+    pub(super) fn engines_came(&mut self, id: Option<&AllocationId>) {
+        if let Some(place) = self.place(id) {
+            self.all[place].seen = true;
+            self.all[place].given_up = false;
+            self.all[place].shows_life();
+        }
+    }
+
+    /// How many engines may be on a node; `None` is as many as come.
+    pub(super) fn room_on(&self, id: Option<&AllocationId>, node: &str) -> Option<u32> {
+        let one = &self.all[self.place(id)?];
+        if one.retired { Some(0) } else { one.released.get(node).copied() }
+    }
+
+    /// A pilot has come; tells what it is to release, as it may know nothing of that.
+    pub(super) fn pilot_came(&mut self, link: LinkId, info: PilotInfo) -> Vec<(String, u32)> {
+        let id = info.allocation.as_ref();
+        let room = |node: &String| Some((node.clone(), self.room_on(id, node)?));
+        let released: Vec<(String, u32)> = info.nodes.iter().filter_map(room).collect();
+        if let Some(place) = self.place(id) {
+            self.all[place].shows_life();
+        }
+        let mut nodes: BTreeSet<String> = info.nodes.into_iter().collect();
+        nodes.retain(|node| !released.contains(&(node.clone(), 0)));
+        self.pilots.insert(link, Pilot { allocation: info.allocation, nodes });
+        released
+    }
+
+    /// The pilots of an allocation.
+    fn pilots_of(&self, place: usize) -> Vec<LinkId> {
+        let serves = |pilot: &Pilot| self.place(pilot.allocation.as_ref()) == Some(place);
+        self.pilots.iter().filter(|(_, pilot)| serves(pilot)).map(|(link, _)| *link).collect()
+    }
+
+    /// Only so many engines are to stay on a node of an allocation; tells its pilots' links.
+    pub(super) fn release(&mut self, place: usize, node: &str, left: u32) -> Vec<LinkId> {
+        let pilots = self.pilots_of(place);
+        let mut over = self.all[place].wanted == 0;
+        for link in &pilots {
+            let Some(pilot) = self.pilots.get_mut(link).filter(|_| left == 0) else { continue };
+            pilot.nodes.remove(node);
+            over |= pilot.nodes.is_empty();
+        }
+        let one = &mut self.all[place];
+        one.released.insert(node.to_owned(), left);
+        if over {
+            one.retire();
+        }
+        pilots
+    }
+
+    /// Nothing of an allocation is wanted any more; tells its pilots' links, and the nodes that each is to release.
+    pub(super) fn retire(&mut self, place: usize) -> Vec<(LinkId, BTreeSet<String>)> {
+        self.all[place].retire();
+        let pilots = self.pilots_of(place);
+        let nodes = |link: &LinkId| self.pilots.get_mut(link).map(|pilot| std::mem::take(&mut pilot.nodes));
+        let nodes: Vec<_> = pilots.iter().filter_map(nodes).collect();
+        pilots.into_iter().zip(nodes).collect()
+    }
+
+    /// Gives back the allocations of which nothing is wanted and no engine host is left.
+    pub(super) fn give_back(&mut self, now: Timestamp, has_hosts: impl Fn(&AllocationId) -> bool) {
+        for one in self.all.iter_mut().filter(|one| one.retired) {
+            let held = one.stage == Stage::Live && one.cancel == Cancel::No;
+            if held && one.id.as_ref().is_some_and(|id| !has_hosts(id)) {
+                one.cancel = Cancel::Due(now);
+            }
+        }
+    }
+
+    /// Whether an allocation is to be given back once its engine hosts have left.
+    pub(super) fn any_retires(&self) -> bool {
+        self.all.iter().any(|one| one.retired && one.cancel == Cancel::No)
+    }
+
+    /// A pilot starts no more engine hosts on a node.
+    pub(super) fn node_given_up(&mut self, link: LinkId, node: &str) {
+        let Some(pilot) = self.pilots.get_mut(&link) else { return };
+        pilot.nodes.remove(node);
+        if !pilot.nodes.is_empty() {
+            return;
+        }
+        let allocation = pilot.allocation.clone();
+        if let Some(place) = self.place(allocation.as_ref()) {
+            let one = &mut self.all[place];
+            one.given_up = true;
+            if !one.released.is_empty() {
+                // its other nodes were given back: so is this
+                one.retire();
+            }
+        }
+    }
+
+    /// A pilot is gone; its allocation may be about to end.
+    pub(super) fn pilot_left(&mut self, now: Timestamp, link: LinkId) {
+        if self.pilots.remove(&link).is_some() {
+            self.poll_due = self.poll_due.min(now + STOP_POLL);
+        }
+    }
+}
