@@ -7,4 +7,5 @@ mod cluster {
     mod soak;
     mod stop;
     mod strangers;
+    mod submission;
 }

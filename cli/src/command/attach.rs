@@ -8,7 +8,7 @@ use rpar_runtime::client::Client;
 use super::context::{Context, died, launch, link, not_running};
 use crate::Site;
 use crate::cluster::{self, ClusterState, LaunchError, discard, plural};
-use crate::command::arguments::TaskArguments;
+use crate::command::arguments::ThrowAwayArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 use crate::paths::{ClusterDir, throw_away_id};
@@ -39,7 +39,7 @@ struct ThrowAway {
 }
 
 /// Links to the named cluster, or starts a throw-away one.
-pub(crate) fn attach(context: &Context, arguments: &TaskArguments) -> Outcome<Attached> {
+pub(crate) fn attach(context: &Context, arguments: &ThrowAwayArguments) -> Outcome<Attached> {
     let directory = context.directory()?;
     let state = directory.state()?;
     if matches!(state, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {

@@ -33,6 +33,10 @@ pub(crate) enum Exit {
     Engines,
     /// The task was not run to its end: its engine was lost, or none was there.
     Lost,
+    /// There is no such submission (any more).
+    NoSubmission,
+    /// What was waited for has not ended in time.
+    NotOver,
     /// Ended by a signal, after cleaning up.
     Signal(u8),
 }
@@ -55,6 +59,8 @@ impl Exit {
             Exit::Files => 117,
             Exit::Engines => 118,
             Exit::Lost => 119,
+            Exit::NoSubmission => 120,
+            Exit::NotOver => 121,
             Exit::Signal(number) => number.saturating_add(128),
         }
     }
@@ -83,6 +89,8 @@ Exit status:
   117      a file could not be read or written
   118      engines did not come in time
   119      run: the task's engine was lost, or none was there
+  120      there is no such submission (any more)
+  121      wait: not all has ended in time
   130 143  ended by Ctrl-C, by SIGTERM, after cleaning up
   141      whoever read the output went away";
 
@@ -104,6 +112,8 @@ mod tests {
             Exit::Files,
             Exit::Engines,
             Exit::Lost,
+            Exit::NoSubmission,
+            Exit::NotOver,
         ];
         for exit in own {
             assert!(TABLE.contains(&format!("\n  {} ", exit.code())), "{exit:?}");

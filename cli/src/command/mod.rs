@@ -25,6 +25,7 @@ mod serve;
 mod start;
 mod status;
 mod stop;
+mod submission;
 mod task;
 mod template;
 
@@ -91,6 +92,11 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Clean(arguments) => clean::run(context, arguments),
         Commands::Map(arguments) => map::run(context, arguments),
         Commands::Run(arguments) => run::run(context, arguments),
+        Commands::Submit(arguments) => submission::submit::run(context, arguments),
+        Commands::Tasks(arguments) => submission::tasks::run(context, arguments),
+        Commands::Wait(arguments) => submission::wait::run(context, arguments),
+        Commands::Results(arguments) => submission::results::run(context, arguments),
+        Commands::Cancel(arguments) => submission::cancel::run(context, arguments),
         Commands::Logs(arguments) => logs::run(context, arguments),
         Commands::Profile(command) => profile::run(context, command),
         Commands::Completions(arguments) => completion::script(context, arguments.shell),

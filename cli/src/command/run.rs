@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
     let function = task::defined(&task::spec(script, &arguments.task)?);
     let options = task::options(&arguments.task, 0);
     let interrupts = Interrupts::watch(|_| {})?;
-    let attached = attach(context, &arguments.task)?;
+    let attached = attach(context, &arguments.throw_away)?;
     let group = attached.client.group();
     let mut payload = BytesMut::new();
     Arguments(words).encode(&mut payload);

@@ -56,6 +56,12 @@ fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
         tasks.succeeded,
         tasks.failed
     );
+    if !status.submissions.is_empty() {
+        let paused =
+            if status.paused { ", paused: `rpar results ID --forget` makes room for results" } else { "" };
+        let count = plural(status.submissions.len() as u64, "submission");
+        text += &format!("{count}, which `rpar tasks` lists{paused}\n");
+    }
     if !status.allocations.is_empty() {
         text += &format!("\n{}", allocations(&status.allocations).render(color));
     }

@@ -61,8 +61,14 @@ pub enum Input {
     },
     /// The submission that was opened is complete. The controller is told once all of it has been sent.
     Close,
-    /// The user's program wants a submission's results. Nothing else may be submitted on this link.
-    Read(SubmissionId),
+    /// The user's program wants to cancel or forget tasks of a submission, and maybe its results. Nothing else may be
+    /// submitted on this link.
+    Read {
+        /// Which.
+        submission: SubmissionId,
+        /// Whether its results are wanted.
+        results: bool,
+    },
     /// The user's program does not need a submission's results any more, up to a task.
     Forget {
         /// The first task that is still needed.

@@ -88,9 +88,9 @@ impl Client {
                 self.closing = true;
                 self.submit(effects);
             }
-            Input::Read(submission) => {
+            Input::Read { submission, results } => {
                 self.reads = Some((submission, 0));
-                effects.push(Effect::Send(Message::Read { submission }));
+                effects.push(Effect::Send(Message::Read { submission, results }));
             }
             Input::Forget { upto } => effects.push(Effect::Send(Message::Forget { upto })),
             Input::List { question, submission, from } => {

@@ -373,7 +373,7 @@ fn a_reader_takes_the_results_of_tasks_that_it_did_not_submit() {
     let submission = SubmissionId(4);
     let opened =
         |tasks, forgotten| Opened { submission, tasks, forgotten: TaskId(forgotten), ..Opened::default() };
-    bench.step(Input::Read(submission));
+    bench.step(Input::Read { submission, results: true });
     assert_eq!(bench.receive(Message::Opened(opened(3, 1))), [Effect::Opened(opened(3, 1))]);
     assert_eq!(delivered(&bench.receive(results(&[0, 1], payloads(2, 1)))), [(1, 0)], "0 is forgotten");
     assert_eq!(delivered(&bench.receive(results(&[3], payloads(1, 1)))), [], "3 is not known yet");

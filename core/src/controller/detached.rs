@@ -105,11 +105,12 @@ impl Controller {
         Ok(())
     }
 
-    /// A client wants the results of a submission.
+    /// A client's link is for a submission from here on, and maybe for its results.
     pub(super) fn read(
         &mut self,
         link: LinkId,
         id: SubmissionId,
+        results: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         if self.clients.get(&link).is_some_and(|client| client.submission != Some(id)) {
@@ -119,7 +120,7 @@ impl Controller {
         let submission = submission.ok_or_else(|| format!("there is no submission {id}"))?;
         let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
         client.submission = Some(id);
-        if submission.readers.insert(link) {
+        if results && submission.readers.insert(link) {
             submission.store.iter().for_each(|kept| client.offer(kept));
         }
         self.tell_opened(id, Some(link), effects);

@@ -37,7 +37,7 @@ impl Controller {
                 Ok(())
             }
             Message::Open { name } => self.open(link, name, effects),
-            Message::Read { submission } => self.read(link, submission, effects),
+            Message::Read { submission, results } => self.read(link, submission, results, effects),
             Message::Close => self.close(link, effects),
             Message::Forget { upto } => self.forget(link, upto, effects),
             Message::List { question, submission, from } => {

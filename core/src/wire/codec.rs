@@ -115,7 +115,7 @@ fn frame_of(message: &Message) -> Frame {
         Message::Ask { question, after } => plain(kind::ASK, &(question, after)),
         Message::Status { question, status } => frame(kind::STATUS, cbor(question), vec![cbor(status)]),
         Message::Open { name } => plain(kind::OPEN, name),
-        Message::Read { submission } => plain(kind::READ, submission),
+        Message::Read { submission, results } => plain(kind::READ, &(submission, results)),
         Message::Opened(opened) => plain(kind::OPENED, opened),
         Message::Close => frame(kind::CLOSE, Bytes::new(), vec![]),
         Message::Forget { upto } => plain(kind::FORGET, upto),
@@ -303,7 +303,10 @@ impl Reader {
     fn about_submissions(&mut self) -> Result<Message, WireError> {
         let message = match self.frame.kind {
             kind::OPEN => Message::Open { name: self.header()? },
-            kind::READ => Message::Read { submission: self.header()? },
+            kind::READ => {
+                let (submission, results) = self.header()?;
+                Message::Read { submission, results }
+            }
             kind::OPENED => Message::Opened(self.header()?),
             kind::CLOSE => Message::Close,
             kind::FORGET => Message::Forget { upto: self.header()? },

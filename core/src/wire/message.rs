@@ -103,11 +103,12 @@ pub enum Message {
         /// What people call it.
         name: String,
     },
-    /// The results of a submission are wanted on this link: those that are kept, and those to come. Answered by
-    /// `Opened`.
+    /// This link is for a submission. Answered by `Opened`.
     Read {
         /// Which.
         submission: SubmissionId,
+        /// Whether its results are wanted: those that are kept, and those to come.
+        results: bool,
     },
     /// A submission as it is now: the answer to `Open`, `Read` and `Close`, and told again to who reads it when tasks
     /// are added.

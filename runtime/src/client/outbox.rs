@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
 use rpar_core::task::{Failure, TaskOptions};
-use rpar_core::wire::{Agreement, Change, ClusterStatus, Opened, TaskPage};
+use rpar_core::wire::{Agreement, Change, ClusterStatus, Opened, Runs, TaskPage};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
@@ -40,7 +40,13 @@ pub(super) enum Request {
     },
     Read {
         submission: SubmissionId,
+        results: bool,
         answer: mpsc::SyncSender<Reading>,
+    },
+    /// The same, of the submission that is read.
+    CancelTasks {
+        runs: Runs,
+        running: bool,
     },
     Forget {
         upto: TaskId,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpar_core::client::Input;
 use rpar_core::id::{SubmissionId, TaskId};
-use rpar_core::wire::{Opened, TaskPage};
+use rpar_core::wire::{Opened, Runs, RunsBuilder, TaskPage};
 
 use super::outbox::Request;
 use super::ranges::Ranges;
@@ -73,7 +73,36 @@ impl Client {
         timeout: Duration,
     ) -> Result<Reading, ClientError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.asked(Request::Read { submission, answer }, &answered, timeout)
+        self.asked(Request::Read { submission, results: true, answer }, &answered, timeout)
+    }
+
+    /// Cancels a submission's unfinished tasks: those among `tasks`, or all; with those that run, or only what has not
+    /// begun. This client can submit nothing of its own then.
+    ///
+    /// # Errors
+    /// When there is no such submission, the link is gone, or no answer comes in time.
+    pub fn cancel_submission(
+        &self,
+        submission: SubmissionId,
+        tasks: Option<&Runs>,
+        running: bool,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let reading = self.asked(Request::Read { submission, results: false, answer }, &answered, timeout)?;
+        let all = || {
+            let (mut runs, mut first, mut left) =
+                (RunsBuilder::default(), reading.first, reading.group.len());
+            while left > 0 {
+                let count = u32::try_from(left).unwrap_or(u32::MAX);
+                runs.push_run(first, count);
+                (first, left) = (TaskId(first.0 + count as u64), left - count as usize);
+            }
+            runs.finish()
+        };
+        let runs = tasks.cloned().unwrap_or_else(all);
+        self.request(Request::CancelTasks { runs, running });
+        Ok(())
     }
 
     /// Lets the controller forget the results of the submission that is read, up to the task at this index of its group.
@@ -122,16 +151,23 @@ impl Desk {
     }
 
     /// The same, of who reads.
-    pub(super) fn read(&mut self, submission: SubmissionId, answer: mpsc::SyncSender<Reading>) -> Input {
+    pub(super) fn read(
+        &mut self,
+        submission: SubmissionId,
+        results: bool,
+        answer: mpsc::SyncSender<Reading>,
+    ) -> Input {
         self.reader = Some(answer);
-        Input::Read(submission)
+        Input::Read { submission, results }
     }
 
     /// Takes note of how far the submission is: expects the results of tasks that are new.
     pub(super) fn opened(&mut self, opened: Opened, ranges: &mut Ranges) {
-        if let Some(answer) = self.openings.pop_front() {
-            // who asked may not wait any more
-            let _ = answer.try_send(opened);
+        // who asked may not wait any more, and have asked again
+        while let Some(answer) = self.openings.pop_front() {
+            if answer.try_send(opened).is_ok() {
+                break;
+            }
         }
         if let Some(reader) = self.reader.take() {
             let reading = Reading {

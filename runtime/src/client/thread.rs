@@ -168,10 +168,11 @@ impl<'a> Desk<'a> {
                     let input = self.submission.close(answer);
                     self.step(input);
                 }
-                Request::Read { submission, answer } => {
-                    let input = self.submission.read(submission, answer);
+                Request::Read { submission, results, answer } => {
+                    let input = self.submission.read(submission, results, answer);
                     self.step(input);
                 }
+                Request::CancelTasks { runs, running } => self.step(Input::Cancel { runs, running }),
                 Request::Forget { upto } => self.step(Input::Forget { upto }),
                 Request::List { submission, from, answer } => {
                     let question = self.question(Question::Tasks(answer));

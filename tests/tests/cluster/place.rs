@@ -33,6 +33,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a result of the function `big` is: it still travels within its batch.
 pub(super) const BIG_BYTES: usize = 200 << 10;
 
+/// How long a result of the function `huge` is: it is pulled part by part.
+pub(super) const HUGE_BYTES: usize = 20 << 20;
+
 /// When a wait has lasted too long.
 pub(super) fn deadline() -> Option<Instant> {
     Some(Instant::now() + PATIENCE)
@@ -236,6 +239,7 @@ fn functions() -> NativeFunctions {
         Ok(argument.clone())
     });
     functions.add("big", |_| Ok(vec![7; BIG_BYTES].into()));
+    functions.add("huge", |_| Ok(vec![7; HUGE_BYTES].into()));
     functions.add("fail", |argument| {
         Err(Failure::new(format!("cannot do {}", String::from_utf8_lossy(argument))))
     });

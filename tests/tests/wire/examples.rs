@@ -159,7 +159,7 @@ fn around() -> Vec<(&'static str, Message)> {
         ("ask-now", Message::Ask { question: 8, after: None }),
         ("status", Message::Status { question: 7, status: Box::new(status()) }),
         ("open", Message::Open { name: "sweep".into() }),
-        ("read", Message::Read { submission: SubmissionId(3) }),
+        ("read", Message::Read { submission: SubmissionId(3), results: true }),
         ("opened", Message::Opened(opened())),
         ("close", Message::Close),
         ("forget", Message::Forget { upto: TaskId(500) }),

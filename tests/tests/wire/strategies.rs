@@ -242,7 +242,7 @@ fn detached() -> impl Strategy<Value = Message> {
     );
     prop_oneof![
         text().prop_map(|name| Message::Open { name }),
-        id().prop_map(|submission| Message::Read { submission }),
+        (id(), any::<bool>()).prop_map(|(submission, results)| Message::Read { submission, results }),
         opened.prop_map(Message::Opened),
         Just(Message::Close),
         task().prop_map(|upto| Message::Forget { upto }),

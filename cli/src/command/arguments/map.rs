@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::input::InputArguments;
 use super::read_pause;
-use super::task::TaskArguments;
+use super::task::{TaskArguments, ThrowAwayArguments};
 use crate::command::map::Halt;
 
 pub(super) const HELP: &str = "\
@@ -49,6 +49,8 @@ pub(crate) struct MapArguments {
     pub(crate) pace: PaceArguments,
     #[command(flatten)]
     pub(crate) task: TaskArguments,
+    #[command(flatten)]
+    pub(crate) throw_away: ThrowAwayArguments,
 }
 
 /// What becomes of results.

@@ -5,6 +5,7 @@ mod input;
 mod map;
 pub(crate) mod params;
 mod scripts;
+mod submission;
 mod task;
 
 use std::path::PathBuf;
@@ -16,7 +17,10 @@ use rpar_core::profile::duration;
 pub(crate) use self::input::InputArguments;
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
-pub(crate) use self::task::{RunArguments, TaskArguments};
+pub(crate) use self::submission::{
+    CancelArguments, ResultsArguments, State, SubmitArguments, Tasks, TasksArguments, WaitArguments,
+};
+pub(crate) use self::task::{RunArguments, TaskArguments, ThrowAwayArguments};
 use crate::command::exit::TABLE;
 use crate::command::output::ColorChoice;
 
@@ -94,6 +98,23 @@ pub(crate) enum Commands {
     Map(MapArguments),
     /// Runs one command on one engine
     Run(RunArguments),
+    /// Submits work that outlives this terminal, and prints its number
+    #[command(
+        after_help = submission::SUBMIT_HELP,
+        override_usage = "rpar submit [OPTIONS] COMMAND ::: ARGUMENTS...\n       \
+                          rpar submit [OPTIONS] COMMAND :::: FILES...\n       \
+                          COMMAND | rpar submit [OPTIONS] COMMAND"
+    )]
+    Submit(SubmitArguments),
+    /// Lists what was submitted, or the tasks of one submission
+    Tasks(TasksArguments),
+    /// Waits until submissions have ended
+    Wait(WaitArguments),
+    /// Prints the results of a submission
+    #[command(after_help = submission::RESULTS_HELP)]
+    Results(ResultsArguments),
+    /// Cancels a submission, or some of its tasks
+    Cancel(CancelArguments),
     /// Shows what a cluster's processes have logged
     Logs(LogsArguments),
     /// Removes what dead clusters have left: allocations, directories, locks

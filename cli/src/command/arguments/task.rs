@@ -23,6 +23,11 @@ pub(crate) struct TaskArguments {
     /// Passes an environment variable on, or sets it: NAME or NAME=VALUE; may be given often
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Vec<String>,
+}
+
+/// The cluster that tasks go to when the named one does not run.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ThrowAwayArguments {
     /// Engines of a throw-away cluster, when none runs
     #[arg(short = 'n', long, short_alias = 'j', visible_alias = "jobs", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -36,6 +41,8 @@ pub(crate) struct TaskArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) task: TaskArguments,
+    #[command(flatten)]
+    pub(crate) throw_away: ThrowAwayArguments,
     /// A program and its arguments; a single word is read by sh
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) words: Vec<OsString>,

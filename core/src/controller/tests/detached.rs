@@ -23,7 +23,7 @@ impl Bench {
 
     fn read(&mut self, link: LinkId) {
         self.step(Input::LinkUp { link, role: Role::Client, address: "here".into() });
-        self.say(link, Message::Read { submission: ID });
+        self.say(link, Message::Read { submission: ID, results: true });
     }
 
     fn opened(&self, wanted: LinkId) -> Vec<Opened> {
@@ -140,7 +140,7 @@ fn what_is_needed_is_not_forgotten() {
     bench.finish(EngineId(0), 1, 1, TaskStatus::Ok);
     bench.read(READER);
     bench.say(READER, Message::Forget { upto: TaskId(10) });
-    bench.say(READER, Message::Read { submission: ID });
+    bench.say(READER, Message::Read { submission: ID, results: true });
     assert_eq!(bench.opened(READER).last().map(|opened| opened.forgotten), Some(TaskId(1)));
 }
 
@@ -254,7 +254,7 @@ fn who_breaks_the_rules_is_sent_away() {
         (vec![open(), Message::Close, submit(short())], "is closed"),
         (vec![Message::Close], "no submission is open"),
         (vec![Message::Forget { upto: TaskId(1) }], "no submission is read"),
-        (vec![Message::Read { submission: SubmissionId(9) }], "there is no submission 9"),
+        (vec![Message::Read { submission: SubmissionId(9), results: true }], "there is no submission 9"),
         (
             vec![Message::List { question: 0, submission: SubmissionId(9), from: TaskId(0) }],
             "there is no submission 9",

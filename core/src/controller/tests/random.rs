@@ -116,7 +116,7 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
         }
         23 => Message::Report { node: "n0".into(), text: "died".into(), restarting: c % 2 == 0 },
         34 => Message::Open { name: "n".repeat(a as usize * 20) },
-        35 => Message::Read { submission: SubmissionId(1 + a % 2) },
+        35 => Message::Read { submission: SubmissionId(1 + a % 2), results: c % 3 != 0 },
         36 if c % 4 == 0 => Message::Close,
         36 | 37 => Message::Forget { upto: TaskId(a) },
         38 => Message::List { question: 3, submission: SubmissionId(1 + a % 2), from: TaskId(b) },

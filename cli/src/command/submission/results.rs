@@ -1,0 +1,187 @@
+//! `rpar results`.
+
+use std::time::Instant;
+
+use rpar_runtime::client::{Client, Reading};
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::task::End;
+use super::arguments_file::{Arguments, path};
+use super::{ANSWER_WITHIN, LOOK, find};
+use crate::command::arguments::ResultsArguments;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::output::{Answers, Output, Progress};
+use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+
+/// After so many results the controller is told what it may forget: a message for each would be many.
+const FORGET_EVERY: usize = 256;
+
+pub(crate) fn run(context: &Context, arguments: &ResultsArguments) -> Outcome {
+    let (directory, client) = context.client()?;
+    let submission = find(&client, &directory, arguments.submission)?;
+    let interrupts = Interrupts::watch(|_| {})?;
+    let reading = client.read_submission(arguments.submission, ANSWER_WITHIN)?;
+    if reading.first().0 > 0 {
+        context.output.note(&format!("the results of the first {} tasks were forgotten", reading.first()));
+    }
+    let ready = (submission.succeeded + submission.failed).saturating_sub(reading.first().0);
+    let mut results = Results {
+        client: &client,
+        reading: &reading,
+        interrupts: &interrupts,
+        output: context.output,
+        answers: context.output.answers(),
+        progress: Progress::new(&context.output, false, false),
+        arguments: Arguments::of(&directory, arguments.submission),
+        forget: arguments.forget,
+        failed: 0,
+    };
+    let printed = match arguments.no_wait {
+        true => results.there(ready as usize),
+        false => results.all(),
+    };
+    results.progress.clear();
+    let failed = results.failed;
+    printed?;
+    if arguments.forget && !arguments.no_wait {
+        forget_arguments(&directory, arguments);
+    }
+    if failed > 0 {
+        let tasks = directory.command("tasks");
+        let id = arguments.submission;
+        context.output.note(&format!("{failed} tasks failed: {tasks} {id} --state failed lists them"));
+    }
+    Ok(if failed > 0 { Exit::Failed(failed) } else { Exit::Ok })
+}
+
+/// Nobody asks for them any more.
+fn forget_arguments(directory: &ClusterDir, arguments: &ResultsArguments) {
+    // it goes with the cluster otherwise
+    let _ = std::fs::remove_file(path(directory, arguments.submission));
+}
+
+struct Results<'a> {
+    client: &'a Client,
+    reading: &'a Reading,
+    interrupts: &'a Interrupts,
+    output: Output,
+    answers: Answers,
+    progress: Progress,
+    arguments: Arguments,
+    forget: bool,
+    failed: u64,
+}
+
+impl Results<'_> {
+    /// Prints all results in the order of the tasks.
+    fn all(&mut self) -> Outcome<()> {
+        let group = self.reading.group();
+        let mut index = 0;
+        while self.reading.is_open() || index < group.len() {
+            if let Some(outcome) = group.wait(index, Some(Instant::now())) {
+                self.usable(&outcome)?;
+                self.print(index, End::read(outcome))?;
+                index += 1;
+                if index.is_multiple_of(FORGET_EVERY) {
+                    self.settle(index)?;
+                }
+            } else {
+                self.settle(index)?;
+                self.look()?;
+                group.wait(index, Some(Instant::now() + LOOK));
+            }
+        }
+        self.settle(index)
+    }
+
+    /// Prints the results that are there, which are so many.
+    fn there(&mut self, ready: usize) -> Outcome<()> {
+        let group = self.reading.group();
+        while group.finished() < ready {
+            self.look()?;
+            group.next_finished(Some(Instant::now() + LOOK));
+        }
+        let mut gap = false;
+        let mut printed = 0;
+        for index in 0..group.len() {
+            match group.wait(index, Some(Instant::now())) {
+                Some(outcome) => {
+                    self.usable(&outcome)?;
+                    self.print(index, End::read(outcome))?;
+                    printed += usize::from(!gap);
+                }
+                None => gap = true,
+            }
+        }
+        self.settle(printed)
+    }
+
+    fn task(&self, index: usize) -> u64 {
+        self.reading.first().0 + index as u64
+    }
+
+    /// What was lost with the link says nothing of the task.
+    fn usable(&self, outcome: &rpar_runtime::client::Outcome) -> Outcome<()> {
+        match self.client.lost() {
+            Some(reason) if outcome.status == rpar_core::task::TaskStatus::Lost => {
+                let error = format!("lost the link to the controller: {reason}");
+                Err(Report::new(Exit::Link, error).hint("results that are kept can be asked for again"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn print(&mut self, index: usize, end: End) -> Outcome<()> {
+        self.reading.group().forget(index);
+        let task = self.task(index);
+        self.failed += u64::from(!end.ok());
+        if self.output.json {
+            let mut line = end.document();
+            line["task"] = json!(task + 1);
+            line["argument"] = json!(String::from_utf8_lossy(&self.arguments.of_task(task)));
+            return self.answers.write(format!("{line}\n").as_bytes());
+        }
+        self.answers.write(&end.command.stdout)?;
+        let mut said = end.command.stderr.to_vec();
+        if let Some(message) = end.message.as_ref().filter(|_| !end.ok()) {
+            said.extend_from_slice(format!("rpar: task {}: {message}\n", task + 1).as_bytes());
+        }
+        if !said.is_empty() {
+            self.flush()?;
+            self.progress.suspend(|| self.output.diagnostics(&said));
+        }
+        Ok(())
+    }
+
+    /// What is printed up to `index` need not be kept.
+    fn settle(&mut self, index: usize) -> Outcome<()> {
+        self.flush()?;
+        if self.forget {
+            self.client.forget_results(self.reading, index);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Outcome<()> {
+        if self.answers.is_empty() {
+            return Ok(());
+        }
+        let answers = &mut self.answers;
+        self.progress.suspend(|| answers.flush())
+    }
+
+    fn look(&mut self) -> Outcome<()> {
+        if let Some(signal) = self.interrupts.pending() {
+            return Err(Report::silent(Exit::Signal(signal)));
+        }
+        for notice in self.client.notices() {
+            self.progress.suspend(|| self.output.warn(&notice));
+        }
+        let group = self.reading.group();
+        self.progress.count(group.finished() as u64, group.len() as u64, Some(group.len() as u64), "");
+        Ok(())
+    }
+}

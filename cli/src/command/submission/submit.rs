@@ -1,0 +1,127 @@
+//! `rpar submit`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rpar_core::id::SubmissionId;
+use rpar_core::task::TaskOptions;
+use rpar_core::wire::INLINE_LIMIT_BYTES;
+use rpar_runtime::client::{Client, ClientError, Group};
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::task;
+use super::ANSWER_WITHIN;
+use super::arguments_file::ArgumentsFile;
+use crate::command::arguments::SubmitArguments;
+use crate::command::exit::Exit;
+use crate::command::input::{Input, Record};
+use crate::command::interrupt::Interrupts;
+use crate::command::output::Waiting;
+use crate::command::report::{Outcome, Report};
+use crate::command::template::{Functions, Template};
+
+/// How often a submission that waits for room at the controller looks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
+    let input = Input::parse(&arguments.words, &arguments.input)?;
+    let template = Template::parse(&input.command, input.columns())?;
+    let spec = task::spec(String::new(), &arguments.task)?;
+    let (directory, client) = context.client()?;
+    let interrupts = Interrupts::watch(|_| {})?;
+    let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
+    let id = client.open_submission(&name, ANSWER_WITHIN)?;
+    let mut filling = Filling {
+        client: &client,
+        functions: Functions::new(template, spec),
+        options: task::options(&arguments.task, arguments.retries),
+        group: client.group(),
+        file: ArgumentsFile::create(&directory, id)?,
+    };
+    let waiting = Waiting::new(&context.output, "submitting");
+    let filled = filling.all(input, &interrupts);
+    let tasks = filled.and_then(|()| closed(&client, &interrupts));
+    drop(waiting);
+    let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
+    if context.output.json {
+        context.output.document(&json!({ "submission": id, "tasks": tasks }))?;
+    } else {
+        context.output.answer(&format!("{id}\n"))?;
+        let results = directory.command("results");
+        context
+            .output
+            .note(&format!("{tasks} tasks are submitted as {id}: {results} {id} prints what comes of them"));
+    }
+    if let Some(signal) = interrupts.pending() {
+        let cancel = directory.command("cancel");
+        context.output.warn(&format!(
+            "interrupted: not all arguments were read; {cancel} {id} drops what was submitted"
+        ));
+        return Err(Report::silent(Exit::Signal(signal)));
+    }
+    Ok(Exit::Ok)
+}
+
+struct Filling<'a> {
+    client: &'a Client,
+    functions: Functions,
+    options: Arc<TaskOptions>,
+    group: Group,
+    file: ArgumentsFile,
+}
+
+impl Filling<'_> {
+    fn all(&mut self, input: Input, interrupts: &Interrupts) -> Outcome<()> {
+        for record in input.records() {
+            self.add(&record?)?;
+            if interrupts.pending().is_some() {
+                break;
+            }
+        }
+        self.file.flush()
+    }
+
+    fn add(&mut self, record: &Record) -> Outcome<()> {
+        let (function, payload) = self.functions.of(record);
+        if payload.len() > INLINE_LIMIT_BYTES {
+            return Err(too_long(record, &payload));
+        }
+        self.file.add(&record.whole())?;
+        self.client.submit(&self.group, function, &self.options, payload);
+        self.client.wait_ready();
+        match self.client.lost() {
+            Some(reason) => Err(ClientError::Lost { reason }.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn too_long(record: &Record, payload: &Bytes) -> Report {
+    let (number, bytes) = (record.number, payload.len());
+    let what = format!(
+        "the arguments of task {number} take {bytes} bytes; more than {INLINE_LIMIT_BYTES} cannot outlive this terminal"
+    );
+    Report::new(Exit::Usage, what).hint("put what is long in a file, and give its name")
+}
+
+/// Waits until the controller has everything.
+fn closed(client: &Client, interrupts: &Interrupts) -> Outcome<u64> {
+    let before = interrupts.pending();
+    loop {
+        match client.close_submission(LOOK_EVERY) {
+            Ok(tasks) => return Ok(tasks),
+            Err(ClientError::TimedOut(_)) if interrupts.pending() == before => {}
+            Err(ClientError::TimedOut(_)) => {
+                return Err(Report::silent(Exit::Signal(interrupts.pending().unwrap_or(0))));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Half a submission is of no use. What goes wrong here is no news.
+fn give_up(client: &Client, id: SubmissionId) {
+    let _ = client.cancel_submission(id, None, true, ANSWER_WITHIN);
+}

@@ -1,0 +1,83 @@
+//! `rpar wait`.
+
+use std::time::{Duration, Instant};
+
+use rpar_core::id::SubmissionId;
+use rpar_core::wire::{ClusterStatus, SubmissionStatus};
+use rpar_runtime::client::{Client, ClientError};
+use serde_json::json;
+
+use super::super::context::Context;
+use super::{ANSWER_WITHIN, LOOK, ended, is_over, one};
+use crate::command::arguments::WaitArguments;
+use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
+use crate::command::output::Progress;
+use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
+
+/// How often the number of tasks that have ended is asked for: for the eye. That all have, the controller tells at once.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
+    let (directory, client) = context.client()?;
+    let interrupts = Interrupts::watch(|_| {})?;
+    let mut progress = Progress::new(&context.output, false, false);
+    let until = arguments.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut status = client.status(None, ANSWER_WITHIN)?;
+    let ids = match arguments.submissions.is_empty() {
+        true => status.submissions.iter().map(|one| one.id).collect(),
+        false => arguments.submissions.clone(),
+    };
+    let submissions = loop {
+        let waited = all(&status, &directory, &ids)?;
+        if waited.iter().all(is_over) {
+            break waited;
+        }
+        let sum = |count: fn(&SubmissionStatus) -> u64| waited.iter().map(count).sum::<u64>();
+        progress.count(sum(ended), sum(|one| one.tasks), Some(sum(|one| one.tasks)), "");
+        if until.is_some_and(|until| Instant::now() >= until) {
+            progress.clear();
+            let what = format!("{} of {} tasks have ended", sum(ended), sum(|one| one.tasks));
+            return Err(Report::new(Exit::NotOver, what).hint("the work goes on: wait again, or cancel it"));
+        }
+        status = newer(&client, status.version, &interrupts)?;
+    };
+    progress.clear();
+    if context.output.json {
+        context.output.document(&json!({ "submissions": submissions }))?;
+    }
+    let failed = submissions.iter().map(|one| one.failed).sum();
+    if failed > 0 {
+        let tasks: u64 = submissions.iter().map(|one| one.tasks).sum();
+        let hint = directory.command("tasks");
+        context
+            .output
+            .note(&format!("{failed} of {tasks} tasks failed: {hint} ID --state failed lists them"));
+    }
+    Ok(if failed > 0 { Exit::Failed(failed) } else { Exit::Ok })
+}
+
+fn all(
+    status: &ClusterStatus,
+    directory: &ClusterDir,
+    ids: &[SubmissionId],
+) -> Outcome<Vec<SubmissionStatus>> {
+    ids.iter().map(|id| one(status, directory, *id)).collect()
+}
+
+/// The status once something has changed, or after a while.
+fn newer(client: &Client, version: u64, interrupts: &Interrupts) -> Outcome<ClusterStatus> {
+    let until = Instant::now() + ASK_EVERY;
+    while Instant::now() < until {
+        match client.status(Some(version), LOOK) {
+            Ok(status) => return Ok(status),
+            Err(ClientError::TimedOut(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(signal) = interrupts.pending() {
+            return Err(Report::silent(Exit::Signal(signal)));
+        }
+    }
+    Ok(client.status(None, ANSWER_WITHIN)?)
+}

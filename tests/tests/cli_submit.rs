@@ -1,0 +1,102 @@
+//! Work that outlives the terminal that submitted it: `rpar submit`, `tasks`, `wait`, `results`, `cancel`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use rpar_tests::binary::{Home, until};
+
+/// A home with a cluster of two engines.
+fn cluster() -> Home {
+    let home = Home::new();
+    let (exit, _, err) = home.said(&["start", "-n", "2"]);
+    assert_eq!(exit, Some(0), "{err}");
+    home
+}
+
+fn submitted(home: &Home, words: &[&str]) -> String {
+    let (exit, out, err) = home.said(&[&["submit"], words].concat());
+    assert_eq!(exit, Some(0), "{err}");
+    out.trim().to_owned()
+}
+
+#[test]
+fn what_is_submitted_goes_on_and_its_results_can_be_asked_for_again() {
+    let home = cluster();
+    let id = submitted(&home, &["echo {}; [ {} != b ]", ":::", "a", "b", "c d"]);
+    assert_eq!(id, "1");
+    let (exit, _, err) = home.said(&["wait", &id]);
+    assert_eq!(exit, Some(1), "{err}");
+    assert!(err.contains("1 of 3 tasks failed"), "{err}");
+    for _ in 0..2 {
+        let (exit, out, _) = home.said(&["results", &id]);
+        assert_eq!((exit, out.as_str()), (Some(1), "a\nb\nc d\n"));
+    }
+    let (exit, out, _) = home.said(&["tasks", &id, "--state", "failed"]);
+    assert_eq!(exit, Some(0));
+    let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 2, "{out}");
+    assert_eq!((rows[1][0], rows[1][1], rows[1].last()), ("2", "failed", Some(&"b")));
+    let (_, out, _) = home.said(&["tasks"]);
+    assert!(out.contains("ended") && out.contains("echo {}"), "{out}");
+    assert_eq!(home.said(&["results", &id, "--forget"]).0, Some(1));
+    until("it is gone", || home.json(&["tasks"])["submissions"].as_array().is_some_and(Vec::is_empty));
+    let (exit, _, err) = home.said(&["results", &id]);
+    assert_eq!(exit, Some(120));
+    assert!(err.contains("has no submission 1") && err.contains("forgotten"), "{err}");
+}
+
+#[test]
+fn a_cancelled_submission_ends() {
+    let home = cluster();
+    let id = submitted(&home, &["--name", "naps", "sleep 600 {}", ":::", "1", "2", "3", "4"]);
+    until("two run", || home.json(&["tasks"])["submissions"][0]["assigned"] == 2);
+    let (exit, out, _) = home.said(&["tasks", &id]);
+    assert_eq!(exit, Some(0));
+    assert_eq!(out.matches("assigned").count(), 2, "{out}");
+    assert_eq!(home.said(&["wait", &id, "--timeout", "10ms"]).0, Some(121));
+    let (_, _, err) = home.said(&["cancel", &id, "--tasks", "4"]);
+    assert!(err.contains("1 tasks have ended since, 3 of 4 are left"), "{err}");
+    let (exit, _, err) = home.said(&["cancel", &id]);
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.contains("0 of 4 are left"), "{err}");
+    assert_eq!(home.said(&["wait"]).0, Some(4));
+    let (_, _, err) = home.said(&["results", &id]);
+    assert_eq!(err.matches("cancelled").count(), 4, "{err}");
+}
+
+#[test]
+fn results_that_are_there_can_be_had_before_the_rest() {
+    let home = cluster();
+    let id = submitted(&home, &["echo {}; [ {} = 1 ] || sleep 600", ":::", "1", "2"]);
+    until("one has ended", || home.json(&["tasks"])["submissions"][0]["succeeded"] == 1);
+    assert_eq!(home.said(&["results", &id, "--no-wait"]), (Some(0), "1\n".into(), String::new()));
+    assert_eq!(home.said(&["cancel", &id]).0, Some(0));
+}
+
+#[test]
+fn arguments_come_through_a_pipe_and_the_terminal_may_close() {
+    let home = cluster();
+    let mut submit = home.command();
+    submit.args(["submit", "--json", "echo", "{#}:{}"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut submit = submit.spawn().expect("rpar starts");
+    let mut pipe = submit.stdin.take().expect("a pipe");
+    for number in 0..1000 {
+        writeln!(pipe, "line {number}").expect("rpar reads");
+    }
+    drop(pipe);
+    let answer = submit.wait_with_output().expect("it ends");
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    assert_eq!((&answer["submission"], &answer["tasks"]), (&1.into(), &1000.into()));
+    let (exit, out, _) = home.said(&["results", "1"]);
+    assert_eq!(exit, Some(0));
+    let expected: String = (0..1000).map(|number| format!("{}:line {number}\n", number + 1)).collect();
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn without_a_cluster_it_says_how_to_start_one() {
+    let home = Home::new();
+    let (exit, _, err) = home.said(&["submit", "true", ":::", "1"]);
+    assert_eq!(exit, Some(111));
+    assert!(err.contains("rpar start"), "{err}");
+}
