@@ -146,9 +146,21 @@ impl Form {
             Form::Stem => argument.slice(..dot),
             Form::Base => argument.slice(base..),
             Form::BaseStem => argument.slice(base..dot),
-            Form::Directory if base == 0 => Bytes::from_static(b"."),
-            Form::Directory if base == 1 => Bytes::from_static(b"/"),
-            Form::Directory => argument.slice(..base - 1),
+            Form::Directory => directory(argument),
         }
+    }
+}
+
+/// The directory as dirname(1) has it: slashes at its end, or at the argument's, do not count.
+fn directory(argument: &Bytes) -> Bytes {
+    let end = |bytes: &[u8]| bytes.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1);
+    let named = end(argument);
+    match argument[..named].iter().rposition(|b| *b == b'/') {
+        None if named == 0 && !argument.is_empty() => Bytes::from_static(b"/"),
+        None => Bytes::from_static(b"."),
+        Some(slash) => match end(&argument[..slash]) {
+            0 => Bytes::from_static(b"/"),
+            end => argument.slice(..end),
+        },
     }
 }
