@@ -16,7 +16,8 @@ use crate::resources::Resources;
 pub enum FunctionKind {
     /// A shell command; the body is a [`CommandSpec`] in CBOR, arguments are [`Arguments`], results [`CommandOutcome`].
     Command,
-    /// A Rust function compiled into the engine's program; the body is its name, payloads are the function's own.
+    /// A Rust function compiled into the engine's program; the body is its name, and after a NUL, for messages, which
+    /// program its client is; payloads are the function's own.
     Native,
     /// A Python callable; the body and all payloads are the Python client's pickles.
     Python,

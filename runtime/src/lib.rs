@@ -9,5 +9,7 @@ pub mod engine;
 pub mod files;
 pub mod link;
 pub mod native;
+mod panics;
 pub mod pilot;
+mod program;
 mod python;

@@ -1,6 +1,5 @@
 //! Rust functions that are compiled into the engine's program.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,12 +10,24 @@ use bytes::Bytes;
 use rpar_core::task::{Failure, Function, FunctionKind, TaskStatus};
 
 use crate::engine::{Executor, Feed, Task};
-use crate::link::BUILD;
+use crate::panics;
+use crate::program;
 
 type NativeFunction = dyn Fn(&Bytes) -> Result<Bytes, Failure> + Send + Sync;
 
 /// What a name stands for, or why for nothing.
 type Found = Result<Arc<NativeFunction>, Failure>;
+
+/// Parts a function's name from what its client's program is, which is there for messages.
+const NUL: u8 = 0;
+
+/// The function of this name in the engines' program, as a client submits it. A name has no NUL.
+pub fn function(name: &str) -> Function {
+    let mut body = name.as_bytes().to_vec();
+    body.push(NUL);
+    body.extend_from_slice(program::description().as_bytes());
+    Function { kind: FunctionKind::Native, body: body.into() }
+}
 
 /// The Rust functions that an engine host can run, by name.
 #[derive(Clone, Default)]
@@ -39,17 +50,20 @@ impl NativeFunctions {
         self.functions.insert(name.to_owned(), Arc::new(function));
     }
 
-    fn find(&self, name: &[u8]) -> Found {
-        let name = String::from_utf8_lossy(name);
-        self.functions.get(name.as_ref()).cloned().ok_or_else(|| {
-            let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let program = std::env::current_exe().unwrap_or_default();
-            Failure::new(format!(
-                "the engine's program {} (rpar {BUILD}) has no function `{name}`; it knows: {known}",
-                program.display(),
-            ))
-        })
+    fn find(&self, body: &[u8]) -> Found {
+        let mut parts = body.splitn(2, |byte| *byte == NUL).map(String::from_utf8_lossy);
+        let (name, client) = (parts.next().unwrap_or_default(), parts.next());
+        self.functions.get(name.as_ref()).cloned().ok_or_else(|| self.unknown(&name, client.as_deref()))
+    }
+
+    fn unknown(&self, name: &str, client: Option<&str>) -> Failure {
+        let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let client = client.map(|client| format!("; the client's program is {client}")).unwrap_or_default();
+        Failure::new(format!(
+            "the engines' program has no function `{name}`: it is {} and knows {known}{client}; start the cluster from the client's program as it is now",
+            program::description(),
+        ))
     }
 }
 
@@ -68,6 +82,7 @@ pub(crate) struct NativeExecutor {
 
 impl NativeExecutor {
     pub(crate) fn new(functions: Arc<NativeFunctions>) -> Self {
+        panics::watch();
         NativeExecutor { functions, last: None }
     }
 
@@ -79,8 +94,9 @@ impl NativeExecutor {
 
     fn call(&mut self, task: &Task) -> Result<Bytes, Failure> {
         match self.find(&task.function) {
+            // what a panic has left half done is the function's own: it is shared with other engines in any case
             Ok(function) => catch_unwind(AssertUnwindSafe(|| function(&task.argument)))
-                .unwrap_or_else(|panic| Err(Failure::new(format!("panicked: {}", said(panic.as_ref()))))),
+                .unwrap_or_else(|panic| Err(panics::failure(panic.as_ref()))),
             Err(failure) => Err(failure.clone()),
         }
     }
@@ -110,13 +126,6 @@ impl Executor for NativeExecutor {
     }
 }
 
-/// What a panic said, if it was text, as it is from `panic!`.
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("with something other than text")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,10 +135,6 @@ mod tests {
     use std::time::Duration;
 
     const GENEROUS: Duration = Duration::from_secs(30);
-
-    fn function(name: &'static str) -> Function {
-        Function { kind: FunctionKind::Native, body: Bytes::from_static(name.as_bytes()) }
-    }
 
     fn bench(add: impl FnOnce(&mut NativeFunctions)) -> Bench {
         let mut functions = NativeFunctions::new();
@@ -214,7 +219,9 @@ mod tests {
             })
         });
         bench.submit(&function("halve"), None, &[Bytes::from_static(b"abc"), Bytes::from_static(b"ab")]);
-        assert_eq!(failure(&mut bench, TaskStatus::Failed).message, "panicked: 3 is odd");
+        let message = failure(&mut bench, TaskStatus::Failed).message;
+        let place = message.strip_prefix("panicked at ").and_then(|rest| rest.strip_suffix(": 3 is odd"));
+        assert!(place.is_some_and(|place| place.contains("native.rs:")), "{message}");
         assert_eq!(bench.next(GENEROUS), (TaskStatus::Ok, Bytes::from_static(b"a")));
     }
 
@@ -223,10 +230,9 @@ mod tests {
         let mut bench = bench(|known| known.add("count", |argument| Ok(argument.clone())));
         bench.submit(&function("cuont"), None, &[Bytes::new()]);
         let message = failure(&mut bench, TaskStatus::Failed).message;
-        assert!(
-            message.contains("`cuont`") && message.contains("knows: count") && message.contains(BUILD),
-            "{message}"
-        );
+        assert!(message.contains("no function `cuont`") && message.contains("knows count;"), "{message}");
+        // here both are one
+        assert_eq!(message.matches(&program::description()).count(), 2, "{message}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -55,12 +56,12 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// By index, from `first` on; grows when results come, so that submitting takes no lock here.
     slots: VecDeque<Slot>,
     /// All before it are discarded.
     first: usize,
-    finished: usize,
+    pub(super) finished: usize,
     /// Indexes in order of completion, as (first, count), that nobody has taken yet.
     order: VecDeque<(usize, usize)>,
     /// Indexes that somebody waits for.
@@ -73,6 +74,10 @@ struct State {
     submitted: BTreeMap<usize, u64>,
     /// The nodes of the engines that ran something: engine ids are never used again.
     nodes: BTreeMap<EngineId, Arc<str>>,
+    /// When the latest end came to be known.
+    latest: Option<Instant>,
+    /// Asynchronous programs that wait for an end, each with one entry.
+    pub(super) wakers: Vec<Waker>,
 }
 
 /// What a group keeps of a task.
@@ -97,15 +102,14 @@ pub(super) struct End {
 }
 
 impl End {
-    /// The end of a task that the link took along.
-    pub(super) fn lost(why: Bytes) -> Self {
-        let (status, ended_micros) = (TaskStatus::Lost, wall_micros());
-        End { status, attempts: 0, engine: None, ran: 0, ended_micros, payload: why }
+    /// The end of a task that never came to an engine, or that the link took along.
+    pub(super) fn without_engine(status: TaskStatus, why: Bytes) -> Self {
+        End { status, attempts: 0, engine: None, ran: 0, ended_micros: wall_micros(), payload: why }
     }
 }
 
 impl State {
-    fn outcome(&self, index: usize) -> Option<Outcome> {
+    pub(super) fn outcome(&self, index: usize) -> Option<Outcome> {
         let slot = self.slots.get(index.checked_sub(self.first)?)?;
         let Slot::Finished(End { status, attempts, engine, ran, ended_micros, payload }) = slot else {
             return None;
@@ -138,6 +142,11 @@ impl Group {
     /// How many tasks have ended.
     pub fn finished(&self) -> usize {
         self.lock().finished
+    }
+
+    /// When the latest of the ends that are known came to be known, by this program's steady clock.
+    pub fn latest(&self) -> Option<Instant> {
+        self.lock().latest
     }
 
     /// Waits for a task's end; `None` if that does not come before `deadline`. Takes nothing away.
@@ -219,6 +228,11 @@ impl Group {
         }
     }
 
+    /// How many tasks have been discarded with all before them.
+    pub fn discarded(&self) -> usize {
+        self.lock().first
+    }
+
     /// Whether `other` is a clone of this group.
     pub(super) fn is(&self, other: &Group) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
@@ -234,6 +248,14 @@ impl Group {
         self.shared.submitted.fetch_add(count, Ordering::AcqRel);
     }
 
+    /// Ends a task that never came to an engine.
+    pub(super) fn end(&self, index: usize, status: TaskStatus, why: Bytes) {
+        self.fill(|slots| {
+            slots.note(index, wall_micros(), &Outcomes::default());
+            slots.put(index, End::without_engine(status, why));
+        });
+    }
+
     /// Fills in how tasks ended, and wakes who waits for them.
     pub(super) fn fill<T>(&self, fill: impl FnOnce(&mut Filling<'_>) -> T) -> T {
         let mut state = self.lock();
@@ -241,12 +263,18 @@ impl Group {
         let mut filling = Filling { state: &mut state, wake: false };
         let filled = fill(&mut filling);
         let mut wake = filling.wake;
-        wake |= state.any > 0 && state.finished > before;
+        let mut wakers = Vec::new();
+        if state.finished > before {
+            state.latest = Some(Instant::now());
+            wake |= state.any > 0;
+            wakers = std::mem::take(&mut state.wakers);
+        }
         wake |= state.all > 0 && state.finished >= self.len();
         drop(state);
         if wake {
             self.shared.changed.notify_all();
         }
+        wakers.into_iter().for_each(Waker::wake);
         filled
     }
 
@@ -268,7 +296,7 @@ impl Group {
         (state, deadline <= Instant::now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // a slot is filled or not; there is no state between
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,7 +307,7 @@ impl State {
         self.slots.get_mut(index.checked_sub(self.first)?)
     }
 
-    fn take_next(&mut self) -> Option<usize> {
+    pub(super) fn take_next(&mut self) -> Option<usize> {
         let (first, count) = self.order.front_mut()?;
         let index = *first;
         (*first, *count) = (*first + 1, *count - 1);
@@ -335,6 +363,7 @@ impl fmt::Debug for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Poll, Wake};
 
     fn end(group: &Group, indexes: &[usize]) {
         group.fill(|slots| {
@@ -403,6 +432,37 @@ mod tests {
             .collect();
         (0..3).for_each(|index| end(&group, &[index]));
         waiting.into_iter().for_each(|wait| assert!(wait.join().unwrap()));
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_polls_is_woken_once_and_finds_what_ended() {
+        let (group, bell) = (group(3), Arc::new(Bell::default()));
+        let (waker, rung) = (Waker::from(Arc::clone(&bell)), || bell.0.load(Ordering::Relaxed));
+        let mut context = Context::from_waker(&waker);
+        assert!(group.poll_wait(2, &mut context).is_pending() && group.poll_all(&mut context).is_pending());
+        assert!(group.poll_next_finished(&mut context).is_pending());
+        end(&group, &[2, 0]);
+        end(&group, &[0]);
+        assert_eq!(rung(), 1, "nobody has polled since");
+        assert!(group.poll_wait(2, &mut context).is_ready());
+        let mut next = || match group.poll_next_finished(&mut context) {
+            Poll::Ready(next) => next.map(|(index, _)| index),
+            Poll::Pending => Some(usize::MAX),
+        };
+        assert_eq!([next(), next(), next()], [Some(2), Some(0), Some(usize::MAX)]);
+        end(&group, &[1]);
+        assert_eq!((rung(), next(), next()), (2, Some(1), None));
+        assert!(group.poll_all(&mut context).is_ready() && group.latest().is_some());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod batch;
 mod error;
 mod group;
 mod outbox;
+mod poll;
 mod ranges;
 mod size;
 mod submission;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rpar_core::connection::{ConnectionFile, Role};
 use rpar_core::id::FunctionHash;
-use rpar_core::task::{Function, TaskOptions};
+use rpar_core::task::{Failure, Function, TaskOptions};
 use rpar_core::transport::Transport;
 use rpar_core::wire::ClusterStatus;
 
@@ -109,6 +110,17 @@ impl Client {
         argument: Bytes,
     ) -> usize {
         self.guard.outbox.submit(group, function, options, argument)
+    }
+
+    /// Adds a task that ends as failed at once, without being sent: its argument cannot be put into a payload. Returns its
+    /// index.
+    pub fn reject(&self, group: &Group, failure: &Failure) -> usize {
+        self.guard.outbox.reject(group, failure.encode())
+    }
+
+    /// Whether [`wait_ready`](Self::wait_ready) would return at once.
+    pub fn is_ready(&self) -> bool {
+        self.guard.outbox.is_ready()
     }
 
     /// Blocks while more than 64 MiB of submissions have not left, so that endless inputs do not fill this process.

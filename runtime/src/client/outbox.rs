@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
-use rpar_core::task::{Failure, TaskOptions};
+use rpar_core::task::{Failure, TaskOptions, TaskStatus};
 use rpar_core::wire::{Agreement, Change, ClusterStatus, Opened, Runs, TaskPage};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
-use super::group;
 use super::{Defined, Group, Reading};
 
 /// More than this should not wait to be sent: what a link carries in a tenth of a second, and a million small tasks.
@@ -150,9 +149,7 @@ impl Outbox {
         if let Some(end) = &state.end {
             let why = end.failure();
             drop(state);
-            group.fill(|slots| {
-                slots.put(index, group::End::lost(why));
-            });
+            group.end(index, TaskStatus::Lost, why);
             return index;
         }
         if state.open.as_ref().is_some_and(|open| !open.fits(group, function, options, &argument)) {
@@ -164,6 +161,17 @@ impl Outbox {
         state.next_task += 1;
         state.pending_bytes += cost;
         self.wake(state);
+        index
+    }
+
+    /// Adds a task that ends at once, without being sent.
+    pub(super) fn reject(&self, group: &Group, why: Bytes) -> usize {
+        let mut state = self.lock();
+        let index = group.add();
+        // the indexes of a batch are consecutive
+        state.close_batch();
+        drop(state);
+        group.end(index, TaskStatus::Failed, why);
         index
     }
 
@@ -217,9 +225,13 @@ impl Outbox {
         }
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.lock().is_ready()
+    }
+
     pub(super) fn wait_ready(&self) {
         let mut state = self.lock();
-        while state.pending_bytes >= READY_BYTES && state.end.is_none() {
+        while !state.is_ready() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -285,6 +297,10 @@ impl Outbox {
 }
 
 impl State {
+    fn is_ready(&self) -> bool {
+        self.pending_bytes < READY_BYTES || self.end.is_some()
+    }
+
     fn close_batch(&mut self) {
         self.prepared.extend(self.open.take().map(Open::close));
     }

@@ -117,7 +117,7 @@ impl Ranges {
     pub(super) fn lose(&mut self, why: &Bytes) {
         self.long.clear();
         for (_, range) in std::mem::take(&mut self.ranges) {
-            let end = End::lost(why.clone());
+            let end = End::without_engine(TaskStatus::Lost, why.clone());
             range.group.fill(|slots| {
                 slots.note(range.index, range.submitted_micros, &Outcomes::default());
                 for index in range.index..range.index + range.count as usize {

@@ -177,6 +177,31 @@ fn tasks_one_by_one_come_back_each_in_its_place() {
 }
 
 #[test]
+fn a_rejected_task_has_its_place_among_the_others() {
+    let (client, controller) = linked(echo);
+    let (group, function, options) = (client.group(), function(), Arc::new(TaskOptions::default()));
+    for number in 0..100u8 {
+        let index = match number % 10 {
+            3 => client.reject(&group, &Failure::new("no form")),
+            _ => client.submit(&group, &function, &options, Bytes::copy_from_slice(&[number])),
+        };
+        assert_eq!(index, number as usize);
+    }
+    for index in 0..100 {
+        let outcome = group.wait(index, soon()).unwrap();
+        match index % 10 {
+            3 => {
+                assert_eq!((outcome.status, outcome.engine), (TaskStatus::Failed, None));
+                assert_eq!(Failure::decode(&outcome.payload).unwrap().message, "no form");
+            }
+            _ => assert_eq!(outcome.payload, Bytes::from(vec![index as u8])),
+        }
+    }
+    drop(client);
+    controller.join().unwrap();
+}
+
+#[test]
 fn a_long_argument_is_announced_and_a_long_result_pulled() {
     let (client, controller) = linked(echo);
     let group = client.group();
