@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rpar::Outcome;
+use rpar::raw::Outcome;
 use rpar::task::{self, TaskStatus};
 
 /// How a task ended that did not end well.

@@ -6,7 +6,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyTimeoutError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use rpar::Outcome;
+use rpar::raw::Outcome;
 use rpar::task::TaskStatus;
 
 use crate::failure::{self, Failure};
@@ -18,7 +18,7 @@ const LOT_BYTES: usize = 16 << 20;
 /// Tasks whose results are collected together, in the order of their submission.
 #[pyclass(frozen, module = "rpar._rpar")]
 pub(crate) struct Group {
-    pub(crate) inner: rpar::Group,
+    pub(crate) inner: rpar::raw::Group,
 }
 
 #[pymethods]

@@ -9,8 +9,9 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use rpar::ClientError;
+use rpar::raw::{Client, Defined};
 use rpar::task::{self, FunctionKind, TaskOptions};
-use rpar::{Client, ClientError, Defined};
 
 use crate::group::Group;
 use crate::wait;
@@ -32,12 +33,12 @@ pub(crate) fn connect(
     connection_file: Option<PathBuf>,
 ) -> PyResult<Session> {
     let linked = py.detach(|| match connection_file {
-        Some(file) => rpar::connect_file(&file),
+        Some(file) => rpar::raw::connect_file(&file),
         None => {
             let variable = || std::env::var("RPAR_PROFILE").ok().filter(|name| !name.is_empty());
             let profile = profile.or_else(variable);
             let profile = profile.as_deref().unwrap_or(rpar::paths::DEFAULT_PROFILE);
-            rpar::connect(profile, cluster_id.as_deref().unwrap_or(rpar::paths::DEFAULT_CLUSTER))
+            rpar::raw::connect(profile, cluster_id.as_deref().unwrap_or(rpar::paths::DEFAULT_CLUSTER))
         }
     });
     let client = linked.map_err(|error| ConnectionError::new_err(error.to_string()))?;

@@ -85,7 +85,12 @@ impl Home {
 
     /// `rpar` with this home and nothing else of the caller's that could change what it does.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(rpar());
+        self.command_of(&rpar())
+    }
+
+    /// The same for another program that rpar is in.
+    pub fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().current_dir(self.work());
         command.env("HOME", self.path()).env("TMPDIR", self.temporary());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

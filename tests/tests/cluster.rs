@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod cluster {
+    mod api;
+    mod api_streams;
     mod map;
     mod place;
     mod soak;

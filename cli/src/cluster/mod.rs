@@ -1,6 +1,7 @@
 //! A cluster's life, as whoever starts and stops it sees it: the controller is brought up, its engines are waited for,
 //! and in the end everything is given back, also when the controller is dead.
 
+mod attach;
 mod describe;
 mod directory;
 mod launch;
@@ -9,8 +10,11 @@ mod orphan;
 mod remains;
 mod setup;
 mod stop;
+mod throw_away;
 mod wait;
 
+pub use attach::AttachError;
+pub(crate) use attach::{Attached, Wanted, attach};
 pub use describe::waiting;
 pub(crate) use describe::{phase_word, plural};
 pub use directory::ClusterState;
@@ -22,4 +26,6 @@ pub(crate) use setup::allocation_request;
 pub use setup::{SetupError, controller_setup};
 pub(crate) use stop::{END_WITHIN, RELEASE_WITHIN, kill};
 pub use stop::{StopError, connect, discard, discard_stopped, stop};
+pub(crate) use throw_away::ThrowAway;
+pub use throw_away::ThrowAwayError;
 pub use wait::{WaitError, wait_for_engines};

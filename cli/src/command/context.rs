@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
+use rpar_runtime::native::NativeFunctions;
 
 use crate::cluster::{ClusterState, Launch, StopError, connect, find_controller};
 use crate::command::exit::Exit;
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) profiles: Profiles,
     pub(crate) registry: Registry,
+    /// The Rust functions that engines of this program know.
+    pub(crate) native: NativeFunctions,
     /// The profile's name; it need not exist.
     pub(crate) profile: String,
     pub(crate) cluster_id: String,
@@ -112,20 +115,23 @@ fn orphaned(directory: &ClusterDir) -> Option<Report> {
 
 /// Links to a running cluster as a client, over a transport that is at hand.
 pub(crate) fn link(directory: &ClusterDir, transport: Arc<dyn Transport>) -> Outcome<Client> {
-    connect(directory, transport).map_err(|error| {
-        let elsewhere = matches!(&error, StopError::Unreachable { .. });
-        let report = Report::from(error);
-        if elsewhere {
-            report.hint("`rpar logs` shows what the controller says; `rpar stop` cleans up")
-        } else {
-            report
-        }
-    })
+    connect(directory, transport).map_err(unreachable)
+}
+
+/// Says why a running cluster could not be linked to, and what to do.
+pub(crate) fn unreachable(error: StopError) -> Report {
+    let elsewhere = matches!(&error, StopError::Unreachable { .. });
+    let report = Report::from(error);
+    if elsewhere {
+        report.hint("`rpar logs` shows what the controller says; `rpar stop` cleans up")
+    } else {
+        report
+    }
 }
 
 /// How this program starts a controller for a resolved profile.
-pub(crate) fn launch(resolved: &Resolved, throw_away: bool) -> Outcome<Launch> {
-    Ok(Launch { program: program()?, profile: resolved.to_toml()?, throw_away })
+pub(crate) fn launch(resolved: &Resolved) -> Outcome<Launch> {
+    Ok(Launch { program: program()?, profile: resolved.to_toml()?, throw_away: false })
 }
 
 /// This program, absolute.

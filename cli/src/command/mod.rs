@@ -35,6 +35,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use rpar_runtime::native::NativeFunctions;
 
 use self::arguments::ahead::Ahead;
 use self::arguments::{Cli, Commands, params};
@@ -51,8 +52,12 @@ use crate::registry::Registry;
 /// once. The program then is all of rpar: a cluster that it starts runs it again as controller, pilot and engine host.
 /// The exit status is one of the table that `--help` ends with.
 pub fn run(registry: Registry) -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
-    match understood(registry, words) {
+    run_words(registry, NativeFunctions::new(), std::env::args_os().collect())
+}
+
+/// [`run`] with a command line of one's own, the program's name first, and engines that know `native`.
+pub(crate) fn run_words(registry: Registry, native: NativeFunctions, words: Vec<OsString>) -> ExitCode {
+    match understood(registry, native, words) {
         Ok(exit) => exit.into(),
         Err((output, report)) => {
             output.report(&report);
@@ -61,7 +66,11 @@ pub fn run(registry: Registry) -> ExitCode {
     }
 }
 
-fn understood(registry: Registry, words: Vec<OsString>) -> Result<Exit, (Output, Report)> {
+fn understood(
+    registry: Registry,
+    native: NativeFunctions,
+    words: Vec<OsString>,
+) -> Result<Exit, (Output, Report)> {
     let profiles = Profiles::current();
     let plain = Output::new(false, false, ColorChoice::Auto);
     let (cli, values) = match parse(&profiles, words) {
@@ -76,6 +85,7 @@ fn understood(registry: Registry, words: Vec<OsString>) -> Result<Exit, (Output,
         output,
         profiles,
         registry,
+        native,
         profile: global.profile(),
         cluster_id: global.cluster_id.clone(),
         values,

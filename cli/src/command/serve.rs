@@ -14,13 +14,13 @@ use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
 use super::context::{Context, program};
+use crate::Site;
 use crate::cluster::controller_setup;
 use crate::command::arguments::{ControllerArguments, EngineArguments};
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
 use crate::profile::Resolved;
-use crate::{NativeFunctions, Site};
 
 /// `rpar controller`.
 pub(crate) fn controller(context: &Context, arguments: &ControllerArguments) -> Outcome {
@@ -115,7 +115,7 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
             allocation: arguments.allocation.clone().map(AllocationId),
             ..Registration::default()
         },
-        native: NativeFunctions::new(),
+        native: context.native.clone(),
         python: PythonSettings { executable: resolved.python.executable.map(Into::into) },
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
         lost_after: resolved.controller.lost_after,

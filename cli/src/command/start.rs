@@ -73,7 +73,7 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
             return Err(Report::new(Exit::Running, what).hint(hint));
         }
     }
-    let mut child = launch(resolved, false)?.run(directory)?;
+    let mut child = launch(resolved)?.run(directory)?;
     let linked = link(directory, site.transport.clone());
     if linked.is_err() {
         // nobody else knows of it yet

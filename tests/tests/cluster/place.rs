@@ -159,6 +159,11 @@ impl Place {
 
     /// Starts an engine host.
     pub(super) fn host(&self, node: &str, engines: u32) -> Host {
+        self.host_knowing(node, engines, functions())
+    }
+
+    /// Starts an engine host with Rust functions of its own.
+    pub(super) fn host_knowing(&self, node: &str, engines: u32, native: NativeFunctions) -> Host {
         let setup = EngineSetup {
             connection: self.file(ENGINE_FILE),
             transport: Arc::clone(&self.transport),
@@ -169,7 +174,7 @@ impl Place {
                 allocation: Some("1".into()),
                 ..Registration::default()
             },
-            native: functions(),
+            native,
             python: PythonSettings { executable: None },
             cores: engines,
             lost_after: Duration::from_secs(20),

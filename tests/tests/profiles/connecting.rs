@@ -4,7 +4,8 @@ use std::fs;
 
 use rpar::paths::ClusterDir;
 use rpar::profile::{Profiles, Surroundings};
-use rpar::{ConnectError, Registry, connect_with};
+use rpar::raw::connect_with;
+use rpar::{ConnectError, Registry};
 use rpar_runtime::files::host_name;
 use tempfile::TempDir;
 
