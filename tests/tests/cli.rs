@@ -44,6 +44,7 @@ fn help(words: &str) -> String {
 fn help_teaches() {
     insta::assert_snapshot!("help", help("--help"));
     insta::assert_snapshot!("help_start", help("--profile example start --help"));
+    insta::assert_snapshot!("help_engines_add", help("--profile example engines add --help"));
     insta::assert_snapshot!("help_map", help("map --help"));
     for command in [
         "stop",
@@ -55,6 +56,9 @@ fn help_teaches() {
         "profile list",
         "profile show",
         "completions",
+        "engines",
+        "engines list",
+        "engines remove",
         "clean",
         "man",
     ] {

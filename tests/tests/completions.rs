@@ -66,7 +66,8 @@ fn fish(home: &Home, line: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_flags_and_what_a_profile_brings() {
     let home = home();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 15] = [
+        (&["rpar", "--profile", "carver", "engines", "add", "--queue", "d"], &["debug"]),
         (&["rpar", "st"], &["start", "stop", "status"]),
         (&["rpar", "--profile", "carver", "start", "--pp"], &["--ppn"]),
         (&["rpar", "--profile", "=", "carver", "start", "--pp"], &["--ppn"]),

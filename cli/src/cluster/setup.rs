@@ -24,7 +24,8 @@ pub enum SetupError {
     Path(PathBuf),
 }
 
-/// What the scheduler is asked for. `program` is this one, absolute; `[engines] program` replaces it.
+/// What the scheduler is asked for. `program` is this one, absolute; `[engines] program` replaces it. `file` in the
+/// cluster's directory holds the resolved profile.
 ///
 /// # Errors
 /// When the profile's job script cannot be rendered, or a path is no text.
@@ -32,12 +33,16 @@ pub(crate) fn allocation_request(
     resolved: &Resolved,
     directory: &ClusterDir,
     program: &Path,
+    file: &str,
 ) -> Result<AllocationRequest, SetupError> {
     let program = match &resolved.engines.program {
         Some(program) => program.clone(),
         None => text(program)?,
     };
-    let pilot = [program, "pilot".into(), "--directory".into(), text(&directory.path)?];
+    let mut pilot = vec![program, "pilot".into(), "--directory".into(), text(&directory.path)?];
+    if file != Resolved::FILE {
+        pilot.extend(["--resolved".into(), file.into()]);
+    }
     let tag = directory.tag(&resolved.request.name);
     let place = ScriptPlace { tag: &tag, pilot: &pilot, directory: &directory.path };
     Ok(resolved.allocation(&place)?)
@@ -54,7 +59,7 @@ pub fn controller_setup(
     program: &Path,
     ephemeral: bool,
 ) -> Result<ControllerSetup, SetupError> {
-    let request = allocation_request(resolved, directory, program)?;
+    let request = allocation_request(resolved, directory, program, Resolved::FILE)?;
     let section = &resolved.controller;
     let config = ControllerConfig {
         epoch_micros: 0,

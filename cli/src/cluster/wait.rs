@@ -3,7 +3,8 @@
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rpar_core::wire::ClusterStatus;
+use rpar_core::id::{AllocationId, EngineId, RequestId};
+use rpar_core::wire::{AllocationStatus, ClusterStatus};
 use rpar_runtime::client::{Client, ClientError};
 use thiserror::Error;
 
@@ -73,24 +74,86 @@ pub fn wait_for_engines(
     patience: Option<Duration>,
     observe: &mut dyn FnMut(&ClusterStatus),
 ) -> Result<ClusterStatus, WaitError> {
+    let judge = |status: &ClusterStatus| match status.engines.len() >= status.engines_wanted as usize {
+        true => Some(Ok(())),
+        false => (!status.engines_coming).then(|| Err(no_more(status))),
+    };
+    wait(client, patience, judge, observe, describe::waiting)
+}
+
+/// Waits in the same way until all engines of one allocation are there: those that this request has asked for.
+///
+/// # Errors
+/// As [`wait_for_engines`].
+pub(crate) fn wait_for_request(
+    client: &Client,
+    request: RequestId,
+    patience: Option<Duration>,
+    observe: &mut dyn FnMut(&ClusterStatus),
+) -> Result<ClusterStatus, WaitError> {
+    let judge = |status: &ClusterStatus| {
+        let Some(one) = status.allocations.iter().find(|one| one.request == request) else {
+            let why = vec!["the allocation was given back meanwhile".to_owned()];
+            return Some(Err(WaitError::NoMore { engines: 0, wanted: 0, why }));
+        };
+        let (engines, wanted) = (one.engines as usize, one.engines_wanted);
+        match engines >= wanted as usize {
+            true => Some(Ok(())),
+            false if one.coming => None,
+            false => Some(Err(WaitError::NoMore { engines, wanted, why: why_no_more(status, &[one]) })),
+        }
+    };
+    wait(client, patience, judge, observe, |status| waiting_for(status, request))
+}
+
+/// What is waited for: `1 of 8 engines; allocation 12 is queued: Resources`.
+pub(crate) fn waiting_for(status: &ClusterStatus, request: RequestId) -> String {
+    let one = status.allocations.iter().find(|one| one.request == request);
+    one.map_or_else(String::new, |one| {
+        let engines = describe::plural(one.engines_wanted.into(), "engine");
+        format!("{} of {engines}; {}", one.engines, describe::allocation(one))
+    })
+}
+
+/// Waits in the same way until these engines have left, and the allocation if one is named.
+///
+/// # Errors
+/// When the controller is lost.
+pub(crate) fn wait_for_leaving(
+    client: &Client,
+    engines: &[EngineId],
+    allocation: Option<&AllocationId>,
+    observe: &mut dyn FnMut(&ClusterStatus),
+) -> Result<ClusterStatus, WaitError> {
+    let judge = |status: &ClusterStatus| {
+        let there = status.engines.iter().any(|engine| engines.contains(&engine.id));
+        let held = status.allocations.iter().any(|one| allocation.is_some() && one.id.as_ref() == allocation);
+        (!there && !held).then_some(Ok(()))
+    };
+    wait(client, None, judge, observe, |_| String::new())
+}
+
+fn wait(
+    client: &Client,
+    patience: Option<Duration>,
+    judge: impl Fn(&ClusterStatus) -> Option<Result<(), WaitError>>,
+    observe: &mut dyn FnMut(&ClusterStatus),
+    describe: impl Fn(&ClusterStatus) -> String,
+) -> Result<ClusterStatus, WaitError> {
     let begun = Instant::now();
     let news = ask(client.clone())?;
     let mut known: Option<ClusterStatus> = None;
     loop {
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
         if let (Some(patience), Some(Duration::ZERO)) = (patience, left) {
-            let state =
-                known.as_ref().map_or_else(|| "the controller does not answer".into(), describe::waiting);
+            let state = known.as_ref().map_or_else(|| "the controller does not answer".into(), describe);
             return Err(WaitError::TooLate { waited: patience, state });
         }
         match news.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
             Ok(Ok(status)) => {
                 observe(&status);
-                if status.engines.len() >= status.engines_wanted as usize {
-                    return Ok(status);
-                }
-                if !status.engines_coming {
-                    return Err(no_more(&status));
+                if let Some(judgement) = judge(&status) {
+                    return judgement.map(|()| status);
                 }
                 known = Some(status);
             }
@@ -146,7 +209,13 @@ fn once(text: &str) -> String {
 }
 
 fn no_more(status: &ClusterStatus) -> WaitError {
-    let mut why: Vec<String> = status.allocations.iter().map(describe::allocation).collect();
+    let why = why_no_more(status, &status.allocations.iter().collect::<Vec<_>>());
+    WaitError::NoMore { engines: status.engines.len(), wanted: status.engines_wanted, why }
+}
+
+/// What has become of these allocations, and the latest problems.
+fn why_no_more(status: &ClusterStatus, allocations: &[&AllocationStatus]) -> Vec<String> {
+    let mut why: Vec<String> = allocations.iter().map(|one| describe::allocation(one)).collect();
     // of a host that died again and again the last death says it all
     let given_up = status.problems.iter().any(|problem| problem.ends_with(GIVEN_UP));
     for problem in status.problems.iter().filter(|problem| !given_up || !problem.ends_with(STARTED_AGAIN)) {
@@ -156,7 +225,7 @@ fn no_more(status: &ClusterStatus) -> WaitError {
             why.push(problem);
         }
     }
-    WaitError::NoMore { engines: status.engines.len(), wanted: status.engines_wanted, why }
+    why
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::stop::discard_dead;
-use crate::cluster::{ClusterState, clusters_and_remains, empty_directories, forgotten_locks};
+use crate::cluster::{
+    ClusterState, clusters_and_remains, empty_directories, find_controller, forgotten_locks,
+};
 use crate::command::arguments::CleanArguments;
 use crate::command::exit::Exit;
 use crate::command::output::Waiting;
@@ -66,6 +68,14 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     // who starts or stops it holds the lock: then it is not dead, or soon not there
     let _lock = directory.lock()?;
     if directory.state()? != ClusterState::Dead {
+        return Ok(None);
+    }
+    if let Some(process) = find_controller(directory) {
+        let (cluster, pid, stop) = (directory.cluster(), process.pid, directory.command("stop"));
+        let note = format!(
+            "cluster {cluster} has lost its files, and its controller runs (pid {pid}): {stop} ends it"
+        );
+        context.output.note(&note);
         return Ok(None);
     }
     let _waiting =

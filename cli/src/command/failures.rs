@@ -5,7 +5,7 @@ use rpar_runtime::client::ClientError;
 use rpar_runtime::files::FileError;
 
 use crate::SiteError;
-use crate::cluster::{LaunchError, LockError, SetupError, StopError, WaitError};
+use crate::cluster::{FurtherError, LaunchError, LockError, SetupError, StopError, WaitError};
 use crate::command::exit::Exit;
 use crate::command::report::Report;
 use crate::profile::{ProfileError, ReadError};
@@ -46,6 +46,17 @@ impl From<SetupError> for Report {
     }
 }
 
+impl From<FurtherError> for Report {
+    fn from(error: FurtherError) -> Self {
+        match error {
+            FurtherError::Setup(error) => error.into(),
+            FurtherError::File(error) => error.into(),
+            FurtherError::Differs { .. } => Report::of(Exit::Profile, &error)
+                .hint("start another cluster beside it, with --cluster-id NAME"),
+        }
+    }
+}
+
 impl From<FileError> for Report {
     fn from(error: FileError) -> Self {
         Report::of(Exit::Files, &error)
@@ -79,6 +90,9 @@ impl From<LaunchError> for Report {
 
 impl From<ClientError> for Report {
     fn from(error: ClientError) -> Self {
+        if let ClientError::Declined { reason } = error {
+            return Report::new(Exit::Usage, reason);
+        }
         Report::of(Exit::Link, &error).hint("`rpar logs controller` shows what the controller says")
     }
 }

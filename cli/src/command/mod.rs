@@ -8,6 +8,7 @@ mod attach;
 mod clean;
 mod completion;
 mod context;
+mod engines;
 mod exit;
 mod failures;
 mod input;
@@ -100,6 +101,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Status(arguments) => status::run(context, arguments),
         Commands::List => list::run(context),
         Commands::Clean(arguments) => clean::run(context, arguments),
+        Commands::Engines(command) => engines::run(context, command),
         Commands::Map(arguments) => map::run(context, arguments),
         Commands::Run(arguments) => run::run(context, arguments),
         Commands::Submit(arguments) => submission::submit::run(context, arguments),
@@ -113,7 +115,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Complete(arguments) => completion::answer(context, arguments),
         Commands::Man(arguments) => man::run(context, arguments),
         Commands::Controller(arguments) => serve::controller(context, arguments),
-        Commands::Pilot(arguments) => serve::pilot(context, &arguments.directory),
+        Commands::Pilot(arguments) => serve::pilot(context, arguments),
         Commands::Engine(arguments) => serve::engine(context, arguments),
     }
 }

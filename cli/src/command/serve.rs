@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Read;
-use std::path::Path;
 
 use rpar_core::id::AllocationId;
 use rpar_core::wire::Registration;
@@ -16,7 +15,7 @@ use rustix::process::{Signal, getpid, kill_process, setsid};
 use super::context::{Context, program};
 use crate::Site;
 use crate::cluster::controller_setup;
-use crate::command::arguments::{ControllerArguments, EngineArguments};
+use crate::command::arguments::{ControllerArguments, DirectoryArguments, EngineArguments};
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
@@ -29,7 +28,7 @@ pub(crate) fn controller(context: &Context, arguments: &ControllerArguments) -> 
     if arguments.throw_away {
         end_with_stdin()?;
     }
-    let (directory, resolved, site) = opened(context, &arguments.at.directory)?;
+    let (directory, resolved, site) = opened(context, &arguments.at)?;
     let setup = controller_setup(&resolved, &site, &directory, &program()?, arguments.throw_away)?;
     let served = serve(controller::serve(setup))?;
     if arguments.throw_away {
@@ -51,8 +50,8 @@ fn end_with_stdin() -> Outcome<()> {
 }
 
 /// `rpar pilot`.
-pub(crate) fn pilot(context: &Context, directory: &Path) -> Outcome {
-    let (directory, resolved, site) = opened(context, directory)?;
+pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcome {
+    let (directory, resolved, site) = opened(context, arguments)?;
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -62,6 +61,9 @@ pub(crate) fn pilot(context: &Context, directory: &Path) -> Outcome {
         None => program()?.display().to_string(),
     }];
     words.extend(["engine".into(), "--directory".into(), directory.path.display().to_string()]);
+    if arguments.resolved != Resolved::FILE {
+        words.extend(["--resolved".into(), arguments.resolved.clone()]);
+    }
     if let Some(id) = &allocation {
         words.extend(["--allocation".into(), id.to_string()]);
     }
@@ -102,7 +104,7 @@ fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
 
 /// `rpar engine`.
 pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome {
-    let (directory, resolved, site) = opened(context, &arguments.at.directory)?;
+    let (directory, resolved, site) = opened(context, &arguments.at)?;
     let node = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let setup = EngineSetup {
@@ -126,11 +128,12 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
 }
 
 /// A cluster's directory, its profile and its site, as the cluster's own processes are told of them.
-fn opened(context: &Context, path: &Path) -> Outcome<(ClusterDir, Resolved, Site)> {
+fn opened(context: &Context, arguments: &DirectoryArguments) -> Outcome<(ClusterDir, Resolved, Site)> {
+    let path = &arguments.directory;
     let cluster_id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut directory = ClusterDir { profile: String::new(), cluster_id, path: path.to_owned() };
-    let (resolved, site) = context.started_with(&directory)?;
-    directory.profile.clone_from(&resolved.profile);
+    let resolved = Resolved::read(&path.join(&arguments.resolved))?;
+    let site = context.site(&resolved)?;
+    let directory = ClusterDir { profile: resolved.profile.clone(), cluster_id, path: path.to_owned() };
     Ok((directory, resolved, site))
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rpar_backends::shell;
+use rpar_core::scheduler::AllocationRequest;
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 use rpar_runtime::client::Client;
 use serde_json::json;
@@ -43,7 +44,12 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
 
 /// Shows what the site would get.
 fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome {
-    let script = site.scheduler.preview(&allocation_request(resolved, directory, &program()?)?)?;
+    preview(context, site, &allocation_request(resolved, directory, &program()?, Resolved::FILE)?)
+}
+
+/// Shows the script and the command line for a request.
+pub(super) fn preview(context: &Context, site: &Site, request: &AllocationRequest) -> Outcome {
+    let script = site.scheduler.preview(request)?;
     if context.output.json {
         context.output.document(&json!({ "argv": script.argv, "script": script.text }))?;
     } else {

@@ -8,6 +8,7 @@ use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
 use serde_json::Value;
 
 use super::context::Context;
+use super::engines;
 use crate::cluster::{phase_word, plural};
 use crate::command::arguments::StatusArguments;
 use crate::command::exit::Exit;
@@ -66,7 +67,7 @@ fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
         text += &format!("\n{}", allocations(&status.allocations).render(color));
     }
     if !status.engines.is_empty() {
-        let table = if each_engine { engines(&status.engines) } else { nodes(&status.engines) };
+        let table = if each_engine { engines::table(&status.engines) } else { nodes(&status.engines) };
         text += &format!("\n{}", table.render(color));
     }
     if !status.problems.is_empty() {
@@ -103,21 +104,6 @@ fn nodes(engines: &[EngineStatus]) -> Table {
     }
     for (node, (count, assigned, completed)) in nodes {
         table.row([node.into(), count.to_string(), assigned.to_string(), completed.to_string()]);
-    }
-    table
-}
-
-fn engines(engines: &[EngineStatus]) -> Table {
-    let mut table = Table::new(["ENGINE", "NODE", "PID", "ALLOCATION", "ASSIGNED", "COMPLETED"]);
-    for engine in engines {
-        table.row([
-            engine.id.to_string(),
-            engine.node.clone(),
-            engine.pid.to_string(),
-            engine.allocation.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-            engine.assigned.to_string(),
-            engine.completed.to_string(),
-        ]);
     }
     table
 }

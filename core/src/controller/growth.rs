@@ -13,7 +13,8 @@ impl Controller {
             Some(reason) => Message::Declined { question, reason },
             None => {
                 let Growth { request, engines } = growth;
-                let text = format!("a client asks for {engines} engines on {} nodes", request.nodes);
+                let text =
+                    format!("a client asks for further engines: {engines}, on nodes: {}", request.nodes);
                 effects.push(Effect::Log { text });
                 self.board.version += 1;
                 let request = Some(self.allocations.add(request, engines));

@@ -128,7 +128,7 @@ impl EngineHost {
                 self.link.spoke(now);
             }
             Message::Notice { text } => effects.push(Effect::Log { text }),
-            Message::Stop => self.leave(now, "the cluster was stopped".to_owned(), effects),
+            Message::Stop => self.leave(now, "the controller let it go".to_owned(), effects),
             Message::Goodbye { reason } => self.exit(true, format!("the controller left: {reason}"), effects),
             other => return Err(format!("the controller sent {}, which does not fit here", other.name())),
         }

@@ -121,7 +121,7 @@ impl World {
         match effect {
             Effect::Send(message) => {
                 if let Message::Goodbye { reason } = &message {
-                    assert_eq!(reason, "the cluster was stopped", "an engine host hangs up");
+                    assert_eq!(reason, "the controller let it go", "an engine host hangs up");
                 }
                 let link = host.link.expect("an engine host sends on a link that is up");
                 self.send(link, To::Controller, &message);

@@ -1,6 +1,7 @@
 //! The command line: the fixed part of it, and in [`ahead`] and [`params`] what a profile adds.
 
 pub(crate) mod ahead;
+mod engines;
 mod input;
 mod map;
 pub(crate) mod params;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use rpar_core::profile::duration;
 
+pub(crate) use self::engines::{AddArguments, EnginesCommands, RemoveArguments, Which};
 pub(crate) use self::input::InputArguments;
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
@@ -23,6 +25,7 @@ pub(crate) use self::submission::{
 pub(crate) use self::task::{RunArguments, TaskArguments, ThrowAwayArguments};
 use crate::command::exit::TABLE;
 use crate::command::output::ColorChoice;
+use crate::profile::Resolved;
 
 /// Maps functions and commands over lists of arguments, on the nodes that your site's batch system grants.
 #[derive(Debug, Parser)]
@@ -88,6 +91,9 @@ pub(crate) enum Commands {
     Status(StatusArguments),
     /// Lists the clusters of this home directory
     List,
+    /// Lists a running cluster's engines, asks for more, or gives some back
+    #[command(subcommand)]
+    Engines(EnginesCommands),
     /// Runs a command for each argument, on all engines
     #[command(
         after_help = map::HELP,
@@ -217,6 +223,9 @@ pub(crate) struct DirectoryArguments {
     /// The cluster's directory
     #[arg(long)]
     pub(crate) directory: PathBuf,
+    /// The file there that holds the resolved profile
+    #[arg(long, value_name = "FILE", default_value = Resolved::FILE)]
+    pub(crate) resolved: String,
 }
 
 #[derive(Args, Clone, Debug)]

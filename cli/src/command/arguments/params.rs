@@ -9,10 +9,10 @@ use rpar_core::profile::{Param, ParamType, ParamValue};
 use super::Cli;
 
 /// Commands that take the profile's parameters.
-pub(super) const TAKEN_BY: [&[&str]; 3] = [&["start"], &["map"], &["run"]];
+pub(super) const TAKEN_BY: [&[&str]; 4] = [&["start"], &["engines", "add"], &["map"], &["run"]];
 
 /// Those whose help shows them: the others rarely need them.
-const SHOWN_BY: [&[&str]; 1] = [&["start"]];
+const SHOWN_BY: [&[&str]; 2] = [&["start"], &["engines", "add"]];
 
 /// The whole command line, with a flag for each of the profile's parameters.
 pub(crate) fn command(params: &[Param]) -> Command {
