@@ -64,6 +64,18 @@ impl Ranges {
         })
     }
 
+    /// How many ranges there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Makes one of the first two ranges and what is between them.
+    pub(crate) fn join_first(&mut self) {
+        if let (Some((from, _)), Some((_, to))) = (self.0.pop_first(), self.0.pop_first()) {
+            self.0.insert(from, to);
+        }
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

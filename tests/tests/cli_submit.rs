@@ -100,3 +100,18 @@ fn without_a_cluster_it_says_how_to_start_one() {
     assert_eq!(exit, Some(111));
     assert!(err.contains("rpar start"), "{err}");
 }
+
+#[test]
+fn one_runs_after_another() {
+    let home = cluster();
+    let first = submitted(&home, &["echo {}; [ {} != 2 ]", ":::", "1", "2"]);
+    let well = submitted(&home, &["--after", &first, "echo well {}", ":::", "x"]);
+    let ill = submitted(&home, &["--after", &first, "--when", "failure", "echo ill {}", ":::", "x"]);
+    assert_eq!(home.said(&["wait"]).0, Some(2), "one failed, and what was to run after its success");
+    assert_eq!(home.said(&["results", &ill]), (Some(0), "ill x\n".into(), String::new()));
+    let (exit, out, err) = home.said(&["results", &well]);
+    assert_eq!((exit, out.as_str()), (Some(1), ""));
+    assert!(err.contains("after the success of submission 1, of which 1 tasks failed"), "{err}");
+    let (exit, _, err) = home.said(&["submit", "--after", "9", "true", ":::", "x"]);
+    assert_eq!(exit, Some(120), "{err}");
+}

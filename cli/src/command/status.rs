@@ -49,9 +49,10 @@ fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
     );
     let tasks = &status.tasks;
     text += &format!(
-        "engines: {} of {}; tasks: {} queued, {} assigned, {} succeeded, {} failed\n",
+        "engines: {} of {}; tasks: {}{} queued, {} assigned, {} succeeded, {} failed\n",
         status.engines.len(),
         status.engines_wanted,
+        if tasks.waiting > 0 { format!("{} waiting for others, ", tasks.waiting) } else { String::new() },
         tasks.queued,
         tasks.assigned,
         tasks.succeeded,

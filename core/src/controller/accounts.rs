@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{LinkId, SubmissionId};
+use super::limits::FAILED_LIMIT;
+use crate::id::{LinkId, SubmissionId, TaskId};
+use crate::ranges::Ranges;
 
 /// Whose tasks they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +25,8 @@ pub(super) struct Account {
     pub(super) window: SubmitWindow,
     pub(super) functions: BTreeSet<u32>,
     pub(super) function_bytes: u64,
+    /// Its tasks that did not end well, for those that are to run after them.
+    pub(super) failed: Ranges,
     /// What its batches take here, finished tasks among them.
     pub(super) kept: u64,
 }
@@ -35,7 +39,19 @@ impl Account {
             window: SubmitWindow { size: submit_window, received: 0, ended: 0, announced: submit_window },
             functions: BTreeSet::new(),
             function_bytes: 0,
+            failed: Ranges::default(),
             kept: 0,
+        }
+    }
+}
+
+impl Account {
+    /// Takes note that tasks did not end well. Where there are very many stretches of them, the oldest are taken
+    /// together with what is between.
+    pub(super) fn note_failed(&mut self, first: TaskId, count: u64) {
+        self.failed.insert(first, count);
+        if self.failed.len() > FAILED_LIMIT {
+            self.failed.join_first();
         }
     }
 }

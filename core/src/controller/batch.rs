@@ -16,6 +16,8 @@ use crate::wire::{BATCH_TARGET_BYTES, BULK, Batch as WireBatch, BulkLength, Colu
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
+    /// Waiting for other tasks.
+    Waiting,
     /// In a lane, waiting for an engine.
     Queued,
     /// At its engine.
@@ -90,12 +92,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(origin: Origin, first: u64, base: u64, batch: WireBatch) -> Self {
+    pub(super) fn new(origin: Origin, first: u64, base: u64, batch: WireBatch, place: Place) -> Self {
         let small = batch.cost() < COPY_LIMIT_BYTES as u64;
         let lengths = if small { batch.lengths.iter().collect() } else { batch.lengths };
         let payload = if small { Bytes::copy_from_slice(&batch.payload) } else { batch.payload };
-        let slot =
-            Slot { engine: EngineId(0), attempt: 0, failures: 0, place: Place::Queued, wanted: Wanted::Yes };
+        let slot = Slot { engine: EngineId(0), attempt: 0, failures: 0, place, wanted: Wanted::Yes };
         Batch {
             origin,
             first,

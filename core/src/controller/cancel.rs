@@ -16,7 +16,7 @@ impl Controller {
     /// the others. What has run stays as it is.
     pub(super) fn cancel(&mut self, owner: Owner, runs: &Runs, running: bool, effects: &mut Vec<Effect>) {
         let wanted = if running { Wanted::No } else { Wanted::OnceBegun };
-        let mut ended = Vec::new();
+        let (mut ended, mut waiting) = (Vec::new(), Vec::new());
         let mut assigned: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
         for (first, count) in runs.iter() {
             for (batch, from, to) in self.batches_of(owner, first.0, first.0.saturating_add(count as u64)) {
@@ -25,6 +25,10 @@ impl Controller {
                     let (number, index) = (batch.first, batch.index(position));
                     let slot = batch.at_mut(position);
                     match slot.place {
+                        Place::Waiting => {
+                            slot.place = Place::Ended;
+                            add(&mut waiting, Range { first: number, from: index, to: index + 1 });
+                        }
                         Place::Queued => {
                             slot.place = Place::Ended;
                             add(&mut ended, Range { first: number, from: index, to: index + 1 });
@@ -45,6 +49,8 @@ impl Controller {
             effects.push(Effect::Send { link, message });
         }
         self.leave_queue(owner, &ended);
+        self.tasks.waiting -= waiting.iter().map(Range::len).sum::<u64>();
+        ended.extend(waiting);
         self.end_all(&ended, TaskStatus::Cancelled, None, "cancelled before it ran", effects);
     }
 
@@ -102,9 +108,12 @@ impl Controller {
         }
         self.ready.mute(owner, false);
         let Some(account) = self.accounts.remove(&owner) else { return };
+        self.waits.forget(owner);
         let mut running: BTreeMap<LinkId, RunsBuilder> = BTreeMap::new();
         for first in account.batches.values() {
             let Some(batch) = self.tasks.remove(*first) else { continue };
+            let places = batch.positions(0, batch.count).map(|at| batch.at(at).place);
+            self.tasks.waiting -= places.filter(|place| *place == Place::Waiting).count() as u64;
             for position in batch.positions(0, batch.count) {
                 let (slot, task) = (batch.at(position), TaskId(first + batch.index(position) as u64));
                 let bytes = batch.bytes(position..position + 1);
@@ -123,7 +132,7 @@ impl Controller {
                         let message = Message::Grant { transfer: Transfer::Result(task), upto: 0 };
                         effects.push(Effect::Send { link: engine.host, message });
                     }
-                    Place::Queued | Place::Ended => continue,
+                    Place::Waiting | Place::Queued | Place::Ended => continue,
                 }
                 let id = slot.engine;
                 self.engines.rank(id, &self.functions, self.config.queue_ahead);

@@ -12,6 +12,7 @@ use crate::id::{EngineId, TaskId};
 #[derive(Default)]
 struct Census {
     queued: BTreeSet<u64>,
+    waiting: BTreeSet<u64>,
     assigned: u64,
     engines: BTreeMap<EngineId, (u32, u64, u32)>,
     unfinished: BTreeMap<Owner, (u64, u64)>,
@@ -87,6 +88,7 @@ impl Controller {
                 assert!(slot.failures <= slot.attempt, "task {id} failed more often than it ran");
                 let engine = census.engines.entry(slot.engine);
                 match slot.place {
+                    Place::Waiting => _ = census.waiting.insert(id),
                     Place::Queued => _ = census.queued.insert(id),
                     Place::Assigned => {
                         let (assigned, sum, _) = engine.or_default();
@@ -110,6 +112,13 @@ impl Controller {
     }
 
     fn check_queue(&self, census: &Census) {
+        assert_eq!(self.tasks.waiting, census.waiting.len() as u64, "tasks that wait for others");
+        let waits: BTreeSet<u64> = self
+            .waits
+            .ranges()
+            .flat_map(|range| (range.from..range.to).map(move |at| range.first + at as u64))
+            .collect();
+        assert!(census.waiting.is_subset(&waits), "a task waits, and nothing will end that");
         assert_eq!(self.tasks.queued, census.queued.len() as u64, "queued tasks");
         assert_eq!(self.tasks.assigned, census.assigned, "assigned tasks");
         let (mut in_lanes, mut common) = (BTreeSet::new(), 0);

@@ -79,6 +79,7 @@ impl Controller {
         let footprint = batch.footprint();
         let Some(account) = self.accounts.get_mut(&owner) else { return };
         account.window.end(cost);
+        self.waits.ended(owner, base);
         if over {
             account.kept -= footprint;
             account.batches.remove(&base);
@@ -126,6 +127,9 @@ impl Controller {
             }
             let (owner, mut base) = (batch.origin.owner, batch.client_id(range.from));
             self.board.failed += range.len();
+            if let Some(account) = self.accounts.get_mut(&owner) {
+                account.note_failed(base, range.len());
+            }
             self.ended(range.first, range.len() as u32, cost);
             let mut left = range.len() as u32;
             while left > 0 {

@@ -42,6 +42,11 @@ impl Submissions {
         self.all.get(&id)
     }
 
+    /// Whether more tasks may come.
+    pub(super) fn is_open(&self, id: SubmissionId) -> bool {
+        self.all.get(&id).is_some_and(|submission| submission.filler.is_some())
+    }
+
     /// Whether this is the client that adds tasks to it.
     pub(super) fn is_filled_by(&self, id: SubmissionId, link: LinkId) -> bool {
         self.all.get(&id).is_some_and(|submission| submission.filler == Some(link))
@@ -145,6 +150,7 @@ impl Controller {
         {
             submission.filler = None;
         }
+        self.waits.submission_ended(id);
         self.board.version += 1;
         self.tell_opened(id, Some(link), effects);
         Ok(())
@@ -156,6 +162,7 @@ impl Controller {
         submission.readers.remove(&link);
         if submission.filler == Some(link) {
             submission.filler = None;
+            self.waits.submission_ended(id);
             let tasks = self.accounts.get(&Owner::Submission(id)).map_or(0, |account| account.next);
             let text =
                 format!("the client of submission {id} left before it had closed it: it has {tasks} tasks");
@@ -218,6 +225,7 @@ impl Controller {
         if closed && ended {
             // whoever waits for its end asks for a newer status
             self.board.version += 1;
+            self.waits.submission_ended(id);
         }
     }
 
@@ -256,6 +264,7 @@ impl Controller {
         if over && submission.filler.is_none() && submission.readers.is_empty() {
             self.submissions.all.remove(&id);
             self.forget_owner(owner, effects);
+            self.waits.submission_ended(id);
             self.board.version += 1;
         }
     }
@@ -291,7 +300,7 @@ impl Controller {
             let owner = Owner::Submission(id);
             let tasks = self.accounts.get(&owner).map_or(0, |account| account.next);
             let ended = submission.store.succeeded + submission.store.failed;
-            let queued = self.ready.queued(owner).min(tasks - ended);
+            let queued = (self.ready.queued(owner) + self.waits.of(owner)).min(tasks - ended);
             SubmissionStatus {
                 id,
                 name: submission.name.clone(),
@@ -331,7 +340,7 @@ impl Controller {
             for position in batch.positions(start, end as u32) {
                 let slot = batch.at(position);
                 let state = match slot.place {
-                    Place::Queued => TaskState::Queued,
+                    Place::Waiting | Place::Queued => TaskState::Queued,
                     Place::Assigned | Place::Relayed => TaskState::Assigned,
                     Place::Ended => continue,
                 };

@@ -36,6 +36,9 @@ pub(super) const PILOT_NODES_LIMIT: usize = ENGINES_LIMIT;
 /// Questions of one client that may wait for a newer status.
 pub(super) const ASKS_LIMIT: usize = 16;
 
+/// The most stretches of failed tasks that are told apart for an owner: 3 MiB.
+pub(super) const FAILED_LIMIT: usize = 1 << 16;
+
 /// The most submissions that are kept: the status of all of them still fits a frame.
 pub(super) const SUBMISSIONS_LIMIT: usize = 1000;
 

@@ -32,6 +32,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod transfers;
+mod waits;
 
 pub use io::{ControllerConfig, Effect, Input};
 
@@ -52,6 +53,7 @@ use status::Board;
 use stopping::Stop;
 use tasks::Tasks;
 use transfers::Transfers;
+use waits::Waits;
 
 /// The machine.
 #[derive(Debug)]
@@ -70,6 +72,7 @@ pub struct Controller {
     functions: Functions,
     tasks: Tasks,
     ready: Ready,
+    waits: Waits,
     /// Owners whose finished tasks take much memory; none between steps.
     crowded: BTreeSet<Owner>,
     transfers: Transfers,
@@ -101,6 +104,7 @@ impl Controller {
             functions: Functions::default(),
             tasks: Tasks::default(),
             ready: Ready::default(),
+            waits: Waits::default(),
             crowded: BTreeSet::new(),
             transfers: Transfers::default(),
             board: Board { version: 1, ..Board::default() },
@@ -134,8 +138,15 @@ impl Controller {
         }
         self.keep_time(effects);
         self.let_go(effects);
-        self.dispatch(effects);
-        self.give_up_unplaceable(effects);
+        loop {
+            self.advance_waits(effects);
+            self.dispatch(effects);
+            self.give_up_unplaceable(effects);
+            // what ended here may be what others wait for
+            if !self.waits.is_stirred() {
+                break;
+            }
+        }
         self.compact();
         if self.board.version != version {
             self.answer(effects);

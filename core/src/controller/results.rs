@@ -47,6 +47,8 @@ struct Sorting<'a> {
     again: Vec<Range>,
     /// Tasks whose long argument is needed no more.
     arguments: Vec<TaskId>,
+    /// Tasks that did not end well, by their owners' ids.
+    bad: Vec<(Owner, TaskId)>,
     succeeded: u64,
     failed: u64,
 }
@@ -94,6 +96,7 @@ impl Controller {
             pieces: Vec::new(),
             again: Vec::new(),
             arguments: Vec::new(),
+            bad: Vec::new(),
             succeeded: 0,
             failed: 0,
         };
@@ -109,9 +112,14 @@ impl Controller {
             }
             at += count as usize;
         }
-        let Sorting { pieces, again, arguments, succeeded, failed, .. } = sorting;
+        let Sorting { pieces, again, arguments, bad, succeeded, failed, .. } = sorting;
         self.board.succeeded += succeeded;
         self.board.failed += failed;
+        for (owner, task) in bad {
+            if let Some(account) = self.accounts.get_mut(&owner) {
+                account.note_failed(task, 1);
+            }
+        }
         for task in arguments {
             self.transfers.arguments.remove(&task);
         }
@@ -294,6 +302,9 @@ impl Sorting<'_> {
                     let counter =
                         if code == TaskStatus::Ok as u8 { &mut self.succeeded } else { &mut self.failed };
                     *counter += 1;
+                    if code != TaskStatus::Ok as u8 {
+                        self.bad.push((batch.origin.owner, batch.client_id(index)));
+                    }
                 }
                 Fate::Relay => tally.relayed += 1,
                 Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),

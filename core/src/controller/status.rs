@@ -51,6 +51,7 @@ impl Controller {
             engines: engines.collect(),
             allocations: self.allocations.status(|place| there.get(&Some(place)).copied().unwrap_or(0)),
             tasks: TaskCounts {
+                waiting: self.tasks.waiting,
                 queued: self.tasks.queued,
                 assigned: self.tasks.assigned,
                 succeeded: self.board.succeeded,

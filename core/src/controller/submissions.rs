@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Controller;
 use super::accounts::Owner;
-use super::batch::Origin;
+use super::batch::{Origin, Place};
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, FUNCTIONS_LIMIT, FUNCTIONS_LIMIT_BYTES};
 use super::ready::{Fate, Range};
@@ -106,6 +106,9 @@ impl Controller {
         if let Owner::Submission(id) = owner {
             self.check_filled(link, id, &batch)?;
         }
+        if let Some(after) = &options.after {
+            self.check_after(owner, after)?;
+        }
         let Some(account) = self.accounts.get_mut(&owner) else { return Ok(()) };
         let count = batch.lengths.len() as u64;
         let end = base.0.checked_add(count).ok_or("submitted ids pass the last one")?;
@@ -124,18 +127,25 @@ impl Controller {
             Arc::<[EngineId]>::from(targets)
         });
         let options = Arc::new(options);
+        let place = if options.after.is_some() { Place::Waiting } else { Place::Queued };
+        let mut ranges = Vec::new();
         let (mut rest, mut base) = (BatchCutter::new(batch), base.0);
         while rest.remaining() > 0 {
             let part = rest.take(BATCH_TASKS_LIMIT);
             let count = part.lengths.len() as u32;
             let origin = Origin { owner, function: key, options: options.clone(), targets: targets.clone() };
-            let first = self.tasks.add(origin, base, part);
+            let first = self.tasks.add(origin, base, part, place);
             if let (Some(account), Some(batch)) = (self.accounts.get_mut(&owner), self.tasks.batch(first)) {
                 account.batches.insert(base, first);
                 account.kept += batch.footprint();
             }
-            self.enqueue(Range { first, from: 0, to: count }, false);
+            ranges.push(Range { first, from: 0, to: count });
             base += count as u64;
+        }
+        if place == Place::Waiting {
+            self.wait_for_others(owner, options, ranges, effects);
+        } else {
+            ranges.into_iter().for_each(|range| self.queue(range, false));
         }
         if let Some(targets) = targets {
             self.give_up_targets(owner, &targets, effects);
@@ -146,7 +156,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Queues tasks that had left the queue.
+    /// Queues tasks that are in nobody's hands.
     pub(super) fn queue(&mut self, range: Range, front: bool) {
         self.tasks.queued += range.len();
         self.enqueue(range, front);

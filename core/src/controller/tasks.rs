@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::{Batch, Origin};
+use super::batch::{Batch, Origin, Place};
 use crate::id::TaskId;
 use crate::wire::Batch as WireBatch;
 
@@ -14,15 +14,16 @@ pub(super) struct Tasks {
     /// How many tasks are queued, and at engines or on their way from there.
     pub(super) queued: u64,
     pub(super) assigned: u64,
+    /// How many wait for other tasks.
+    pub(super) waiting: u64,
 }
 
 impl Tasks {
-    /// Adds queued tasks; tells their first id.
-    pub(super) fn add(&mut self, origin: Origin, base: u64, batch: WireBatch) -> u64 {
+    /// Adds tasks; tells their first id. They are in nobody's hands yet.
+    pub(super) fn add(&mut self, origin: Origin, base: u64, batch: WireBatch, place: Place) -> u64 {
         let first = self.next;
-        let batch = Batch::new(origin, first, base, batch);
+        let batch = Batch::new(origin, first, base, batch, place);
         self.next = batch.end();
-        self.queued += batch.count as u64;
         self.batches.insert(first, batch);
         first
     }

@@ -241,6 +241,7 @@ impl Controller {
         let first = batch.first;
         let Some(batch) = self.tasks.batch_mut(first) else { return };
         let cost = batch.cost(batch.positions(index, index + 1));
+        let (owner, client_id) = (batch.origin.owner, batch.client_id(index));
         let Some(slot) = batch.slot_mut(index) else { return };
         slot.place = Place::Ended;
         let id = slot.engine;
@@ -252,6 +253,9 @@ impl Controller {
         self.engines.rank(id, &self.functions, self.config.queue_ahead);
         self.tasks.assigned -= 1;
         *(if ok { &mut self.board.succeeded } else { &mut self.board.failed }) += 1;
+        if let Some(account) = self.accounts.get_mut(&owner).filter(|_| !ok) {
+            account.note_failed(client_id, 1);
+        }
         self.ended(first, 1, cost);
     }
 

@@ -94,6 +94,9 @@ pub struct AllocationStatus {
 /// How many tasks there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
+    /// Waiting for other tasks.
+    #[serde(default)]
+    pub waiting: u64,
     /// Waiting for an engine.
     pub queued: u64,
     /// Sent to an engine.

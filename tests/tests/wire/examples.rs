@@ -253,7 +253,7 @@ fn status() -> ClusterStatus {
             coming: true,
             problem: None,
         }],
-        tasks: TaskCounts { queued: 1, assigned: 2, succeeded: 3, failed: 4 },
+        tasks: TaskCounts { waiting: 5, queued: 1, assigned: 2, succeeded: 3, failed: 4 },
         submissions: vec![submission()],
         paused: true,
         problems: vec!["qsub was slow".into()],

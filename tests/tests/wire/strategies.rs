@@ -291,7 +291,8 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
             problem,
         },
     );
-    let tasks = any::<[u64; 4]>().prop_map(|[queued, assigned, succeeded, failed]| TaskCounts {
+    let tasks = any::<[u64; 5]>().prop_map(|[waiting, queued, assigned, succeeded, failed]| TaskCounts {
+        waiting,
         queued,
         assigned,
         succeeded,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rpar_core::id::SubmissionId;
+use rpar_core::task::AfterEnd;
 
 use super::input::InputArguments;
 use super::read_duration;
@@ -17,6 +18,7 @@ printed names the work from then on; results stay at the controller until they a
 Examples:
   rpar submit 'simulate {}' ::: *.cfg
   rpar tasks
+  rpar submit --after 1 'plot {}' ::: *.out
   rpar wait 1 && rpar results 1 > all.txt
   rpar cancel 1";
 
@@ -30,11 +32,38 @@ pub(crate) struct SubmitArguments {
     /// How often a task that failed runs again
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u16,
+    /// Runs it when this submission has ended; may be given often
+    #[arg(long, value_name = "ID", value_parser = read_submission)]
+    pub(crate) after: Vec<SubmissionId>,
+    /// How those must have ended
+    #[arg(long, value_name = "END", default_value = "success", requires = "after")]
+    pub(crate) when: When,
     #[command(flatten)]
     pub(crate) task: TaskArguments,
     /// The command, then `::: ARGUMENTS` or `:::: FILES`
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) words: Vec<OsString>,
+}
+
+/// How a submission must have ended for another one to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// All of its tasks ended well
+    Success,
+    /// One of its tasks failed
+    Failure,
+    /// Either
+    Any,
+}
+
+impl From<When> for AfterEnd {
+    fn from(when: When) -> Self {
+        match when {
+            When::Success => AfterEnd::Success,
+            When::Failure => AfterEnd::Failure,
+            When::Any => AfterEnd::Any,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::id::SubmissionId;
-use rpar_core::task::TaskOptions;
+use rpar_core::task::{After, TaskOptions};
 use rpar_core::wire::INLINE_LIMIT_BYTES;
 use rpar_runtime::client::{Client, ClientError, Group};
 use serde_json::json;
 
 use super::super::context::Context;
 use super::super::task;
-use super::ANSWER_WITHIN;
 use super::arguments_file::ArgumentsFile;
+use super::{ANSWER_WITHIN, find};
 use crate::command::arguments::SubmitArguments;
 use crate::command::exit::Exit;
 use crate::command::input::{Input, Record};
@@ -30,13 +30,16 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     let template = Template::parse(&input.command, input.columns())?;
     let spec = task::spec(String::new(), &arguments.task)?;
     let (directory, client) = context.client()?;
+    for id in &arguments.after {
+        find(&client, &directory, *id)?;
+    }
     let interrupts = Interrupts::watch(|_| {})?;
     let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
     let id = client.open_submission(&name, ANSWER_WITHIN)?;
     let mut filling = Filling {
         client: &client,
         functions: Functions::new(template, spec),
-        options: task::options(&arguments.task, arguments.retries),
+        options: options(arguments),
         group: client.group(),
         file: ArgumentsFile::create(&directory, id)?,
     };
@@ -62,6 +65,15 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
         return Err(Report::silent(Exit::Signal(signal)));
     }
     Ok(Exit::Ok)
+}
+
+fn options(arguments: &SubmitArguments) -> Arc<TaskOptions> {
+    let options = task::options(&arguments.task, arguments.retries);
+    if arguments.after.is_empty() {
+        return options;
+    }
+    let after = After { submissions: arguments.after.clone(), on: arguments.when.into(), ..After::default() };
+    Arc::new(TaskOptions { after: Some(after), ..(*options).clone() })
 }
 
 struct Filling<'a> {

@@ -9,6 +9,7 @@ mod random;
 mod site;
 mod size;
 mod stop;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

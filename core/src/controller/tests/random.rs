@@ -6,6 +6,7 @@ use super::*;
 use crate::error::{Action, BackendError, Retry};
 use crate::id::{RequestId, SubmissionId};
 use crate::scheduler::{AllocationPhase, AllocationState};
+use crate::task::{After, AfterEnd};
 use crate::wire::{BULK, BulkLength, Change, Growth, PilotInfo, Retirees, Transfer};
 
 /// One input, made from small numbers so that they often mean something.
@@ -71,6 +72,12 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
                 rerun: c % 5 != 0,
                 timeout_ms: None,
                 targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
+                after: (c % 7 == 1).then(|| After {
+                    tasks: vec![(TaskId(a.min(base)), (b as u32).min((base - a.min(base)) as u32))],
+                    submissions: if c % 2 == 0 { vec![SubmissionId(1 + b % 3)] } else { vec![] },
+                    any: c % 3 == 0,
+                    on: [AfterEnd::Success, AfterEnd::Failure, AfterEnd::Any][a as usize % 3],
+                }),
                 ..TaskOptions::default()
             };
             let function = if c % 64 == 63 { FunctionHash([0; 32]) } else { echo().hash() };
