@@ -27,7 +27,7 @@ fn the_end_of_a_single_command_is_json_when_asked_for() {
     assert_eq!((&ended["exit"], &ended["ok"]), (&Value::from(4), &Value::from(false)));
     assert_eq!((&ended["stdout"], &ended["stderr"]), (&Value::from("out\n"), &Value::from("err\n")));
     let output = home.run(&["--json", "run", "--timeout", "100ms", "exec sleep 600"]);
-    assert_eq!((output.status.code(), &document(&output)["status"]), (Some(119), &Value::from("TimedOut")));
+    assert_eq!((output.status.code(), &document(&output)["status"]), (Some(119), &Value::from("timed_out")));
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn a_dead_cluster_is_not_taken_for_one_that_never_was() {
     };
     assert!(status(&home).contains("does not run"));
     assert!(home.run(&["start", "--nodes", "1", "--ppn", "1"]).status.success());
-    let pid = document(&home.run(&["--json", "list"]))[0]["pid"].as_i64().expect("a pid");
+    let pid = document(&home.run(&["--json", "list"]))["clusters"][0]["pid"].as_i64().expect("a pid");
     kill_process(Pid::from_raw(pid as i32).expect("a pid"), Signal::KILL).expect("it runs");
     let deadline = Instant::now() + PATIENCE;
-    while document(&home.run(&["--json", "list"]))[0]["state"] != "dead" {
+    while document(&home.run(&["--json", "list"]))["clusters"][0]["state"] != "dead" {
         assert!(Instant::now() < deadline, "the controller lives on");
     }
     let said = status(&home);

@@ -201,7 +201,7 @@ impl Site {
     fn phases(&self) -> Vec<String> {
         let status = self.status();
         let phases = status["allocations"].as_array().expect("a list").iter();
-        phases.map(|one| one["state"]["phase"].as_str().expect("a phase").to_owned()).collect()
+        phases.map(|one| one["state"].as_str().expect("a phase").to_owned()).collect()
     }
 }
 
@@ -222,7 +222,7 @@ fn a_batch_system_is_asked_for_more_and_gets_it_back() {
     let script = script.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "sh"));
     let script = fs::read_to_string(script.expect("a script")).expect("a script");
     assert!(script.contains("walltime=00:10:00") && script.contains("--resolved profile-2.toml"), "{script}");
-    let id = site.status()["allocations"][1]["id"].as_str().expect("an id").to_owned();
+    let id = site.status()["allocations"][1]["allocation"].as_str().expect("an id").to_owned();
     let short = id.split('.').next().expect("a number");
     let (exit, err) = site.said(&["engines", "remove", "--allocation", short]);
     assert_eq!(exit, Some(0), "{err}");
@@ -230,7 +230,7 @@ fn a_batch_system_is_asked_for_more_and_gets_it_back() {
         err,
         format!("1 engine has left: cluster quick/default has 1; allocation {id} is given back\n")
     );
-    assert_eq!((site.phases(), &site.status()["engines_wanted"]), (vec!["Running".to_owned()], &1.into()));
+    assert_eq!((site.phases(), &site.status()["engines_wanted"]), (vec!["running".to_owned()], &1.into()));
 }
 
 #[test]
@@ -249,12 +249,12 @@ fn what_a_site_refuses_or_does_not_grant_in_time_is_taken_back() {
     let (exit, err) = site.said(&["engines", "add", "--no-wait"]);
     assert_eq!(exit, Some(0));
     assert!(err.starts_with("1 engine more will come"), "{err}");
-    until("it is queued", || site.phases().contains(&"Queued".to_owned()));
+    until("it is queued", || site.phases().contains(&"queued".to_owned()));
     let waiting = site.status()["allocations"].as_array().expect("a list").last().expect("one").clone();
     let (exit, err) =
-        site.said(&["engines", "remove", "--allocation", waiting["id"].as_str().expect("an id")]);
+        site.said(&["engines", "remove", "--allocation", waiting["allocation"].as_str().expect("an id")]);
     assert!(exit == Some(0) && err.contains("is given back"), "{err}");
-    until("nothing but the first is held", || site.phases() == ["Running"]);
+    until("nothing but the first is held", || site.phases() == ["running"]);
     assert_eq!(site.status()["engines_wanted"], 1);
 }
 
@@ -264,5 +264,5 @@ fn what_the_controller_goes_by_stays_as_it_was() {
     let (exit, err) = site.said(&["engines", "add", "--mem", "8"]);
     assert_eq!(exit, Some(110), "{err}");
     assert!(err.contains("`scheduler.directives`") && err.contains("--cluster-id"), "{err}");
-    assert_eq!(site.phases(), ["Running"]);
+    assert_eq!(site.phases(), ["running"]);
 }

@@ -77,7 +77,7 @@ fn the_program_ends_as_it_says_and_its_words_are_its_own() {
         assert_eq!(said(words), (Some(0), words.join(" ") + "\n", String::new()));
     }
     let (exit, out, _) = said(&["rpar", "list", "--json"]);
-    assert_eq!((exit, out.as_str()), (Some(0), "[]\n"));
+    assert_eq!((exit, out.as_str()), (Some(0), "{\n  \"clusters\": [],\n  \"schema\": 1\n}\n"));
     let mut twice = program(&home);
     let (exit, _, err) = self::said(twice.arg0("twice").arg("sums"));
     assert_eq!((exit, err.as_str()), (Some(2), "error: `add` cannot be the name of a function, or of two\n"));

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &CleanArguments) -> Outcome {
     others.extend(empty_directories(&context.profiles, &gone, !dry_run));
     if context.output.json {
         let document = json!({ "dry_run": dry_run, "clusters": clusters, "others": others });
-        context.output.document(&document)?;
+        context.output.document(document)?;
     } else {
         for path in &others {
             let remove = if dry_run { "would remove" } else { "removed" };

@@ -1,6 +1,6 @@
 //! `rpar list`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::context::Context;
 use crate::cluster::ClusterState;
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context) -> Outcome {
         ]);
     }
     if context.output.json {
-        context.output.document(&Value::Array(list))?;
+        context.output.document(json!({ "clusters": list }))?;
     } else if list.is_empty() {
         context.output.note("no clusters: `rpar start` starts one");
     } else {

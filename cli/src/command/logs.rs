@@ -11,6 +11,7 @@ use serde_json::json;
 use super::context::{Context, not_running};
 use crate::command::arguments::LogsArguments;
 use crate::command::exit::Exit;
+use crate::command::output::json_line;
 use crate::command::report::{Outcome, Report};
 
 /// How often `--follow` looks for more.
@@ -68,11 +69,10 @@ fn show(context: &Context, path: &Path, text: &[u8]) -> Result<(), Report> {
         return Ok(());
     }
     if context.output.json {
-        let line =
-            |line: &[u8]| json!({ "log": name(path), "line": String::from_utf8_lossy(line) }).to_string();
-        let lines: Vec<String> =
-            text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').map(line).collect();
-        return context.output.answer(&(lines.join("\n") + "\n"));
+        let document =
+            |line: &[u8]| json_line(json!({ "log": name(path), "line": String::from_utf8_lossy(line) }));
+        let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').map(document);
+        return context.output.answer(&lines.collect::<String>());
     }
     context.output.answer(&format!("==> {} <==\n", name(path)))?;
     context.output.bytes(text)?;

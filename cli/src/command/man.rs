@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, arguments: &ManArguments) -> Outcome {
     let Some(directory) = &arguments.directory else {
         let page = String::from_utf8_lossy(&page(&command)).into_owned();
         if context.output.json {
-            context.output.document(&json!({ "page": page }))?;
+            context.output.document(json!({ "page": page }))?;
         } else {
             context.output.answer(&page)?;
         }
@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &ManArguments) -> Outcome {
         written.push(path);
     }
     if context.output.json {
-        context.output.document(&json!({ "written": written }))?;
+        context.output.document(json!({ "written": written }))?;
     } else {
         context.output.note(&format!("{} pages are in {}", written.len(), directory.display()));
     }

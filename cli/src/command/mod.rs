@@ -8,6 +8,7 @@ mod attach;
 mod clean;
 mod completion;
 mod context;
+mod documents;
 mod engines;
 mod exit;
 mod failures;

@@ -27,7 +27,7 @@ fn list(context: &Context) -> Outcome {
         table.row([listed.name, from.join(", "), description]);
     }
     if context.output.json {
-        context.output.document(&Value::Array(all))?;
+        context.output.document(json!({ "profiles": all }))?;
     } else {
         context.output.answer(&table.render(context.output.colors_stdout()))?;
         let [site, user, project] = context.profiles.directories().map(|path| path.display().to_string());
@@ -40,7 +40,7 @@ fn show(context: &Context, arguments: &ShowArguments) -> Outcome {
     let name = arguments.name.as_deref().unwrap_or(&context.profile);
     let profile = context.profiles.load(name)?;
     if context.output.json {
-        context.output.document(&document(&profile))?;
+        context.output.document(document(&profile))?;
     } else if arguments.origins {
         let mut table = Table::new(["KEY", "VALUE", "FROM"]);
         for (key, value) in profile.values() {

@@ -66,7 +66,7 @@ fn wait(client: &Client, group: &Group, interrupts: &Interrupts) -> Outcome<End>
 
 fn show(context: &Context, end: &End) -> Outcome {
     if context.output.json {
-        context.output.document(&end.document())?;
+        context.output.document(end.document())?;
     }
     if let (Some(TaskStatus::Ok | TaskStatus::Failed), None) = (end.status, &end.message) {
         if !context.output.json {

@@ -11,6 +11,7 @@ use rpar_runtime::client::Client;
 use serde_json::json;
 
 use super::context::{Context, launch, link, program};
+use super::documents;
 use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
 use crate::command::arguments::StartArguments;
 use crate::command::exit::Exit;
@@ -36,7 +37,11 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     if arguments.no_wait {
         let cluster = directory.cluster();
         let engines = plural(resolved.engines.total.into(), "engine");
-        context.output.note(&format!("cluster {cluster} is started; {engines} will come"));
+        if context.output.json {
+            context.output.document(documents::cluster(&client.status(None, ANSWER_WITHIN)?))?;
+        } else {
+            context.output.note(&format!("cluster {cluster} is started; {engines} will come"));
+        }
         return Ok(Exit::Ok);
     }
     wait(context, arguments.timeout, &directory, &client, &site)
@@ -51,7 +56,7 @@ fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &Clus
 pub(super) fn preview(context: &Context, site: &Site, request: &AllocationRequest) -> Outcome {
     let script = site.scheduler.preview(request)?;
     if context.output.json {
-        context.output.document(&json!({ "argv": script.argv, "script": script.text }))?;
+        context.output.document(json!({ "argv": script.argv, "script": script.text }))?;
     } else {
         context.output.answer(&format!("$ {}\n\n{}", shell::join(&script.argv), script.text))?;
     }
@@ -137,7 +142,7 @@ fn wait(
 
 fn complete(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -> Outcome {
     if context.output.json {
-        context.output.document(&super::status::document(status))?;
+        context.output.document(documents::cluster(status))?;
         return Ok(Exit::Ok);
     }
     let mut nodes: Vec<&str> = status.engines.iter().map(|engine| engine.node.as_str()).collect();

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rpar_core::profile::duration;
 use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
-use serde_json::Value;
 
 use super::context::Context;
-use super::engines;
+use super::{documents, engines};
 use crate::cluster::{phase_word, plural};
 use crate::command::arguments::StatusArguments;
 use crate::command::exit::Exit;
@@ -22,17 +21,11 @@ pub(crate) fn run(context: &Context, arguments: &StatusArguments) -> Outcome {
     let (_, client) = context.client()?;
     let status = client.status(None, ANSWER_WITHIN)?;
     if context.output.json {
-        context.output.document(&document(&status))?;
+        context.output.document(documents::cluster(&status))?;
     } else {
         context.output.answer(&text(&status, arguments.engines, &context.output))?;
     }
     Ok(Exit::Ok)
-}
-
-/// The status as JSON.
-pub(crate) fn document(status: &ClusterStatus) -> Value {
-    // plain data with text keys has no way to fail
-    serde_json::to_value(status).unwrap_or(Value::Null)
 }
 
 fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {

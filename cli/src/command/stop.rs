@@ -22,7 +22,8 @@ pub(crate) fn run(context: &Context, arguments: &StopArguments) -> Outcome {
     let directory = context.directory()?;
     let stopped = stop(context, &directory)?;
     if context.output.json {
-        context.output.document(&json!({ "cluster": directory.cluster(), "stopped": stopped }))?;
+        let stopped: Vec<String> = stopped.then(|| directory.cluster()).into_iter().collect();
+        context.output.document(json!({ "stopped": stopped }))?;
     }
     Ok(Exit::Ok)
 }
@@ -41,7 +42,7 @@ fn all(context: &Context) -> Outcome {
         }
     }
     if context.output.json {
-        context.output.document(&json!({ "stopped": stopped }))?;
+        context.output.document(json!({ "stopped": stopped }))?;
     } else if stopped.is_empty() && failed.is_none() {
         context.output.note("no cluster is running");
     }

@@ -13,6 +13,7 @@ use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
 use serde_json::{Value, json};
 
 use crate::command::arguments::TaskArguments;
+use crate::command::documents;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 
@@ -79,6 +80,10 @@ pub(crate) struct End {
     pub(crate) engine: Option<EngineId>,
     /// The node that is on.
     pub(crate) node: Option<Arc<str>>,
+    /// How often it was sent to an engine.
+    pub(crate) attempts: u8,
+    /// When it was submitted, by this host's clock.
+    pub(crate) submitted: Option<SystemTime>,
     /// When its last attempt began, by that node's clock.
     pub(crate) started: Option<SystemTime>,
     /// How long it ran.
@@ -89,7 +94,9 @@ impl End {
     /// Reads what came back.
     pub(crate) fn read(outcome: TaskOutcome) -> Self {
         let (engine, node, ran) = (outcome.engine, outcome.node.clone(), outcome.duration);
-        End { engine, node, started: Some(outcome.started()), ran, ..End::interpret(outcome) }
+        let (attempts, submitted) = (outcome.attempts, Some(outcome.submitted));
+        let started = Some(outcome.started());
+        End { engine, node, attempts, submitted, started, ran, ..End::interpret(outcome) }
     }
 
     fn interpret(outcome: TaskOutcome) -> Self {
@@ -112,13 +119,19 @@ impl End {
 
     /// All of it, for programs.
     pub(crate) fn document(&self) -> Value {
+        let ended = self.started.and_then(|started| started.checked_add(self.ran));
         json!({
             "ok": self.ok(),
-            "status": self.status,
+            "status": self.status.map(documents::task_status),
             "exit": self.command.exit,
             "signal": self.command.signal,
             "problem": if self.ok() { None } else { Some(self.problem()) },
             "engine": self.engine,
+            "node": self.node,
+            "attempts": self.attempts,
+            "submitted": self.submitted.map(documents::seconds),
+            "started": self.started.map(documents::seconds),
+            "ended": ended.map(documents::seconds),
             "seconds": self.ran.as_secs_f64(),
             "stdout": String::from_utf8_lossy(&self.command.stdout),
             "stderr": String::from_utf8_lossy(&self.command.stderr),

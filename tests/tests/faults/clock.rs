@@ -81,6 +81,6 @@ fn nothing_is_lost_and_no_time_is_told_wrongly() {
     let status = place.status();
     assert_eq!(status["problems"], Value::Array(Vec::new()), "{status}");
     assert_eq!(status["engines"].as_array().map(Vec::len), Some(2));
-    assert!(status["controller"]["uptime_seconds"].as_f64() <= Some(elapsed + 1.0), "{status}");
+    assert!(status["controller"]["up_seconds"].as_f64() <= Some(elapsed + 1.0), "{status}");
     place.stop();
 }

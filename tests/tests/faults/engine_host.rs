@@ -60,9 +60,8 @@ fn killed_again_and_again_it_is_given_up_and_the_map_is_told() {
         ],
     );
     assert_eq!(map.out, "");
-    let status = place.until_status("the allocation is over", |status| {
-        status["allocations"][0]["state"]["phase"] == "Ended"
-    });
+    let status =
+        place.until_status("the allocation is over", |status| status["allocations"][0]["state"] == "ended");
     assert_eq!(status["engines"].as_array().map(Vec::len), Some(0));
     place.rpar(&["map", "echo {}", ":::", "1"]).says(1, &["no engine", "none can come"]);
     place.stop();

@@ -14,7 +14,7 @@ fn its_engines_leave_and_everybody_is_told() {
     ended(map).says(3, &words);
     let status = place.status();
     assert_eq!(status["engines"].as_array().map(Vec::len), Some(0));
-    assert_eq!(status["allocations"][0]["state"]["phase"], "Ended");
+    assert_eq!(status["allocations"][0]["state"], "ended");
     assert_eq!(status["engines_coming"], false);
     until("nothing of its nodes runs any more", || {
         place.role("engine").is_empty() && place.running("sleep 1000") == 0

@@ -105,11 +105,11 @@ impl Place {
         let all = |status: &Value| status["engines"].as_array().cloned().unwrap_or_default();
         let status = self.until_status("the engines are there", |status| all(status).len() == count);
         let number = |value: &Value| value.as_u64().expect("a number");
-        all(&status).iter().map(|one| (number(&one["id"]), number(&one["pid"]) as u32)).collect()
+        all(&status).iter().map(|one| (number(&one["engine"]), number(&one["pid"]) as u32)).collect()
     }
 
     pub(super) fn controller(&self) -> u32 {
-        self.json(&["list"])[0]["pid"].as_u64().expect("a pid") as u32
+        self.json(&["list"])["clusters"][0]["pid"].as_u64().expect("a pid") as u32
     }
 
     pub(super) fn pilot(&self) -> u32 {

@@ -28,7 +28,7 @@ pub(crate) fn script(context: &Context, shell: Shell) -> Outcome {
     let word = std::env::args_os().next().unwrap_or_default();
     let script = filled(text, Path::new(&word), &std::env::current_dir().unwrap_or_default());
     if context.output.json {
-        context.output.document(&json!({ "script": script }))?;
+        context.output.document(json!({ "script": script }))?;
     } else {
         context.output.answer(&script)?;
     }

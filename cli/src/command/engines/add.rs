@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &AddArguments) -> Outcome {
     if context.output.json {
         context
             .output
-            .document(&json!({ "cluster": directory.cluster(), "allocation": null, "engines": [] }))?;
+            .document(json!({ "cluster": directory.cluster(), "allocation": null, "engines": [] }))?;
     } else {
         let engines = plural(engines.into(), "engine");
         context.output.note(&format!("{engines} more will come: {} shows them", directory.command("status")));
@@ -106,7 +106,7 @@ fn complete(
     let new: Vec<_> = new.map(|engine| engine.id).collect();
     if context.output.json {
         let document = json!({ "cluster": directory.cluster(), "allocation": allocation, "engines": new });
-        context.output.document(&document)?;
+        context.output.document(document)?;
         return Ok(Exit::Ok);
     }
     let (more, all) = (plural(new.len() as u64, "engine"), status.engines.len());

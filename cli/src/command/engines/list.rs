@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::ANSWER_WITHIN;
 use crate::command::context::Context;
+use crate::command::documents;
 use crate::command::exit::Exit;
 use crate::command::output::Table;
 use crate::command::report::Outcome;
@@ -13,8 +14,8 @@ pub(super) fn run(context: &Context) -> Outcome {
     let (directory, client) = context.client()?;
     let status = client.status(None, ANSWER_WITHIN)?;
     if context.output.json {
-        let engines: Vec<Value> = status.engines.iter().map(document).collect();
-        context.output.document(&json!({ "cluster": directory.cluster(), "engines": engines }))?;
+        let engines: Vec<Value> = status.engines.iter().map(documents::engine).collect();
+        context.output.document(json!({ "cluster": directory.cluster(), "engines": engines }))?;
     } else if status.engines.is_empty() {
         let command = directory.command(if status.engines_coming { "status" } else { "engines add" });
         let what = if status.engines_coming { "shows what they wait for" } else { "asks for some" };
@@ -35,7 +36,7 @@ pub(crate) fn table(engines: &[EngineStatus]) -> Table {
             engine.node.clone(),
             engine.pid.to_string(),
             engine.allocation.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-            state(engine).into(),
+            engine_state(engine).into(),
             running.to_string(),
             queued.to_string(),
             engine.completed.to_string(),
@@ -44,21 +45,8 @@ pub(crate) fn table(engines: &[EngineStatus]) -> Table {
     table
 }
 
-fn document(engine: &EngineStatus) -> Value {
-    let (running, queued) = running_and_queued(engine);
-    json!({
-        "engine": engine.id,
-        "node": engine.node,
-        "pid": engine.pid,
-        "allocation": engine.allocation,
-        "state": state(engine),
-        "running": running,
-        "queued": queued,
-        "done": engine.completed,
-    })
-}
-
-fn state(engine: &EngineStatus) -> &'static str {
+/// Its state in a word.
+pub(crate) fn engine_state(engine: &EngineStatus) -> &'static str {
     match (engine.retiring, engine.assigned) {
         (true, _) => "leaving",
         (false, 0) => "idle",
@@ -67,7 +55,7 @@ fn state(engine: &EngineStatus) -> &'static str {
 }
 
 /// An engine runs one task at a time; the others wait there.
-fn running_and_queued(engine: &EngineStatus) -> (u32, u32) {
+pub(crate) fn running_and_queued(engine: &EngineStatus) -> (u32, u32) {
     let running = engine.assigned.min(1);
     (running, engine.assigned - running)
 }

@@ -6,7 +6,7 @@ mod remove;
 
 use std::time::Duration;
 
-pub(super) use list::table;
+pub(super) use list::{engine_state, running_and_queued, table};
 
 use super::context::Context;
 use crate::command::arguments::EnginesCommands;

@@ -121,7 +121,7 @@ fn told(
             "left": after.is_some(),
             "allocations": released,
         });
-        context.output.document(&document)?;
+        context.output.document(document)?;
         return Ok(Exit::Ok);
     }
     let count = plural(engines.len() as u64, "engine");

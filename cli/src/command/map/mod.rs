@@ -15,6 +15,8 @@ mod turns;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use serde_json::json;
+
 pub(crate) use self::halt::Halt;
 
 use self::board::Board;
@@ -34,7 +36,7 @@ use crate::command::arguments::MapArguments;
 use crate::command::exit::Exit;
 use crate::command::input::Input;
 use crate::command::interrupt::Interrupts;
-use crate::command::output::Progress;
+use crate::command::output::{Progress, json_line};
 use crate::command::report::{Outcome, Report};
 use crate::command::template::{Functions, Template};
 
@@ -123,7 +125,12 @@ fn show(context: &Context, input: Input, template: &Template, earlier: &Earlier)
         let record = record?;
         if !earlier.has(&record) {
             let mut line = template.command_line(&record);
-            line.push(b'\n');
+            if context.output.json {
+                let command = String::from_utf8_lossy(&line);
+                line = json_line(json!({ "task": record.number, "command": command })).into();
+            } else {
+                line.push(b'\n');
+            }
             answers.write(&line)?;
         }
     }

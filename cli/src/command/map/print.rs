@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::task::End;
 use crate::command::input::Record;
-use crate::command::output::{Answers, Output, Progress};
+use crate::command::output::{Answers, Output, Progress, json_line};
 use crate::command::report::Outcome;
 
 /// Prints results, one task after the other.
@@ -29,7 +29,7 @@ impl Printer {
     /// When nobody reads it any more, or it cannot be written.
     pub(super) fn print(&mut self, record: &Record, end: &End, progress: &Progress) -> Outcome<()> {
         if self.output.json {
-            return self.answers.write(format!("{}\n", document(record, end)).as_bytes());
+            return self.answers.write(json_line(document(record, end)).as_bytes());
         }
         if self.mute {
             return Ok(());

@@ -1,11 +1,13 @@
 //! The only place that writes to stdout and stderr.
 
+mod json;
 mod progress;
 mod table;
 mod waiting;
 
 use std::io::{self, IsTerminal, Write};
 
+pub(crate) use json::json_line;
 pub(crate) use progress::Progress;
 pub(crate) use table::Table;
 pub(crate) use waiting::Waiting;
@@ -66,14 +68,6 @@ impl Output {
     /// Writes many answers, together where they come together.
     pub(crate) fn answers(&self) -> Answers {
         Answers { stdout: *self, waiting: Vec::new() }
-    }
-
-    /// Writes an answer as one JSON document.
-    ///
-    /// # Errors
-    /// See [`answer`](Self::answer).
-    pub(crate) fn document(&self, value: &serde_json::Value) -> Result<(), Report> {
-        self.answer(&format!("{value:#}\n"))
     }
 
     /// Writes bytes to stderr as they are. Nobody can be told when that fails.

@@ -27,7 +27,9 @@ pub(crate) fn run(context: &Context, arguments: &CancelArguments) -> Outcome {
     }
     let (done, left) = (ended(&after) - ended(&before).min(ended(&after)), after.tasks - ended(&after));
     if context.output.json {
-        context.output.document(&json!({ "submission": after, "ended": done, "left": left }))?;
+        context
+            .output
+            .document(json!({ "submission": after.id, "ended_tasks": done, "left_tasks": left }))?;
     } else {
         context.output.note(&format!(
             "submission {}: {done} tasks have ended since, {left} of {} are left",

@@ -50,7 +50,7 @@ fn is_over(submission: &SubmissionStatus) -> bool {
 }
 
 /// Its state in a word.
-fn state(submission: &SubmissionStatus, paused: bool) -> &'static str {
+pub(super) fn state(submission: &SubmissionStatus, paused: bool) -> &'static str {
     match submission {
         over if is_over(over) => "ended",
         _ if submission.open => "open",

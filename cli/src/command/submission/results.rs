@@ -12,7 +12,7 @@ use super::{ANSWER_WITHIN, LOOK, find};
 use crate::command::arguments::ResultsArguments;
 use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
-use crate::command::output::{Answers, Output, Progress};
+use crate::command::output::{Answers, Output, Progress, json_line};
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
 
@@ -139,10 +139,10 @@ impl Results<'_> {
         let task = self.task(index);
         self.failed += u64::from(!end.ok());
         if self.output.json {
-            let mut line = end.document();
-            line["task"] = json!(task + 1);
-            line["argument"] = json!(String::from_utf8_lossy(&self.arguments.of_task(task)));
-            return self.answers.write(format!("{line}\n").as_bytes());
+            let mut document = end.document();
+            document["task"] = json!(task + 1);
+            document["argument"] = json!(String::from_utf8_lossy(&self.arguments.of_task(task)));
+            return self.answers.write(json_line(document).as_bytes());
         }
         self.answers.write(&end.command.stdout)?;
         let mut said = end.command.stderr.to_vec();

@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     drop(waiting);
     let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
     if context.output.json {
-        context.output.document(&json!({ "submission": id, "tasks": tasks }))?;
+        context.output.document(json!({ "submission": id, "tasks": tasks }))?;
     } else {
         context.output.answer(&format!("{id}\n"))?;
         let results = directory.command("results");

@@ -10,11 +10,12 @@ use rpar_runtime::client::Client;
 use serde_json::{Value, json};
 
 use super::super::context::Context;
+use super::super::documents;
 use super::arguments_file::Arguments;
 use super::{ANSWER_WITHIN, find, state};
 use crate::command::arguments::{State, TasksArguments};
 use crate::command::exit::Exit;
-use crate::command::output::Table;
+use crate::command::output::{Table, json_line};
 use crate::command::report::Outcome;
 use crate::paths::ClusterDir;
 
@@ -28,8 +29,9 @@ pub(crate) fn run(context: &Context, arguments: &TasksArguments) -> Outcome {
 
 fn submissions(context: &Context, status: &ClusterStatus) -> Outcome {
     if context.output.json {
-        let documents: Vec<Value> = status.submissions.iter().map(|one| json!(one)).collect();
-        context.output.document(&json!({ "submissions": documents, "paused": status.paused }))?;
+        let documents: Vec<Value> =
+            status.submissions.iter().map(|one| documents::submission(one, status.paused)).collect();
+        context.output.document(json!({ "submissions": documents, "paused": status.paused }))?;
         return Ok(Exit::Ok);
     }
     if status.submissions.is_empty() {
@@ -86,7 +88,7 @@ fn tasks(
             shown += 1;
             let argument = String::from_utf8_lossy(&arguments.of_task(task.id.0)).into_owned();
             if context.output.json {
-                context.output.document(&document(task, &argument))?;
+                context.output.answer(&json_line(document(task, &argument)))?;
             } else {
                 table.row(row(task, argument));
             }
@@ -113,12 +115,11 @@ fn is_wanted(task: &TaskRecord, states: &[State]) -> bool {
     states.is_empty() || states.contains(&state)
 }
 
-fn word(state: TaskState) -> String {
+fn word(state: TaskState) -> &'static str {
     match state {
-        TaskState::Queued => "queued".into(),
-        TaskState::Assigned => "assigned".into(),
-        TaskState::Ended(TaskStatus::TimedOut) => "timed out".into(),
-        TaskState::Ended(status) => format!("{status:?}").to_lowercase(),
+        TaskState::Queued => "queued",
+        TaskState::Assigned => "assigned",
+        TaskState::Ended(status) => documents::task_status(status),
     }
 }
 
@@ -127,7 +128,7 @@ fn row(task: &TaskRecord, argument: String) -> [String; 7] {
     let seconds = ended.then(|| format!("{:.3}", Duration::from_micros(task.ran_micros).as_secs_f64()));
     [
         (task.id.0 + 1).to_string(),
-        word(task.state),
+        word(task.state).replace('_', " "),
         task.attempts.to_string(),
         task.engine.map_or_else(|| "-".into(), |engine| engine.to_string()),
         task.node.clone().unwrap_or_else(|| "-".into()),
@@ -137,14 +138,17 @@ fn row(task: &TaskRecord, argument: String) -> [String; 7] {
 }
 
 fn document(task: &TaskRecord, argument: &str) -> Value {
+    let ended = task.ended_micros.map(|micros| UNIX_EPOCH + Duration::from_micros(micros));
+    let ran = Duration::from_micros(task.ran_micros);
     json!({
         "task": task.id.0 + 1,
         "state": word(task.state),
         "attempts": task.attempts,
         "engine": task.engine,
         "node": task.node,
-        "ended_micros": task.ended_micros,
-        "seconds": Duration::from_micros(task.ran_micros).as_secs_f64(),
+        "started": ended.and_then(|ended| ended.checked_sub(ran)).map(documents::seconds),
+        "ended": ended.map(documents::seconds),
+        "seconds": ended.map(|_| ran.as_secs_f64()),
         "argument": argument,
     })
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use rpar_core::id::SubmissionId;
 use rpar_core::wire::{ClusterStatus, SubmissionStatus};
 use rpar_runtime::client::{Client, ClientError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::context::Context;
+use super::super::documents;
 use super::{ANSWER_WITHIN, LOOK, ended, is_over, one};
 use crate::command::arguments::WaitArguments;
 use crate::command::exit::Exit;
@@ -45,7 +46,9 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
     };
     progress.clear();
     if context.output.json {
-        context.output.document(&json!({ "submissions": submissions }))?;
+        let documents: Vec<Value> =
+            submissions.iter().map(|one| documents::submission(one, status.paused)).collect();
+        context.output.document(json!({ "submissions": documents }))?;
     }
     let failed = submissions.iter().map(|one| one.failed).sum();
     if failed > 0 {
