@@ -6,6 +6,7 @@ mod faults {
     mod controller;
     mod engine_host;
     mod full_disk;
+    mod interpreter;
     mod permission;
     mod pilot;
     mod place;

@@ -13,6 +13,7 @@ mod engines;
 mod exit;
 mod failures;
 mod input;
+mod interpreter;
 mod interrupt;
 mod list;
 mod log;

@@ -15,6 +15,7 @@ use super::documents;
 use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
 use crate::command::arguments::StartArguments;
 use crate::command::exit::Exit;
+use crate::command::interpreter::Look;
 use crate::command::interrupt::Interrupts;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     if arguments.dry_run {
         return dry_run(context, &resolved, &site, &directory);
     }
+    let python = Look::begin(&resolved);
     let client =
         bring_up(context, &resolved, &site, &directory).inspect_err(|_| directory.remove_empty_parent())?;
     if arguments.no_wait {
@@ -44,7 +46,11 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
         }
         return Ok(Exit::Ok);
     }
-    wait(context, arguments.timeout, &directory, &client, &site)
+    let exit = wait(context, arguments.timeout, &directory, &client, &site)?;
+    if let Some(problem) = python.and_then(|look| look.problem()) {
+        context.output.note(&problem);
+    }
+    Ok(exit)
 }
 
 /// Shows what the site would get.
