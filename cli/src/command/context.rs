@@ -12,7 +12,7 @@ use crate::cluster::{ClusterState, Launch, StopError, connect, find_controller};
 use crate::command::exit::Exit;
 use crate::command::output::Output;
 use crate::command::report::{Outcome, Report};
-use crate::paths::ClusterDir;
+use crate::paths::{ClusterDir, cluster_dirs};
 use crate::profile::{Profile, Profiles, Resolved};
 use crate::{Registry, Site};
 
@@ -65,11 +65,26 @@ impl Context {
         link(directory, site.transport)
     }
 
+    /// Says that a cluster does not run, and what to do: its id may only be misspelt.
+    pub(crate) fn not_running(&self, directory: &ClusterDir) -> Report {
+        if let Some(report) = orphaned(directory) {
+            return report;
+        }
+        let of_profile = |other: &ClusterDir| other.profile == directory.profile;
+        let others = cluster_dirs(&self.profiles).into_iter().filter(of_profile);
+        let ids: Vec<String> = others.map(|other| other.cluster_id).collect();
+        let start = directory.command("start");
+        not_running(directory).hint(match ids.as_slice() {
+            [] => format!("{start} starts it, `rpar list` shows all clusters"),
+            _ => format!("{start} starts it; of this profile there is --cluster-id {}", ids.join(", ")),
+        })
+    }
+
     /// Links to the named cluster, which must run.
     pub(crate) fn client(&self) -> Outcome<(ClusterDir, Client)> {
         let directory = self.directory()?;
         match directory.state()? {
-            ClusterState::Absent => Err(not_running(&directory)),
+            ClusterState::Absent => Err(self.not_running(&directory)),
             ClusterState::Dead => Err(died(&directory)),
             ClusterState::Alive(_) | ClusterState::Elsewhere(_) => {
                 let client = self.linked(&directory)?;
@@ -79,7 +94,7 @@ impl Context {
     }
 }
 
-/// Says that a cluster does not run, and what to do.
+/// Says that a cluster does not run, and how to start it.
 pub(crate) fn not_running(directory: &ClusterDir) -> Report {
     if let Some(report) = orphaned(directory) {
         return report;

@@ -11,13 +11,16 @@ use crate::paths::cluster_dirs;
 
 pub(crate) fn run(context: &Context) -> Outcome {
     let mut table = Table::new(["CLUSTER", "STATE", "HOST", "PID", "DIRECTORY"]);
-    let mut list = Vec::new();
+    let (mut list, mut dead) = (Vec::new(), false);
     for directory in cluster_dirs(&context.profiles) {
         let (state, record) = match directory.state() {
             Ok(ClusterState::Absent) => continue,
             Ok(ClusterState::Alive(record)) => ("alive", Some(record)),
-            Ok(ClusterState::Elsewhere(record)) => ("on another host", Some(record)),
-            Ok(ClusterState::Dead) => ("dead", None),
+            Ok(ClusterState::Elsewhere(record)) => ("elsewhere", Some(record)),
+            Ok(ClusterState::Dead) => {
+                dead = true;
+                ("dead", None)
+            }
             Err(_) => ("unreadable", None),
         };
         let host = record.as_ref().map(|record| record.host.clone());
@@ -45,6 +48,9 @@ pub(crate) fn run(context: &Context) -> Outcome {
         context.output.note("no clusters: `rpar start` starts one");
     } else {
         context.output.answer(&table.render(context.output.colors_stdout()))?;
+        if dead {
+            context.output.note("\n`rpar clean` removes what dead clusters have left");
+        }
     }
     Ok(Exit::Ok)
 }

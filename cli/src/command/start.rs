@@ -84,9 +84,10 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
                 "cluster {cluster} runs already: its controller is pid {} on {}",
                 record.pid, record.host
             );
-            let (stop, status) = (directory.command("stop"), directory.command("status"));
-            let hint =
-                format!("{stop} ends it, {status} shows it; --cluster-id NAME starts another beside it");
+            let [stop, status, add] = ["stop", "status", "engines add"].map(|verb| directory.command(verb));
+            let hint = format!(
+                "{status} shows it, {add} asks for more engines, {stop} ends it; --cluster-id NAME starts another beside it"
+            );
             return Err(Report::new(Exit::Running, what).hint(hint));
         }
     }

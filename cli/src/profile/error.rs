@@ -129,7 +129,7 @@ pub enum ProfileError {
     },
     /// The engines asked for do not fit the nodes asked for.
     #[error(
-        "{total} engines need {needed} nodes at {ppn} engines on each, but {nodes} are asked for: leave out one of the two"
+        "with {ppn} a node, {total} engines need {needed} nodes, but {nodes} are asked for: leave out one of the two"
     )]
     Total {
         /// Engines asked for.

@@ -120,9 +120,11 @@ impl Controller {
         for id in ids.clone() {
             self.engines.rank(EngineId(id), &self.functions, self.config.queue_ahead);
         }
-        effects.push(Effect::Log {
-            text: format!("engines {first} to {} on node {node}, process {pid}", ids.end - 1),
-        });
+        let which = match engines {
+            1 => format!("engine {first}"),
+            _ => format!("engines {first} to {}", ids.end - 1),
+        };
+        effects.push(Effect::Log { text: format!("{which} on node {node}, process {pid}") });
         let host = Host {
             node: node.into(),
             pid,
