@@ -14,16 +14,16 @@ pub mod registry;
 pub mod site;
 
 pub use api::{
-    AsyncResult, Balanced, Callable, Client, Cluster, Direct, DirectView, Each, Ended, Functions,
-    LoadBalancedView, Many, Metadata, Named, One, Progress, Results, Shape, Stream, TargetError, Targets,
-    TaskError, Unordered, View,
+    Argument, Arguments, AsyncResult, Balanced, Callable, Client, Cluster, Command, CommandError, Direct,
+    DirectView, Each, Ended, Functions, LoadBalancedView, Many, Metadata, Named, One, Progress, Results,
+    Shape, Stream, TargetError, Targets, TaskError, Unordered, View,
 };
 pub use cluster::AttachError;
 pub use connect::ConnectError;
 pub use registry::Registry;
 pub use rpar_core::id::EngineId;
 pub use rpar_core::resources::Resources;
-pub use rpar_core::task::{self, TaskStatus};
+pub use rpar_core::task::{self, AfterEnd, CommandOutcome, TaskStatus};
 pub use rpar_core::wire::ClusterStatus;
 pub use rpar_runtime::client::ClientError;
 pub use site::{Site, SiteError};

@@ -277,6 +277,11 @@ pub struct CommandOutcome {
 }
 
 impl CommandOutcome {
+    /// Whether its exit status is 0.
+    pub fn success(&self) -> bool {
+        self.exit == Some(0)
+    }
+
     /// Layout: 0 and the exit status, or 1 and the signal (u8 and i32), length of stdout (u32), stdout, stderr;
     /// numbers little-endian.
     pub fn encode(&self, out: &mut BytesMut) {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod cluster {
     mod api;
+    mod api_commands;
     mod api_streams;
     mod map;
     mod place;

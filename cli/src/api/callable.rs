@@ -1,4 +1,4 @@
-//! What can be mapped: functions of the program, and functions of the engines by name.
+//! What can be mapped: functions of the program, functions of the engines by name, and commands.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use super::Functions;
 use super::payload;
 
-/// What a view can call with an argument of type `A`: a function that was added to [`Functions`], or a [`Named`] one.
+/// What a view can call with an argument of type `A`: a function that was added to [`Functions`], a [`Named`] one, or a
+/// [`Command`](super::Command).
 ///
 /// A function must be passed itself: `view.map(count, paths)`. A pointer or reference to it, or a closure that captures
 /// something, would say nothing about which function the engines are to call, and does not compile:

@@ -39,8 +39,8 @@ impl Client {
         Client { shared: Arc::new(Shared { link, functions, _throw_away: throw_away }) }
     }
 
-    /// Links to a running cluster of this user, for programs without functions of their own: they call those of the
-    /// engines' program by [name](super::Named). Blocks, at most 10 s.
+    /// Links to a running cluster of this user, for programs without functions of their own: they run
+    /// [commands](super::Command), and functions of the engines' program by [name](super::Named). Blocks, at most 10 s.
     ///
     /// # Errors
     /// When the profile is wrong, no such cluster runs, or it cannot be reached.
@@ -136,6 +136,11 @@ impl Client {
     /// When the link breaks before, or that takes longer than `timeout`.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), ClientError> {
         self.shared.link.stop_cluster(timeout)
+    }
+
+    /// Whether `other` is a clone of this client.
+    pub(super) fn is(&self, other: &Client) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     pub(super) fn link(&self) -> &raw::Client {

@@ -1,8 +1,10 @@
 //! The client that Rust programs use: views, typed results, and a program's functions.
 
+mod arguments;
 mod callable;
 mod client;
 mod cluster;
+mod command;
 mod direct;
 mod error;
 mod functions;
@@ -15,9 +17,11 @@ mod stream;
 mod tasks;
 mod view;
 
+pub use arguments::{Argument, Arguments};
 pub use callable::{Callable, Named};
 pub use client::Client;
 pub use cluster::Cluster;
+pub use command::{Command, CommandError};
 pub use direct::{Direct, DirectView, Targets};
 pub use error::{TargetError, TaskError};
 pub use functions::Functions;

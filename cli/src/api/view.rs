@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rpar_core::id::EngineId;
 use rpar_core::resources::Resources;
-use rpar_core::task::{Failure, TaskOptions};
+use rpar_core::task::{AfterEnd, Failure, TaskOptions};
 
 use super::callable::{Call, Callable};
 use super::results::{Results, Source};
-use super::shape::{Many, One};
+use super::shape::{Many, One, Shape};
 use super::tasks::Tasks;
 use super::{AsyncResult, Client};
 use crate::raw::{Defined, Group};
@@ -32,6 +32,8 @@ pub struct View<K> {
     pub(super) client: Client,
     pub(super) options: Arc<TaskOptions>,
     pub(super) kind: K,
+    /// Why its tasks can never run.
+    blocked: Option<Failure>,
 }
 
 /// The kind of a load-balanced view.
@@ -42,7 +44,7 @@ pub struct Balanced {
 
 impl<K> View<K> {
     pub(super) fn new(client: Client, kind: K) -> Self {
-        View { client, options: Arc::default(), kind }
+        View { client, options: Arc::default(), kind, blocked: None }
     }
 
     /// Runs a task whose own code failed, or that timed out, again up to so many times.
@@ -78,6 +80,29 @@ impl<K> View<K> {
         self.with(|options| options.resources = resources)
     }
 
+    /// Runs tasks only after those of another result, and of other calls, have all ended as `on` says: the latest call says
+    /// it for all. A task whose wait can never be over ends as [`Unplaced`](rpar_core::task::TaskStatus::Unplaced).
+    #[must_use]
+    pub fn after<T, S: Shape>(mut self, result: &AsyncResult<T, S>, on: AfterEnd) -> Self {
+        let Tasks { client, group, .. } = &result.tasks;
+        if !client.is(&self.client) {
+            self.blocked = Some(Failure::new("this was to run after tasks of another client"));
+            return self;
+        }
+        let ids = client.link().task_ids(group);
+        let sent: usize = ids.iter().map(|(_, count)| *count as usize).sum();
+        if sent < group.len() && on == AfterEnd::Success {
+            self.blocked = Some(Failure::new(
+                "this was to run after the success of tasks of which some failed before they were sent",
+            ));
+        }
+        self.with(|options| {
+            let after = options.after.get_or_insert_default();
+            after.tasks.extend(ids);
+            after.on = on;
+        })
+    }
+
     /// How tasks are run.
     pub fn options(&self) -> &TaskOptions {
         &self.options
@@ -107,6 +132,10 @@ impl<K> View<K> {
         encoded: Result<(Arc<Defined>, Bytes), Failure>,
     ) {
         let link = self.client.link();
+        let encoded = match &self.blocked {
+            Some(failure) => Err(failure.clone()),
+            None => encoded,
+        };
         match encoded {
             Ok((function, payload)) => link.submit(group, &function, options, payload),
             Err(failure) => link.reject(group, &failure),

@@ -12,7 +12,7 @@ mod documents;
 mod engines;
 mod exit;
 mod failures;
-mod input;
+pub(crate) mod input;
 mod interpreter;
 mod interrupt;
 mod list;
@@ -30,7 +30,7 @@ mod status;
 mod stop;
 mod submission;
 mod task;
-mod template;
+pub(crate) mod template;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

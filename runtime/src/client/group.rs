@@ -8,10 +8,11 @@ use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use rpar_core::id::EngineId;
+use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::TaskStatus;
 use rpar_core::wire::{Outcomes, unpack_duration};
 
+use super::ids::Ids;
 use crate::clock::wall_micros;
 
 /// How a task ended.
@@ -74,6 +75,8 @@ pub(super) struct State {
     submitted: BTreeMap<usize, u64>,
     /// The nodes of the engines that ran something: engine ids are never used again.
     nodes: BTreeMap<EngineId, Arc<str>>,
+    /// What they are called on their client's link.
+    ids: Ids,
     /// When the latest end came to be known.
     latest: Option<Instant>,
     /// Asynchronous programs that wait for an end, each with one entry.
@@ -221,8 +224,9 @@ impl Group {
         while state.slots.pop_front_if(|slot| matches!(slot, Slot::Discarded)).is_some() {
             state.first += 1;
         }
-        // the time of submission counts up to the next one
         let first = state.first;
+        state.ids.forget(first);
+        // the time of submission counts up to the next one
         while state.submitted.keys().nth(1).is_some_and(|next| *next <= first) {
             state.submitted.pop_first();
         }
@@ -246,6 +250,16 @@ impl Group {
     /// Adds tasks that somebody else has submitted.
     pub(super) fn grow(&self, count: usize) {
         self.shared.submitted.fetch_add(count, Ordering::AcqRel);
+    }
+
+    /// Takes note of what a batch of tasks is called.
+    pub(super) fn name(&self, index: usize, first: TaskId, count: u32) {
+        self.lock().ids.record(index, first, count);
+    }
+
+    /// What those tasks are called that were sent, and are not discarded.
+    pub(super) fn ids(&self) -> Vec<(TaskId, u32)> {
+        self.lock().ids.runs()
     }
 
     /// Ends a task that never came to an engine.

@@ -3,6 +3,7 @@
 mod batch;
 mod error;
 mod group;
+mod ids;
 mod outbox;
 mod poll;
 mod ranges;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::connection::{ConnectionFile, Role};
-use rpar_core::id::FunctionHash;
+use rpar_core::id::{FunctionHash, TaskId};
 use rpar_core::task::{Failure, Function, TaskOptions};
 use rpar_core::transport::Transport;
 use rpar_core::wire::ClusterStatus;
@@ -116,6 +117,12 @@ impl Client {
     /// index.
     pub fn reject(&self, group: &Group, failure: &Failure) -> usize {
         self.guard.outbox.reject(group, failure.encode())
+    }
+
+    /// First ids, and how many, of a group's tasks that were sent and are not discarded: what
+    /// [`After`](rpar_core::task::After) calls them.
+    pub fn task_ids(&self, group: &Group) -> Vec<(TaskId, u32)> {
+        self.guard.outbox.ids(group)
     }
 
     /// Whether [`wait_ready`](Self::wait_ready) would return at once.

@@ -175,6 +175,12 @@ impl Outbox {
         index
     }
 
+    /// What the group's tasks are called on the link.
+    pub(super) fn ids(&self, group: &Group) -> Vec<(TaskId, u32)> {
+        self.lock().close_batch();
+        group.ids()
+    }
+
     pub(super) fn request(&self, request: Request) {
         let mut state = self.lock();
         if state.end.is_none() {
@@ -302,6 +308,9 @@ impl State {
     }
 
     fn close_batch(&mut self) {
-        self.prepared.extend(self.open.take().map(Open::close));
+        let Some(prepared) = self.open.take().map(Open::close) else { return };
+        let tasks = &prepared.tasks;
+        tasks.group.name(tasks.index, tasks.base, tasks.count);
+        self.prepared.push(prepared);
     }
 }

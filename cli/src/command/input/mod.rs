@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use regex::bytes::Regex;
 
 pub(crate) use self::error::InputError;
-pub(crate) use self::records::{Record, Records};
+pub(crate) use self::records::{COLUMNS_LIMIT, Record, Records};
 use self::source::Source;
 use crate::command::arguments::InputArguments;
 

@@ -14,7 +14,7 @@ pub(super) const KEPT_LIMIT_BYTES: usize = 64 << 20;
 const KEPT_COST_BYTES: usize = 64;
 
 /// Each number of columns makes a function of its own, which controller and engines keep: as many are defined at most.
-pub(super) const COLUMNS_LIMIT: usize = 1000;
+pub(crate) const COLUMNS_LIMIT: usize = 1000;
 
 /// The arguments of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]

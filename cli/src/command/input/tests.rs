@@ -76,7 +76,7 @@ fn columns_are_split_and_trimmed() {
     assert!(matches!(many.records().next(), Some(Err(InputError::Columns { number: 1 }))));
 }
 
-const COLUMNS: usize = records::COLUMNS_LIMIT;
+const COLUMNS: usize = COLUMNS_LIMIT;
 
 #[test]
 fn the_first_source_is_read_as_it_is_needed_and_the_others_are_bounded() {

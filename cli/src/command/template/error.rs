@@ -29,7 +29,7 @@ pub(crate) enum TemplateError {
 
 impl TemplateError {
     /// What the user can do instead.
-    pub(super) fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             TemplateError::Unterminated { .. } => {
                 "put the whole command in single quotes: rpar map 'COMMAND {}' ::: ARGUMENTS".into()

@@ -51,24 +51,26 @@ impl Template {
     /// has.
     pub(crate) fn parse(command: &str, columns: Option<usize>) -> Result<Self, TemplateError> {
         let mut scanned = scanner::scan(command)?;
-        let holes = || scanned.pieces.iter().filter_map(Piece::placeholder);
-        if let Some((columns, absent)) =
-            columns.and_then(|columns| Some((columns, holes().find(|hole| !hole.is_within(columns))?)))
-        {
-            return Err(TemplateError::NoArgument {
-                command: command.into(),
-                placeholder: absent.to_string(),
-                columns,
-            });
-        }
-        if holes().next().is_none() {
+        if !scanned.pieces.iter().any(|piece| piece.placeholder().is_some()) {
             if !scanned.open_end {
                 return Err(TemplateError::NoPlace { command: command.into() });
             }
             scanned.pieces.push(Piece::Text(" ".into()));
             scanned.pieces.push(Piece::Hole(Placeholder::ALL, Quoting::Bare));
         }
-        Ok(Template { pieces: scanned.pieces, rebinds: scanned.rebinds })
+        let template = Template { pieces: scanned.pieces, rebinds: scanned.rebinds };
+        match columns.and_then(|columns| Some((columns, template.lacks(columns)?))) {
+            Some((columns, placeholder)) => {
+                Err(TemplateError::NoArgument { command: command.into(), placeholder, columns })
+            }
+            None => Ok(template),
+        }
+    }
+
+    /// The first placeholder that names an argument which tasks of so many arguments do not have.
+    pub(crate) fn lacks(&self, columns: usize) -> Option<String> {
+        let mut holes = self.pieces.iter().filter_map(Piece::placeholder);
+        holes.find(|hole| !hole.is_within(columns)).map(ToString::to_string)
     }
 }
 
