@@ -14,6 +14,10 @@ fn home() -> Home {
     let other = home.state().join("local/second");
     std::fs::create_dir_all(&other).expect("a directory");
     std::fs::write(other.join("profile.toml"), "").expect("a cluster's profile");
+    std::fs::create_dir(other.join("logs")).expect("a directory");
+    for name in ["vm-1", "controller"] {
+        std::fs::write(other.join("logs").join(format!("{name}.log")), "").expect("a log");
+    }
     home
 }
 
@@ -66,7 +70,9 @@ fn fish(home: &Home, line: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_flags_and_what_a_profile_brings() {
     let home = home();
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 17] = [
+        (&["rpar", "logs", "--cluster-id", "second", ""], &["controller", "vm-1"]),
+        (&["rpar", "logs", "con"], &[]),
         (&["rpar", "--profile", "carver", "engines", "add", "--queue", "d"], &["debug"]),
         (&["rpar", "st"], &["start", "stop", "status"]),
         (&["rpar", "--profile", "carver", "start", "--pp"], &["--ppn"]),

@@ -81,7 +81,7 @@ fn allocations(list: &[AllocationStatus]) -> Table {
             allocation.id.as_ref().map_or_else(|| "-".into(), ToString::to_string),
             phase_word(&allocation.state.phase).into(),
             allocation.nodes.to_string(),
-            allocation.engines.to_string(),
+            format!("{} of {}", allocation.engines, allocation.engines_wanted),
             left,
             reason.replace('\n', " "),
         ]);

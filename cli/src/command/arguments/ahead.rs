@@ -11,6 +11,8 @@ use super::{Cli, params};
 pub(crate) struct Ahead {
     /// What `--profile` says.
     pub(crate) profile: Option<String>,
+    /// What `--cluster-id` says.
+    pub(crate) cluster_id: Option<String>,
     /// The subcommands, outermost first.
     pub(crate) path: Vec<String>,
     /// The flag, as it is typed, whose value would be the next word.
@@ -37,8 +39,10 @@ impl Ahead {
                 if value.is_none() {
                     ahead.awaits = Some(word.into_owned());
                 }
-                if name == "profile" {
-                    ahead.profile = value;
+                match name.as_str() {
+                    "profile" => ahead.profile = value,
+                    "cluster-id" => ahead.cluster_id = value,
+                    _ => {}
                 }
             } else if let Some(sub) = command.find_subcommand(&*word).cloned() {
                 ahead.path.push(sub.get_name().to_owned());

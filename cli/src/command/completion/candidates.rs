@@ -8,7 +8,8 @@ use clap_complete::engine::{self, CompletionCandidate};
 use crate::command::arguments::ahead::Ahead;
 use crate::command::arguments::{params, profile_name};
 use crate::command::context::Context;
-use crate::paths::cluster_dirs;
+use crate::command::logs::log_names;
+use crate::paths::{DEFAULT_CLUSTER, cluster_dirs};
 
 /// What a script is to offer.
 pub(super) enum Candidates {
@@ -30,8 +31,10 @@ pub(super) fn candidates(
         return Candidates::Files;
     }
     // the profile may be named behind the cursor
-    let profile = profile_name(Ahead::of(all).profile);
-    let command = command(context, &profile, place.takes_params());
+    let line = Ahead::of(all);
+    let profile = profile_name(line.profile);
+    let cluster_id = line.cluster_id.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
+    let command = command(context, &profile, &cluster_id, place.takes_params());
     let mut at = Some(&command);
     for name in &place.path {
         at = at.and_then(|command| command.find_subcommand(name));
@@ -56,7 +59,7 @@ pub(super) fn candidates(
     words.push(typed);
     let index = words.len() - 1;
     let found = engine::complete(&mut command.clone(), words, index, None).unwrap_or_default();
-    let mut lines: Vec<_> = found.iter().map(line).collect();
+    let mut lines: Vec<_> = found.iter().map(shown).collect();
     // flags only for who has typed a dash, or when there is nothing else
     if !flag && lines.iter().any(|line| !line.starts_with('-')) {
         lines.retain(|line| !line.starts_with('-'));
@@ -65,16 +68,21 @@ pub(super) fn candidates(
 }
 
 /// The whole command line, with all that is known of values.
-fn command(context: &Context, profile: &str, takes_params: bool) -> Command {
+fn command(context: &Context, profile: &str, cluster_id: &str, takes_params: bool) -> Command {
     // a broken profile has no parameters to offer; whoever uses it is told why
     let loaded = takes_params.then(|| context.profiles.load(profile).ok()).flatten();
     let params = loaded.map(|profile| profile.params().to_vec()).unwrap_or_default();
     let names = context.profiles.names();
-    let clusters = cluster_dirs(&context.profiles).into_iter().filter(|cluster| cluster.profile == profile);
-    let clusters = clusters.map(|cluster| cluster.cluster_id).collect();
+    let mut clusters = cluster_dirs(&context.profiles);
+    clusters.retain(|cluster| cluster.profile == profile);
+    let logs = clusters.iter().find(|cluster| cluster.cluster_id == cluster_id).map(log_names);
+    let clusters = clusters.into_iter().map(|cluster| cluster.cluster_id).collect();
     let mut command = params::command(&params)
         .mut_arg("profile", |arg| arg.add(params::candidates(names.clone())))
         .mut_arg("cluster_id", |arg| arg.add(params::candidates(clusters)))
+        .mut_subcommand("logs", |sub| {
+            sub.mut_arg("name", |arg| arg.add(params::candidates(logs.unwrap_or_default())))
+        })
         .mut_subcommand("profile", |profile| {
             profile
                 .mut_subcommand("show", |show| show.mut_arg("name", |arg| arg.add(params::candidates(names))))
@@ -99,7 +107,7 @@ fn wants_path(arg: &Arg) -> bool {
     matches!(arg.get_value_hint(), ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath)
 }
 
-fn line(candidate: &CompletionCandidate) -> String {
+fn shown(candidate: &CompletionCandidate) -> String {
     let value = candidate.get_value().to_string_lossy();
     let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
     match help.lines().next() {

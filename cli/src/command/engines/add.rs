@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rpar_core::id::RequestId;
+use rpar_core::id::{AllocationId, RequestId};
 use rpar_core::wire::{Change, ClusterStatus, Retirees};
 use rpar_runtime::client::Client;
 use serde_json::json;
@@ -72,15 +73,25 @@ fn wait(
     request: RequestId,
 ) -> Outcome {
     let output = context.output;
-    let (status, remove) = (directory.command("status"), directory.command("engines remove --allocation ID"));
+    let (status, of) = (directory.command("status"), directory.clone());
+    // the site's name of what is waited for, once it has one
+    let known = Arc::new(Mutex::new("ID".to_owned()));
+    let latest = Arc::clone(&known);
     Interrupts::watch(move |number| {
+        let id = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let remove = of.command(&format!("engines remove --allocation {id}"));
         output.note_signal(&format!(
             "the engines still come: {status} shows how far it is, {remove} gives them back"
         ));
         std::process::exit(Exit::Signal(number).code().into());
     })?;
     let waiting = Waiting::new(&output, "waiting for the controller");
-    let say = &mut |status: &ClusterStatus| waiting.say(&waiting_for(status, request));
+    let say = &mut |status: &ClusterStatus| {
+        if let Some(id) = allocation(status, request) {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = id.to_string();
+        }
+        waiting.say(&waiting_for(status, request));
+    };
     let waited = wait_for_request(client, request, patience, say);
     drop(waiting);
     match waited {
@@ -94,14 +105,18 @@ fn wait(
     }
 }
 
+/// The site's name of the allocation that was asked for with this request.
+fn allocation(status: &ClusterStatus, request: RequestId) -> Option<AllocationId> {
+    status.allocations.iter().find(|one| one.request == request).and_then(|one| one.id.clone())
+}
+
 fn complete(
     context: &Context,
     directory: &ClusterDir,
     status: &ClusterStatus,
     request: RequestId,
 ) -> Outcome {
-    let allocation =
-        status.allocations.iter().find(|one| one.request == request).and_then(|one| one.id.clone());
+    let allocation = allocation(status, request);
     let new = status.engines.iter().filter(|engine| allocation.is_some() && engine.allocation == allocation);
     let new: Vec<_> = new.map(|engine| engine.id).collect();
     if context.output.json {

@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, arguments: &LogsArguments) -> Outcome {
 fn no_log(directory: &ClusterDir, wanted: Option<&str>) -> Report {
     let what = wanted.map_or_else(String::new, |name| format!(" whose name contains `{name}`"));
     let report = Report::new(Exit::Files, format!("no log{what} in {}", directory.logs().display()));
-    let known: Vec<String> = files(directory, None).iter().map(|path| name(path)).collect();
+    let known = log_names(directory);
     if known.is_empty() { report } else { report.hint(format!("there are {}", known.join(", "))) }
 }
 
@@ -93,6 +93,11 @@ fn follow(
         }
         told = dead;
     }
+}
+
+/// What the logs of a cluster are called, the controller's first.
+pub(crate) fn log_names(directory: &ClusterDir) -> Vec<String> {
+    files(directory, None).iter().map(|path| name(path)).collect()
 }
 
 /// The logs' files, the controller's first.
