@@ -1,5 +1,6 @@
 //! The clock that a shell reads for its machine.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rpar_core::time::Timestamp;
@@ -28,10 +29,14 @@ impl Clock {
     }
 }
 
-/// The wall clock: microseconds since 1970. For people; nothing is timed by it, since it may step.
+/// The time of day, in microseconds since 1970, for people: what the system's clock said when this process first asked,
+/// and counted on from there. A clock that is stepped afterwards puts nothing out of order.
 pub(crate) fn wall_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    static BEGINNING: LazyLock<(Clock, u64)> = LazyLock::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (Clock::start(), u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    });
+    BEGINNING.1.saturating_add(BEGINNING.0.now().0)
 }
 
 /// Longer than any process lives.

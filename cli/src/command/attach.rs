@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rpar_runtime::files::{Liveness, read_controller};
+
 use super::context::{Context, program};
 pub(crate) use crate::cluster::Attached;
-use crate::cluster::{self, AttachError, ClusterState, ThrowAwayError, Wanted, plural};
+use crate::cluster::{self, AttachError, ThrowAwayError, Wanted, plural};
 use crate::command::arguments::ThrowAwayArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
@@ -69,9 +71,11 @@ impl Attached {
 fn has_died(directory: &ClusterDir) -> bool {
     let deadline = Instant::now() + DYING;
     loop {
-        match directory.state() {
-            Ok(ClusterState::Dead) => return true,
-            Ok(ClusterState::Alive(_)) if Instant::now() < deadline => std::thread::sleep(DYING / 20),
+        // one that ends in good order removes its record
+        let Ok(Some(record)) = read_controller(&directory.path) else { return false };
+        match record.process().liveness() {
+            Liveness::Gone => return true,
+            Liveness::Alive if Instant::now() < deadline => std::thread::sleep(DYING / 20),
             _ => return false,
         }
     }

@@ -3,14 +3,14 @@
 //! libfaketime tells the cluster's processes another time of day than this machine's, and another one whenever its file
 //! changes; the clock that only counts on (CLOCK_MONOTONIC, clock_gettime(2)) stays the system's.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, ended};
 
 /// Where the clock is set to, one after the other. By turns an hour and a day, so that any time-out in use is passed.
 const STEPS: [&str; 4] = ["+86400", "-3600", "+3600", "-86400"];
@@ -48,39 +48,38 @@ fn nothing_is_lost_and_no_time_is_told_wrongly() {
     let begun = Instant::now();
     place.start(2);
     let numbers: Vec<String> = (1..=80).map(|number| number.to_string()).collect();
-    let mut words = vec!["map", "--json", "date +%s; sleep 0.05; : {}", ":::"];
+    // what the tasks start is not to wait for the library's locks
+    let mut words = vec!["map", "--json", "--env", "LD_PRELOAD=", "sleep 0.05; : {}", ":::"];
     words.extend(numbers.iter().map(String::as_str));
-    let over = AtomicBool::new(false);
-    let map = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for offset in STEPS.iter().cycle() {
-                step(&clock, offset);
-                std::thread::sleep(Duration::from_millis(100));
-                if over.load(Ordering::SeqCst) {
-                    return;
-                }
-            }
-        });
-        let map = place.rpar(&words);
-        over.store(true, Ordering::SeqCst);
-        map
+    let map = place.begin(&words);
+    let mut steps = STEPS.iter().cycle();
+    place.until_status("all tasks have ended", |status| {
+        step(&clock, steps.next().expect("there is no end of them"));
+        std::thread::sleep(Duration::from_millis(50));
+        status["tasks"]["succeeded"] == numbers.len()
     });
+    let map = ended(map);
+    assert_eq!(map.exit, Some(0), "{}", map.err);
     let elapsed = begun.elapsed().as_secs_f64();
-    assert_eq!(map.exit, Some(0), "{map:?}");
-    let lines: Vec<Value> = map.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(lines.len(), numbers.len());
-    let days: std::collections::BTreeSet<i64> = lines
-        .iter()
-        .map(|line| line["stdout"].as_str().expect("text").trim().parse::<i64>().expect("a time") / 3600)
-        .collect();
-    assert!(days.len() >= 3, "the clock was not stepped: {days:?}");
-    for line in &lines {
-        let seconds = line["seconds"].as_f64().expect("a number");
-        assert!((0.05..elapsed).contains(&seconds), "{line}");
+    let tasks: Vec<Value> = map.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(tasks.len(), numbers.len());
+    for task in &tasks {
+        assert!((0.05..elapsed).contains(&number(&task["seconds"])), "{task}");
     }
+    let ends: Vec<f64> = tasks.iter().map(|task| number(&task["ended"])).collect();
+    let (first, last) = (ends.iter().copied().reduce(f64::min), ends.iter().copied().reduce(f64::max));
+    assert!(last <= first.map(|first| first + elapsed), "they ended at {ends:?}");
     let status = place.status();
     assert_eq!(status["problems"], Value::Array(Vec::new()), "{status}");
     assert_eq!(status["engines"].as_array().map(Vec::len), Some(2));
-    assert!(status["controller"]["up_seconds"].as_f64() <= Some(elapsed + 1.0), "{status}");
+    assert!(number(&status["controller"]["up_seconds"]) <= elapsed + 1.0, "{status}");
+    // the log alone has followed: its lines begin with the day and the hour
+    let log = place.rpar(&["logs", "controller", "--lines", "1000"]).out;
+    let hours: BTreeSet<&str> = log.lines().filter_map(|line| line.get(..13)).collect();
+    assert!(hours.len() > STEPS.len(), "the clock was not stepped: {hours:?}");
     place.stop();
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }

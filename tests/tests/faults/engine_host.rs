@@ -80,8 +80,7 @@ fn standing_still_it_is_replaced_and_when_it_goes_on_it_comes_anew() {
     release(&place);
     let map = ended(map);
     assert_eq!((map.exit, map.out.as_str()), (Some(0), "1\n2\n3\n4\n"), "{map:?}");
-    let problems = place.status()["problems"].to_string();
-    assert!(problems.contains("silent for 2s; 1 of its tasks run again"), "{problems}");
+    assert!(map.err.contains("silent for 2s; 1 of its tasks run again"), "{map:?}");
     send(still, Signal::CONT);
     let after = place.engines(2);
     assert_eq!(after[1], (2, still), "the same process with a new engine");
@@ -97,6 +96,6 @@ fn standing_still_it_does_not_hold_up_a_stop() {
     until("both engines have a task", || began(&place) == 2);
     send(place.engines(2)[0].1, Signal::STOP);
     place.rpar(&["stop"]).says(0, &["is stopped"]);
-    ended(map).says(114, &["lost the link to the controller: the cluster was stopped"]);
+    ended(map).says(114, &["0 of 2 tasks had ended: the cluster was stopped", "status` tells"]);
     place.nothing_left();
 }

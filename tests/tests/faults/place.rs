@@ -91,7 +91,7 @@ impl Place {
     }
 
     /// Waits until the status is as wanted.
-    pub(super) fn until_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn until_status(&self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         until(what, || {
             last = self.status();

@@ -162,10 +162,11 @@ impl Collector<'_> {
     fn usable(&self, outcome: TaskOutcome) -> Outcome<TaskOutcome> {
         match self.attached.client.lost() {
             Some(reason) if outcome.status == TaskStatus::Lost => {
-                let error = format!("lost the link to the controller: {reason}");
-                Err(Report::new(Exit::Link, error)
-                    .because(format!("{} of {} tasks had ended", self.summary.ended(), self.group.len()))
-                    .hint(self.attached.hint_when_lost()))
+                let (ended, tasks) = (self.summary.ended(), self.group.len());
+                let error = format!(
+                    "lost the link to the controller, when {ended} of {tasks} tasks had ended: {reason}"
+                );
+                Err(Report::new(Exit::Link, error).hint(self.attached.hint_when_lost()))
             }
             _ => Ok(outcome),
         }
@@ -184,9 +185,7 @@ impl Collector<'_> {
             let kill = signal != Signal::INT.as_raw() as u8 || self.interrupts.count() > 1;
             self.stop(Cause::Signal(signal), kill);
         }
-        for notice in self.attached.client.notices() {
-            self.progress.suspend(|| self.output.warn(&notice));
-        }
+        self.warn();
         let done = self.group.finished() as u64;
         if done > 0 {
             self.news.waiting.clear();
@@ -199,6 +198,13 @@ impl Collector<'_> {
             }
         }
         self.tell();
+    }
+
+    /// Passes on what the controller wants the user to know.
+    fn warn(&mut self) {
+        for notice in self.attached.client.notices() {
+            self.progress.suspend(|| self.output.warn(&notice));
+        }
     }
 
     fn tell(&mut self) {
@@ -236,6 +242,7 @@ impl Collector<'_> {
     pub(super) fn summarise(&mut self) {
         self.tell();
         self.progress.clear();
+        self.warn();
         let ended = self.summary.ended();
         let killed = self.stop.as_ref().is_some_and(|stop| stop.killed.is_some());
         let rest = if killed { "what still ran was killed" } else { "nothing more was started" };
