@@ -134,7 +134,15 @@ fn json_tells_of_each_task() {
     assert_eq!(output.status.code(), Some(1));
     let lines: Vec<serde_json::Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
+    let summary = &lines[2]["summary"];
+    let seconds = |name: &str| summary[name].as_f64().expect("a number");
+    assert_eq!((&summary["tasks"], &summary["failed"]), (&2.into(), &1.into()));
+    assert!(seconds("wall_seconds") > 0.0 && seconds("serial_seconds") > 0.0, "{summary}");
+    assert!(
+        (seconds("speedup") * seconds("wall_seconds") - seconds("serial_seconds")).abs() < 1e-9,
+        "{summary}"
+    );
     assert_eq!((&lines[0]["ok"], &lines[0]["stdout"]), (&true.into(), &"0\n".into()));
     assert_eq!(
         (&lines[1]["ok"], &lines[1]["exit"], &lines[1]["argument"]),

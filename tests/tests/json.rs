@@ -8,7 +8,7 @@ use serde_json::Value;
 const DOCUMENTATION: &str = include_str!("../../docs/json.md");
 
 /// What differs between two runs, by key.
-const VARYING: [(&str, &str); 16] = [
+const VARYING: [(&str, &str); 19] = [
     ("pid", "PID"),
     ("host", "HOST"),
     ("node", "NODE"),
@@ -22,6 +22,9 @@ const VARYING: [(&str, &str); 16] = [
     ("started", "TIME"),
     ("ended", "TIME"),
     ("seconds", "SECONDS"),
+    ("serial_seconds", "SECONDS"),
+    ("wall_seconds", "SECONDS"),
+    ("speedup", "QUOTIENT"),
     ("engine", "ENGINE"),
     ("done", "COUNT"),
     ("kept_bytes", "BYTES"),
@@ -104,8 +107,9 @@ fn as_documented(home: &Home, documented: &str, words: &[&str]) -> Vec<Value> {
     let example =
         examples.get(documented).unwrap_or_else(|| panic!("docs/json.md has no `rpar {documented}`"));
     for document in &documents {
-        if let Some(difference) = difference(documented, document, &example[0]) {
-            panic!("{difference}");
+        let differences = example.iter().map(|example| difference(documented, document, example));
+        if let Some(differences) = differences.collect::<Option<Vec<String>>>() {
+            panic!("{}", differences.join("\n"));
         }
     }
     documents

@@ -61,7 +61,10 @@ fn nothing_is_lost_and_no_time_is_told_wrongly() {
     let map = ended(map);
     assert_eq!(map.exit, Some(0), "{}", map.err);
     let elapsed = begun.elapsed().as_secs_f64();
-    let tasks: Vec<Value> = map.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let mut tasks: Vec<Value> =
+        map.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let summary = tasks.pop().expect("a summary")["summary"].take();
+    assert!((0.05..elapsed).contains(&number(&summary["wall_seconds"])), "{summary}");
     assert_eq!(tasks.len(), numbers.len());
     for task in &tasks {
         assert!((0.05..elapsed).contains(&number(&task["seconds"])), "{task}");

@@ -48,6 +48,8 @@ pub(super) struct Collector<'a> {
     pub(super) printer: Printer,
     pub(super) halting: Halting,
     pub(super) summary: Summary,
+    /// When the first task was about to be submitted.
+    pub(super) begun: Instant,
     pub(super) progress: Progress,
     pub(super) news: News,
     pub(super) stop: Option<Stop>,
@@ -239,7 +241,10 @@ impl Collector<'_> {
     }
 
     /// Tells what failed, and what did not run. The last thing to be done.
-    pub(super) fn summarise(&mut self) {
+    ///
+    /// # Errors
+    /// When nobody reads it any more, or it cannot be written.
+    pub(super) fn summarise(&mut self) -> Outcome<()> {
         self.tell();
         self.progress.clear();
         self.warn();
@@ -255,8 +260,14 @@ impl Collector<'_> {
             Some(Cause::Trouble) | None => {}
         }
         let text = self.summary.text(self.total());
-        if !self.output.json && !text.is_empty() {
+        if self.output.json {
+            let latest = self.group.latest().unwrap_or(self.begun);
+            let wall = latest.saturating_duration_since(self.begun);
+            return self.printer.document(self.summary.document(wall), &self.progress);
+        }
+        if !text.is_empty() {
             self.output.diagnostics(text.as_bytes());
         }
+        Ok(())
     }
 }

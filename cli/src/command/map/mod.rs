@@ -14,6 +14,7 @@ mod turns;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -96,6 +97,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
         printer: Printer::new(output, results.tag, results.results.is_some()),
         halting: Halting::new(arguments.pace.halt),
         summary: Summary::default(),
+        begun: Instant::now(),
         progress: Progress::new(&output, results.bar || results.eta, results.eta),
         news: News::default(),
         stop: None,
@@ -109,8 +111,8 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
 /// Takes all results, and says how the map ends.
 fn collect(mut collector: Collector<'_>) -> Outcome {
     let ended = collector.all();
-    collector.summarise();
-    ended?;
+    // what went wrong first is what to tell
+    ended.and(collector.summarise())?;
     match (collector.stop.map(|stop| stop.cause), collector.board.refusal()) {
         (Some(Cause::Signal(signal)), _) => Err(Report::silent(Exit::Signal(signal))),
         (_, Some(refusal)) => Err(refusal.into()),

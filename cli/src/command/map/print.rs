@@ -49,6 +49,15 @@ impl Printer {
         Ok(())
     }
 
+    /// Prints a document of its own, at once.
+    ///
+    /// # Errors
+    /// As of [`print`](Self::print).
+    pub(super) fn document(&mut self, document: Value, progress: &Progress) -> Outcome<()> {
+        self.answers.write(json_line(document).as_bytes())?;
+        self.flush(progress)
+    }
+
     /// Writes out what waits.
     ///
     /// # Errors

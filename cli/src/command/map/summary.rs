@@ -1,5 +1,9 @@
 //! Which tasks failed, and how.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use super::super::task::End;
 use crate::cluster::plural;
 use crate::command::input::Record;
@@ -15,6 +19,8 @@ const ARGUMENT_CHARACTERS: usize = 60;
 pub(super) struct Summary {
     ended: u64,
     failed: u64,
+    /// How long all of them ran, one after the other.
+    serial: Duration,
     lines: Vec<Line>,
 }
 
@@ -41,6 +47,7 @@ impl Summary {
     /// Takes the end of a task.
     pub(super) fn add(&mut self, record: &Record, end: &End) {
         self.ended += 1;
+        self.serial += end.ran;
         if end.ok() {
             return;
         }
@@ -59,6 +66,21 @@ impl Summary {
 
     pub(super) fn ended(&self) -> u64 {
         self.ended
+    }
+
+    /// The last line of all, for programs; `wall` is the time from the first submission to the last end.
+    pub(super) fn document(&self, wall: Duration) -> Value {
+        let (serial, wall) = (self.serial.as_secs_f64(), wall.as_secs_f64());
+        let speedup = (wall > 0.0).then(|| serial / wall);
+        json!({
+            "summary": {
+                "tasks": self.ended,
+                "failed": self.failed,
+                "serial_seconds": serial,
+                "wall_seconds": wall,
+                "speedup": speedup,
+            }
+        })
     }
 
     /// What to tell of failures; empty when all went well.
