@@ -4,8 +4,10 @@ use std::error::Error;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use rpar::{Cluster, Functions};
+use rpar::{Cluster, Functions, Registry};
+use rpar_backends::fork::Fork;
 
 type Ended = Result<ExitCode, Box<dyn Error>>;
 
@@ -76,7 +78,9 @@ fn run(cluster: Cluster) -> Ended {
 
 fn main() -> ExitCode {
     let name = std::env::args_os().next().unwrap_or_default();
-    let functions = Functions::new().add("add", add).add("die", die).add("forever", forever);
+    let registry = Registry::builtin().launcher("own", |section| Ok(Arc::new(Fork::new(section.parse()?))));
+    let functions =
+        Functions::new().add("add", add).add("die", die).add("forever", forever).backends(registry);
     // under this name it has a defect
     let twice = Path::new(&name).file_name().is_some_and(|name| name == "twice");
     if twice { functions.add("add", run_again) } else { functions }.main(run)

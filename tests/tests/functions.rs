@@ -34,6 +34,16 @@ fn a_throw_away_cluster_runs_the_programs_functions() {
 }
 
 #[test]
+fn the_programs_own_backends_are_used() {
+    let home = Home::new();
+    home.profile("own", "extends = \"local\"\n[launcher]\nkind = \"own\"\n");
+    let (exit, out, err) = said(program(&home).arg("sums").env("RPAR_PROFILE", "own"));
+    assert_eq!((exit, out.as_str()), (Some(0), "105050\n"), "{err}");
+    let (_, _, err) = home.said(&["--profile", "own", "start"]);
+    assert!(err.contains("unknown launcher `own`"), "{err}");
+}
+
+#[test]
 fn engines_of_another_program_are_named_beside_ones_own() {
     let home = Home::new();
     let (exit, _, err) = home.said(&["start", "-n", "1"]);
