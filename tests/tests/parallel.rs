@@ -13,9 +13,6 @@ use std::process::Command;
 
 use rpar_tests::binary::{Home, rpar};
 
-/// What a line says is the same for both.
-struct Same(&'static str);
-
 /// What a line comes to here and there: stdout and exit status.
 struct Differs {
     line: &'static str,
@@ -74,7 +71,8 @@ fn files(place: &Path) {
     }
 }
 
-fn compare(same: &[Same], differs: &[Differs]) {
+/// Runs the lines of `same`, each with `after` at its end, and those of `differs`.
+fn compare(same: &[&str], after: &str, differs: &[Differs]) {
     let bench = Bench::start();
     let mut wrong = String::new();
     let shown = |(out, exit, err): &(Vec<u8>, Option<i32>, String)| {
@@ -84,8 +82,8 @@ fn compare(same: &[Same], differs: &[Differs]) {
             err.trim_end().replace('\n', "\n      ")
         )
     };
-    for Same(line) in same {
-        let (theirs, ours) = (bench.parallel(line), bench.rpar(line));
+    for line in same.iter().map(|line| format!("{line}{after}")) {
+        let (theirs, ours) = (bench.parallel(&line), bench.rpar(&line));
         if (&theirs.0, theirs.1) != (&ours.0, ours.1) {
             wrong += &format!("{line}\n  parallel: {}\n  rpar: {}\n", shown(&theirs), shown(&ours));
         }
