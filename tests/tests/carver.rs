@@ -95,6 +95,39 @@ fn two_nodes_of_eight_engines() {
     assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
 }
 
+#[test]
+fn a_node_more_and_a_node_less() {
+    let user = User::new();
+    let name = find_name(&user.ok(&["start", "--nodes", "1", "--ppn", "4", "--dry-run"]));
+    user.ok(&["start", "--nodes", "1", "--ppn", "4"]);
+    let added: serde_json::Value =
+        serde_json::from_str(&user.ok(&["engines", "add", "--nodes", "2", "--json"])).expect("json");
+    assert_eq!(added["engines"].as_array().map(Vec::len), Some(8), "as many a node as at the start: {added}");
+    assert_eq!(user.jobs(&name).len(), 2, "two jobs of one name");
+
+    let list = |user: &User| -> Vec<(u64, String)> {
+        let list: serde_json::Value =
+            serde_json::from_str(&user.ok(&["engines", "list", "--json"])).expect("json");
+        let engines = list["engines"].as_array().expect("a list").iter();
+        let one = |engine: &serde_json::Value| {
+            (engine["engine"].as_u64(), engine["node"].as_str().map(str::to_owned))
+        };
+        engines.map(one).map(|(id, node)| (id.expect("an id"), node.expect("a node"))).collect()
+    };
+    let node = list(&user).last().expect("an engine").1.clone();
+    user.ok(&["engines", "remove", "--node", &node]);
+    assert!(list(&user).len() == 8 && list(&user).iter().all(|(_, other)| *other != node));
+    assert_eq!(user.jobs(&name).len(), 2, "the other node of that job is still wanted");
+    assert_eq!(user.ok(&["map", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
+
+    let allocation = added["allocation"].as_str().expect("an id");
+    user.ok(&["engines", "remove", "--allocation", allocation.split('.').next().expect("a number")]);
+    assert_eq!((list(&user).len(), user.jobs(&name).len()), (4, 1));
+    user.ok(&["stop"]);
+    assert_eq!(user.jobs(&name), Vec::<String>::new(), "nothing is left in the queue");
+    assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
+}
+
 fn find_name(script: &str) -> String {
     let line =
         script.lines().find_map(|line| line.strip_prefix("#PBS -N ")).expect("the script names the job");
