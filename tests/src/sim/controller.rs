@@ -30,9 +30,9 @@ impl World {
             Effect::Close { link, reason } => {
                 self.trace.line(self.now, || format!("controller closes link {link}: {reason}"));
                 let Some(peer) = self.net.links.get(&link) else { return };
-                // nobody here misbehaves: a link is closed for its silence, because all ends, or because a host was told
-                // to leave and says goodbye
-                let left = reason.starts_with("the peer left: ");
+                // nobody here misbehaves: a link is closed for its silence, because all ends, because a host was told to
+                // leave and says goodbye, or because the site says that its nodes are not ours any more
+                let left = reason.starts_with("the peer left: ") || reason.ends_with(" has ended");
                 let ends = self.stopping.is_some() || self.scenario.config.ephemeral;
                 let excused = peer.watch.stalled || ends || left;
                 assert!(excused, "the controller closes a healthy link: {reason}");
