@@ -16,8 +16,8 @@ use crate::resources::Resources;
 pub enum FunctionKind {
     /// A shell command; the body is a [`CommandSpec`] in CBOR, arguments are [`Arguments`], results [`CommandOutcome`].
     Command,
-    /// A Rust function compiled into the engine's program; the body is its name, and after a NUL, for messages, which
-    /// program its client is; payloads are the function's own.
+    /// A Rust function compiled into the engine's program; payloads are its own. The body is its name, and, parted by NULs,
+    /// path and build of its client's program, if known.
     Native,
     /// A Python callable; the body and all payloads are the Python client's pickles.
     Python,

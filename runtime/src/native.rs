@@ -11,21 +11,22 @@ use rpar_core::task::{Failure, Function, FunctionKind, TaskStatus};
 
 use crate::engine::{Executor, Feed, Task};
 use crate::panics;
-use crate::program;
+use crate::program::Program;
 
 type NativeFunction = dyn Fn(&Bytes) -> Result<Bytes, Failure> + Send + Sync;
 
 /// What a name stands for, or why for nothing.
 type Found = Result<Arc<NativeFunction>, Failure>;
 
-/// Parts a function's name from what its client's program is, which is there for messages.
-const NUL: u8 = 0;
+/// Parts a function's name from the path of its client's program, and that from its build.
+const NUL: char = '\0';
 
 /// The function of this name in the engines' program, as a client submits it. A name has no NUL.
+///
+/// Engines that run another build of this very program refuse it: the function may have changed since.
 pub fn function(name: &str) -> Function {
-    let mut body = name.as_bytes().to_vec();
-    body.push(NUL);
-    body.extend_from_slice(program::description().as_bytes());
+    let Program { path, build } = Program::own();
+    let body = format!("{name}{NUL}{path}{NUL}{build}");
     Function { kind: FunctionKind::Native, body: body.into() }
 }
 
@@ -51,18 +52,26 @@ impl NativeFunctions {
     }
 
     fn find(&self, body: &[u8]) -> Found {
-        let mut parts = body.splitn(2, |byte| *byte == NUL).map(String::from_utf8_lossy);
-        let (name, client) = (parts.next().unwrap_or_default(), parts.next());
-        self.functions.get(name.as_ref()).cloned().ok_or_else(|| self.unknown(&name, client.as_deref()))
+        let (body, own) = (String::from_utf8_lossy(body), Program::own());
+        let mut parts = body.splitn(3, NUL);
+        let name = parts.next().unwrap_or_default();
+        let client = parts.next().zip(parts.next()).map(|(path, build)| Program { path, build });
+        if let Some(client) = client.as_ref().filter(|client| own.is_rebuilt(client)) {
+            return Err(Failure::new(format!(
+                "the engines run another build of {}: theirs is {}, the client's {}; start the cluster anew",
+                own.path, own.build, client.build,
+            )));
+        }
+        self.functions.get(name).cloned().ok_or_else(|| self.unknown(name, client.as_ref()))
     }
 
-    fn unknown(&self, name: &str, client: Option<&str>) -> Failure {
-        let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+    fn unknown(&self, name: &str, client: Option<&Program<'_>>) -> Failure {
+        let (own, known): (_, Vec<&str>) =
+            (Program::own(), self.functions.keys().map(String::as_str).collect());
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let client = client.map(|client| format!("; the client's program is {client}")).unwrap_or_default();
         Failure::new(format!(
-            "the engines' program has no function `{name}`: it is {} and knows {known}{client}; start the cluster from the client's program as it is now",
-            program::description(),
+            "the engines' program has no function `{name}`: it is {own} and knows {known}{client}; start the cluster from the client's program as it is now",
         ))
     }
 }
@@ -135,6 +144,10 @@ mod tests {
     use std::time::Duration;
 
     const GENEROUS: Duration = Duration::from_secs(30);
+
+    fn body(body: &[u8]) -> Function {
+        Function { kind: FunctionKind::Native, body: Bytes::copy_from_slice(body) }
+    }
 
     fn bench(add: impl FnOnce(&mut NativeFunctions)) -> Bench {
         let mut functions = NativeFunctions::new();
@@ -232,7 +245,24 @@ mod tests {
         let message = failure(&mut bench, TaskStatus::Failed).message;
         assert!(message.contains("no function `cuont`") && message.contains("knows count;"), "{message}");
         // here both are one
-        assert_eq!(message.matches(&program::description()).count(), 2, "{message}");
+        assert_eq!(message.matches(&Program::own().to_string()).count(), 2, "{message}");
+        bench.submit(&body(b"cuont"), None, &[Bytes::new()]);
+        let message = failure(&mut bench, TaskStatus::Failed).message;
+        assert!(!message.contains("client's program is"), "{message}");
+    }
+
+    #[test]
+    fn another_build_of_the_same_program_is_refused_and_another_program_is_not() {
+        let mut bench = bench(|known| known.add("count", |argument| Ok(argument.clone())));
+        let Program { path, build } = Program::own();
+        let of = |path: &str, build: &str| body(format!("count\0{path}\0{build}").as_bytes());
+        bench.submit(&of(path, "of tomorrow"), None, &[Bytes::new()]);
+        let message = failure(&mut bench, TaskStatus::Failed).message;
+        assert!(message.contains(&format!("theirs is {build}, the client's of tomorrow;")), "{message}");
+        for function in [of(path, build), of("/elsewhere", "of tomorrow"), body(b"count")] {
+            bench.submit(&function, None, &[Bytes::from_static(b"a")]);
+            assert_eq!(bench.next(GENEROUS), (TaskStatus::Ok, Bytes::from_static(b"a")));
+        }
     }
 
     #[test]

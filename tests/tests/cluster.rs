@@ -1,5 +1,11 @@
 //! A whole cluster in this process: the real controller, engine hosts and client over the real transports.
 
+use peak_alloc::PeakAlloc;
+
+/// Counts what is allocated, for tests of what may be kept.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
 #[cfg(test)]
 mod cluster {
     mod api;

@@ -57,6 +57,25 @@ fn engines_of_another_program_are_named_beside_ones_own() {
 }
 
 #[test]
+fn engines_of_an_older_build_do_not_run_what_may_have_changed() {
+    let home = Home::new();
+    let copy = home.path().join("copy");
+    std::fs::copy(PROGRAM, &copy).expect("a copy");
+    let sums = || said(home.command_of(&copy).arg("sums"));
+    let (exit, _, err) = said(home.command_of(&copy).args(["rpar", "start", "-n", "1"]));
+    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(sums().1, "105050\n");
+    // as a linker does: another file of the same name
+    std::fs::copy(PROGRAM, home.path().join("new")).expect("a copy");
+    std::fs::rename(home.path().join("new"), &copy).expect("it takes the place");
+    let (exit, _, err) = sums();
+    assert!(exit == Some(1) && err.contains(&format!("run another build of {}: ", copy.display())), "{err}");
+    assert!(err.trim_end().ends_with("; start the cluster anew"), "{err}");
+    assert_eq!(said(home.command_of(&copy).args(["rpar", "stop"])).0, Some(0));
+    assert_eq!(sums().1, "105050\n");
+}
+
+#[test]
 fn a_function_that_takes_its_host_along_runs_again_but_not_for_ever() {
     let home = Home::new();
     let (exit, out, err) = said(program(&home).arg("dies"));

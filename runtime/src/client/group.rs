@@ -226,6 +226,8 @@ impl Group {
         }
         let first = state.first;
         state.ids.forget(first);
+        // who takes results in order of submission never asks for that of completion
+        while state.order.pop_front_if(|(index, count)| *index + *count <= first).is_some() {}
         // the time of submission counts up to the next one
         while state.submitted.keys().nth(1).is_some_and(|next| *next <= first) {
             state.submitted.pop_first();
@@ -497,6 +499,7 @@ mod tests {
         assert_eq!(held(&group), (3, 2));
         [4, 3].into_iter().for_each(|index| group.discard(index));
         assert_eq!(held(&group), (5, 0));
+        assert!(group.lock().order.is_empty(), "nobody has asked for it");
         assert!(group.wait_all(None));
     }
 

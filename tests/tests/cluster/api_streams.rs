@@ -12,6 +12,7 @@ use futures_core::Stream;
 use rpar::{Client, Functions};
 
 use super::place::{PATIENCE, Place, until};
+use crate::HEAP;
 
 fn double(number: u64) -> Result<u64, String> {
     if number == 13 { Err("13".to_owned()) } else { Ok(2 * number) }
@@ -110,6 +111,27 @@ fn an_endless_input_is_asked_for_no_more_than_is_outstanding() {
             let tasks = client.status().unwrap().tasks;
             tasks.queued + tasks.assigned == 0
         });
+    });
+}
+
+#[test]
+fn an_endless_input_takes_no_more_memory_the_longer_it_lasts() {
+    const TASKS: usize = 200_000;
+    // queues and buffers find their sizes; to keep what is known of every task would take six times this
+    const GROWTH_BYTES: usize = 4 << 20;
+    with_client(|client| {
+        let view = client.load_balanced_view().outstanding(1000);
+        let mut ordered = view.imap(double, 20..);
+        let mut unordered = view.imap(double, 20..).unordered();
+        let mut take = |tasks| {
+            assert!(ordered.by_ref().take(tasks).all(|result| result.is_ok()));
+            assert!(unordered.by_ref().take(tasks).all(|ended| ended.result.is_ok()));
+        };
+        take(20_000);
+        let before = HEAP.current_usage();
+        take(TASKS);
+        let growth = HEAP.current_usage().saturating_sub(before);
+        assert!(growth < GROWTH_BYTES, "{growth} bytes for {TASKS} tasks of each kind");
     });
 }
 
