@@ -77,7 +77,8 @@ impl Controller {
 
     fn send_to_best(&mut self, lane: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
         let Some(function) = self.front_function(lane) else { return false };
-        let best = self.engines.open().take(LOOK_LIMIT).find(|id| {
+        let avoided = self.avoids(lane);
+        let best = self.engines.open().filter(|id| !self.refuses(*id, avoided)).take(LOOK_LIMIT).find(|id| {
             self.engines
                 .get(*id)
                 .is_some_and(|engine| engine.credit(function, &self.functions, self.config.queue_ahead) > 0)
@@ -85,7 +86,7 @@ impl Controller {
         best.is_some_and(|engine| self.send(lane, engine, share, effects))
     }
 
-    fn front_function(&self, lane: u32) -> Option<u32> {
+    pub(super) fn front_function(&self, lane: u32) -> Option<u32> {
         let front = self.ready.lane(lane)?.queue.front()?;
         self.tasks.batch(front.first).map(|batch| batch.origin.function)
     }
@@ -94,7 +95,7 @@ impl Controller {
     fn send(&mut self, number: u32, id: EngineId, share: u64, effects: &mut Vec<Effect>) -> bool {
         let ahead = self.config.queue_ahead;
         let Some(lane) = self.ready.lane(number) else { return false };
-        if self.ready.is_muted(lane.owner) {
+        if self.ready.is_muted(lane.owner) || self.refuses(id, self.avoids(number)) {
             return false;
         }
         let Some(range) = lane.queue.front().copied() else { return false };

@@ -8,6 +8,7 @@ use super::functions::{Functions, Pace};
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT};
 use super::policy::Policy;
 use super::ready::{Range, Rotation};
+use super::refusals::Refusals;
 use crate::id::{AllocationId, EngineId, LinkId};
 
 /// One process that holds a node's engines.
@@ -46,6 +47,8 @@ pub(super) struct Engine {
     pub(super) targeted_last: bool,
     /// Whether it gets no more tasks, and leaves when it has none.
     pub(super) retiring: bool,
+    /// What it cannot run.
+    pub(super) refusals: Refusals,
     /// Its rank among the open engines, if it is one of them.
     rank: Option<u64>,
 }
@@ -64,6 +67,7 @@ impl Engine {
             lanes: Rotation::default(),
             targeted_last: false,
             retiring: false,
+            refusals: Refusals::default(),
             rank: None,
         }
     }

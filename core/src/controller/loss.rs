@@ -105,6 +105,8 @@ impl Controller {
             self.queue(*range, true);
         }
         self.give_up_targeted(effects);
+        // one that others were preferred to may be the last
+        self.engines.heat();
         left.again.iter().map(Range::len).sum()
     }
 

@@ -21,6 +21,7 @@ mod peers;
 mod pilots;
 mod policy;
 mod ready;
+mod refusals;
 mod results;
 mod retirement;
 mod site;
@@ -81,6 +82,8 @@ pub struct Controller {
     /// Since when there has been no engine.
     bare_since: Timestamp,
     stop: Option<Stop>,
+    /// Whether an engine has ever refused tasks.
+    refused: bool,
     /// Why nobody new can find this cluster, if that is so.
     orphaned: Option<String>,
     exited: bool,
@@ -110,6 +113,7 @@ impl Controller {
             board: Board { version: 1, ..Board::default() },
             bare_since: Timestamp::default(),
             stop: None,
+            refused: false,
             orphaned: None,
             exited: false,
         }

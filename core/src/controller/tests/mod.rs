@@ -6,6 +6,7 @@ mod losses;
 mod memory;
 mod protocol;
 mod random;
+mod refusals;
 mod site;
 mod size;
 mod stop;
