@@ -8,7 +8,7 @@ use serde_json::Value;
 const DOCUMENTATION: &str = include_str!("../../docs/json.md");
 
 /// What differs between two runs, by key.
-const VARYING: [(&str, &str); 19] = [
+const VARYING: [(&str, &str); 22] = [
     ("pid", "PID"),
     ("host", "HOST"),
     ("node", "NODE"),
@@ -28,6 +28,9 @@ const VARYING: [(&str, &str); 19] = [
     ("engine", "ENGINE"),
     ("done", "COUNT"),
     ("kept_bytes", "BYTES"),
+    ("cpus", "COUNT"),
+    ("gpus", "COUNT"),
+    ("memory_bytes", "BYTES"),
 ];
 
 /// The document without what differs between two runs.

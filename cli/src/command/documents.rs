@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rpar_core::resources::Resources;
 use rpar_core::task::TaskStatus;
-use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus, SubmissionStatus};
+use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus, NodeStatus, SubmissionStatus};
 use serde_json::{Value, json};
 
 use super::engines::{engine_state, running_and_queued};
@@ -26,6 +27,7 @@ pub(crate) fn cluster(status: &ClusterStatus) -> Value {
         "engines": status.engines.iter().map(engine).collect::<Vec<Value>>(),
         "engines_wanted": status.engines_wanted,
         "engines_coming": status.engines_coming,
+        "nodes": status.nodes.iter().map(node).collect::<Vec<Value>>(),
         "allocations": status.allocations.iter().map(allocation).collect::<Vec<Value>>(),
         "tasks": status.tasks,
         "submissions": submissions.collect::<Vec<Value>>(),
@@ -46,6 +48,25 @@ pub(crate) fn engine(engine: &EngineStatus) -> Value {
         "running": running,
         "queued": queued,
         "done": engine.completed,
+    })
+}
+
+fn node(node: &NodeStatus) -> Value {
+    json!({
+        "node": node.node,
+        "engines": node.engines,
+        "labels": node.labels,
+        "has": resources(&node.has),
+        "taken": resources(&node.taken),
+    })
+}
+
+fn resources(resources: &Resources) -> Value {
+    json!({
+        "cpus": resources.cpus,
+        "gpus": resources.gpus,
+        "memory_bytes": resources.memory_bytes,
+        "custom": resources.custom,
     })
 }
 

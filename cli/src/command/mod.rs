@@ -20,6 +20,7 @@ mod log;
 mod logs;
 mod man;
 mod map;
+mod node;
 mod output;
 mod profile;
 mod report;

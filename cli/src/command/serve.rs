@@ -13,6 +13,7 @@ use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
 use super::context::{Context, program};
+use super::node;
 use crate::Site;
 use crate::cluster::controller_setup;
 use crate::command::arguments::{ControllerArguments, DirectoryArguments, EngineArguments};
@@ -105,17 +106,18 @@ fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
 /// `rpar engine`.
 pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome {
     let (directory, resolved, site) = opened(context, &arguments.at)?;
-    let node = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
+    let name = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let setup = EngineSetup {
         connection: directory.engine_file(),
         transport: site.transport,
         registration: Registration {
-            node: node.unwrap_or_else(host_name),
+            node: name.unwrap_or_else(host_name),
             engines: arguments.engines,
             pid: std::process::id(),
             allocation: arguments.allocation.clone().map(AllocationId),
-            ..Registration::default()
+            labels: resolved.engines.labels.clone(),
+            resources: node::resources(&resolved.engines),
         },
         native: context.native.clone(),
         python: PythonSettings { executable: resolved.python.executable.map(Into::into) },

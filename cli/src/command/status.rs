@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rpar_core::profile::duration;
-use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus};
+use rpar_core::resources::Resources;
+use rpar_core::wire::{AllocationStatus, ClusterStatus};
 
 use super::context::Context;
 use super::{documents, engines};
@@ -61,7 +62,7 @@ fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
         text += &format!("\n{}", allocations(&status.allocations).render(color));
     }
     if !status.engines.is_empty() {
-        let table = if each_engine { engines::table(&status.engines) } else { nodes(&status.engines) };
+        let table = if each_engine { engines::table(&status.engines) } else { nodes(status) };
         text += &format!("\n{}", table.render(color));
     }
     if !status.problems.is_empty() {
@@ -89,15 +90,42 @@ fn allocations(list: &[AllocationStatus]) -> Table {
     table
 }
 
-fn nodes(engines: &[EngineStatus]) -> Table {
-    let mut table = Table::new(["NODE", "ENGINES", "ASSIGNED", "COMPLETED"]);
+fn nodes(status: &ClusterStatus) -> Table {
+    let mut table = Table::new(["NODE", "ENGINES", "ASSIGNED", "COMPLETED", "TAKEN", "LABELS"]);
     let mut nodes: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
-    for engine in engines {
+    for engine in &status.engines {
         let sums = nodes.entry(&engine.node).or_default();
         *sums = (sums.0 + 1, sums.1 + u64::from(engine.assigned), sums.2 + engine.completed);
     }
     for (node, (count, assigned, completed)) in nodes {
-        table.row([node.into(), count.to_string(), assigned.to_string(), completed.to_string()]);
+        let here = status.nodes.iter().find(|one| one.node == node);
+        table.row([
+            node.into(),
+            count.to_string(),
+            assigned.to_string(),
+            completed.to_string(),
+            here.map(|here| taken(&here.taken, &here.has)).unwrap_or_default(),
+            here.map(|here| here.labels.join(",")).unwrap_or_default(),
+        ]);
     }
     table
+}
+
+/// What is taken of what a node has, but for memory that nobody has asked for.
+fn taken(taken: &Resources, has: &Resources) -> String {
+    let mut parts = Vec::new();
+    let mut part = |what: &str, taken: u64, has: u64| {
+        if has > 0 {
+            parts.push(format!("{taken}/{has} {what}"));
+        }
+    };
+    part("cpus", taken.cpus, has.cpus);
+    part("gpus", taken.gpus, has.gpus);
+    if taken.memory_bytes > 0 {
+        part("MiB", taken.memory_bytes >> 20, has.memory_bytes >> 20);
+    }
+    for (name, has) in &has.custom {
+        part(name, taken.custom.get(name).copied().unwrap_or(0), *has);
+    }
+    parts.join(", ")
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rpar_core::id::EngineId;
+use rpar_core::resources::Resources;
 use rpar_core::task::{
     CommandOutcome, CommandSpec, Failure, Function, FunctionKind, TaskOptions, TaskStatus,
 };
@@ -33,10 +34,20 @@ pub(crate) fn defined(spec: &CommandSpec) -> Arc<Defined> {
 /// The options of a task, as the user gave them.
 pub(crate) fn options(arguments: &TaskArguments, retries: u16) -> Arc<TaskOptions> {
     let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    let place = &arguments.place;
     Arc::new(TaskOptions {
         retries,
         rerun: !arguments.no_rerun,
         timeout_ms: timeout,
+        targets: place.targets.clone().map(|targets| targets.0),
+        priority: place.priority,
+        labels: place.label.clone(),
+        resources: Resources {
+            cpus: place.cpus,
+            gpus: place.gpus,
+            memory_bytes: place.memory.unwrap_or(0),
+            custom: place.resource.iter().cloned().collect(),
+        },
         ..TaskOptions::default()
     })
 }

@@ -36,7 +36,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
             "result_bytes",
         ],
     ),
-    ("engines", &["nodes", "ppn", "setup", "program", "give_up_after", "restarts"]),
+    ("engines", &["nodes", "ppn", "setup", "program", "labels", "resources", "give_up_after", "restarts"]),
     ("python", &["executable"]),
     (STORAGE, &["dir"]),
 ];
@@ -226,8 +226,14 @@ mod tests {
 
     #[test]
     fn the_known_keys_are_those_that_a_resolved_profile_has() {
-        let set = ["RPAR_ENGINES__PROGRAM", "RPAR_PYTHON__EXECUTABLE", "RPAR_STORAGE__DIR"];
-        let variables = set.map(|name| (name.to_owned(), "/x".to_owned())).into();
+        let set = [
+            ("RPAR_ENGINES__PROGRAM", "/x"),
+            ("RPAR_ENGINES__LABELS", "[\"big\"]"),
+            ("RPAR_ENGINES__RESOURCES", "{gpus=1}"),
+            ("RPAR_PYTHON__EXECUTABLE", "/x"),
+            ("RPAR_STORAGE__DIR", "/x"),
+        ];
+        let variables = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let nowhere = || std::path::PathBuf::from("/nonexistent");
         let profiles = Profiles::new(Surroundings {
             variables,

@@ -25,6 +25,10 @@ impl Resolving<'_> {
         let mut engines: EnginesSection =
             self.section("engines", Table::from_iter([("total".to_owned(), total)]))?;
         engines.program = engines.program.map(|program| self.absolute(program)).transpose()?;
+        if let Some((name, expected)) = engines.wrong_resource() {
+            let given = format!("`{}`", engines.resources[name]);
+            return Err(self.wrong(&format!("engines.resources.{name}"), given, expected));
+        }
         let controller: ControllerSection = self.section("controller", Table::new())?;
         self.check_heartbeat(&controller)?;
         let mut python: PythonSection = self.section("python", Table::new())?;

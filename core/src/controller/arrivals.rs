@@ -7,8 +7,9 @@ use super::accounts::{Account, Owner};
 use super::clients::Client;
 use super::engines::Host;
 use super::io::Effect;
-use super::limits::{ENGINES_LIMIT, NODE_NAME_LIMIT, OUTPUT_LIMIT_BYTES, PILOT_NODES_LIMIT};
+use super::limits::{ENGINES_LIMIT, LABELS_LIMIT, NODE_NAME_LIMIT, OUTPUT_LIMIT_BYTES, PILOT_NODES_LIMIT};
 use super::peers::Part;
+use super::pool::Pool;
 use crate::connection::Role;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::wire::{Message, Registration, Transfer};
@@ -93,10 +94,13 @@ impl Controller {
         registration: Registration,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let Registration { node, engines, pid, allocation, .. } = registration;
+        let Registration { node, engines, pid, allocation, labels, resources } = registration;
         let limit = ENGINES_LIMIT - self.engines.len().min(ENGINES_LIMIT);
         if engines == 0 || engines as usize > limit {
             return Err(format!("{engines} engines on one host; there may be from 1 to {limit} more"));
+        }
+        if labels.len() + resources.custom.len() > LABELS_LIMIT {
+            return Err(format!("more than {LABELS_LIMIT} labels and counts on one host"));
         }
         if node.len() > NODE_NAME_LIMIT {
             return Err(format!("a node's name is longer than {NODE_NAME_LIMIT} bytes"));
@@ -111,12 +115,6 @@ impl Controller {
         let first = EngineId(ids.start);
         self.peers.set_part(link, Part::Host);
         self.allocations.engines_came(allocation.as_ref());
-        // tasks may wait for an engine that was still to come, beside one that was there
-        for (number, lane) in self.ready.lanes() {
-            let targets = lane.targets.iter().flat_map(|targets| targets.iter().copied());
-            let new: Vec<EngineId> = targets.filter(|id| ids.contains(&id.0)).collect();
-            self.engines.target(&new, number, true);
-        }
         for id in ids.clone() {
             self.engines.rank(EngineId(id), &self.functions, self.config.queue_ahead);
         }
@@ -131,9 +129,13 @@ impl Controller {
             allocation,
             engines: ids,
             defined: BTreeSet::new(),
+            labels: labels.into_iter().collect(),
+            pool: Pool::new(resources, engines),
+            reserved: None,
             leaving: false,
         };
         self.hosts.insert(link, host);
+        self.look_at_waiting(link);
         self.let_surplus_leave(link);
         self.board.version += 1;
         effects.push(Effect::Send { link, message: Message::Registered { first } });
@@ -141,6 +143,16 @@ impl Controller {
             effects.push(Effect::Send { link, message: Message::Stop });
         }
         Ok(())
+    }
+
+    /// Has new engines look at the lanes that do not take just any.
+    fn look_at_waiting(&mut self, link: LinkId) {
+        let Some(host) = self.hosts.get(&link) else { return };
+        for (number, lane) in self.ready.lanes().filter(|(_, lane)| !lane.needs.is_plain()) {
+            for id in host.engines.clone().map(EngineId).filter(|id| lane.needs.accept(*id, host)) {
+                self.engines.look_at(id, number, lane.needs.priority);
+            }
+        }
     }
 
     /// Takes an engine host's message.

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::accounts::Owner;
 use super::limits::COPY_LIMIT_BYTES;
-use super::ready::Targets;
+use super::needs::Needs;
 use crate::id::{EngineId, TaskId};
 use crate::task::TaskOptions;
 use crate::wire::{BATCH_TARGET_BYTES, BULK, Batch as WireBatch, BulkLength, Column, TASK_COST_BYTES};
@@ -65,7 +65,7 @@ pub(super) struct Origin {
     pub(super) owner: Owner,
     pub(super) function: u32,
     pub(super) options: Arc<TaskOptions>,
-    pub(super) targets: Targets,
+    pub(super) needs: Arc<Needs>,
 }
 
 /// Tasks with neighbouring ids. A task's *index* counts from the batch's first id and never changes; its *position* is

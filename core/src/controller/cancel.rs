@@ -135,6 +135,7 @@ impl Controller {
                     Place::Waiting | Place::Queued | Place::Ended => continue,
                 }
                 let id = slot.engine;
+                self.give_back(id);
                 self.engines.rank(id, &self.functions, self.config.queue_ahead);
             }
         }

@@ -28,6 +28,7 @@ impl Controller {
         let census = self.census();
         self.check_queue(&census);
         self.check_engines(&census);
+        self.check_room();
         self.check_sizes();
         for (owner, account) in &self.accounts {
             let (cost, kept) = census.unfinished.get(owner).copied().unwrap_or_default();
@@ -131,22 +132,46 @@ impl Controller {
                 tasks += range.len();
             }
             assert!(tasks > 0 && tasks == lane.tasks, "the tasks of lane {number}");
-            if let Some(targets) = &lane.targets {
-                let there = targets.iter().filter_map(|id| self.engines.get(*id)).collect::<Vec<_>>();
-                let stays = there.iter().any(|engine| !engine.retiring);
-                assert!(stays, "lane {number} waits for engines that are lost, or retire");
-                assert!(
-                    there.iter().all(|engine| engine.lanes.contains(number)),
-                    "lane {number} is overlooked"
-                );
-            } else {
-                common += tasks;
-                let muted = self.ready.is_muted(lane.owner);
-                assert_eq!(self.ready.common.contains(number), !muted, "the turn of lane {number}");
+            let (needs, plain) = (&lane.needs, lane.needs.is_plain());
+            common += if plain { tasks } else { 0 };
+            let muted = self.ready.is_muted(lane.owner);
+            let waits = self.ready.common.contains(number, needs.priority);
+            assert_eq!(waits, plain && !muted, "the turn of lane {number}");
+            assert_eq!(self.ready.asking.contains(&number), !needs.resources.is_empty());
+            let accepting = self.engines_for(needs);
+            if !plain {
+                let overlooked = |id: &EngineId| {
+                    !self.engines.get(*id).is_some_and(|engine| engine.lanes.contains(number, needs.priority))
+                };
+                assert!(!accepting.iter().any(overlooked), "lane {number} is overlooked");
+            }
+            if needs.targets.is_some() {
+                let stays = accepting.iter().any(|id| self.engines.stays(*id));
+                assert!(stays, "lane {number} waits for engines that are lost");
             }
         }
         assert_eq!(in_lanes, census.queued, "what waits in lanes");
         assert_eq!(self.ready.common_tasks, common, "tasks that may run anywhere");
+    }
+
+    fn check_room(&self) {
+        for (link, host) in &self.hosts {
+            let engines = host.engines.clone().filter_map(|id| self.engines.get(EngineId(id)));
+            host.pool.check(engines.filter_map(|engine| engine.claim.as_ref()));
+            if let Some(lane) = host.reserved {
+                assert!(
+                    self.ready.asking.contains(&lane),
+                    "host {link} is saved up for lane {lane}, which is gone"
+                );
+            }
+        }
+        for (id, engine) in self.engines.iter() {
+            assert_eq!(
+                engine.claim.is_some(),
+                engine.assigned > 0,
+                "engine {id} has a claim while it has tasks"
+            );
+        }
     }
 
     fn check_engines(&self, census: &Census) {

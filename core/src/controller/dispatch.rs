@@ -1,12 +1,14 @@
 //! Queued tasks go to engines that have room for them.
 
+use std::sync::Arc;
+
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
 use super::engines::crumb;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
-use super::ready::{Fate, Lane, Range};
+use super::ready::{Fate, Range};
 use crate::id::{EngineId, TaskId};
 use crate::task::RunOptions;
 use crate::wire::{Message, Runs, Transfer};
@@ -15,25 +17,34 @@ use crate::wire::{Message, Runs, Transfer};
 const LOOK_LIMIT: usize = 64;
 
 impl Controller {
-    /// Sends tasks to engines until no engine has room for any that wait.
+    /// Sends tasks to engines until no engine has room for any that wait, those of a higher priority first.
     pub(super) fn dispatch(&mut self, effects: &mut Vec<Effect>) {
         if self.stop.is_some() {
             return;
         }
-        // each round ends with every open engine looked at; a second is for engines that had left their own lanes' tasks
-        // for others, which then were not there
-        while self.dispatch_targeted(effects) | self.dispatch_common(effects) {}
+        let mut class = self.ready.highest();
+        while let Some(priority) = class {
+            let below = self.ready.below(priority);
+            let hot = below.map(|_| self.engines.hot().clone());
+            // each round ends with every open engine looked at; a second is for engines that had left their own lanes'
+            // tasks for others, which then were not there
+            while self.dispatch_picky(priority, effects) | self.dispatch_common(priority, effects) {}
+            hot.into_iter().flatten().for_each(|id| self.engines.keep_hot(id));
+            // nothing overtakes tasks that any engine could run
+            class = below.filter(|_| self.ready.common.len(priority) == 0);
+        }
+        self.save_room();
     }
 
-    /// One portion for each engine that is the target of lanes; every second one is left to the common lanes.
-    fn dispatch_targeted(&mut self, effects: &mut Vec<Effect>) -> bool {
+    /// One portion for each engine that lanes wait for; every second one is left to the common lanes.
+    fn dispatch_picky(&mut self, priority: i32, effects: &mut Vec<Effect>) -> bool {
         let mut progress = false;
         for id in self.engines.take_hot() {
             if !self.engines.is_open(id) {
                 // it is looked at again when it has room
                 continue;
             }
-            let common = !self.ready.common.is_empty();
+            let common = self.ready.common.len(priority) > 0;
             let Some(engine) = self.engines.get_mut(id) else { continue };
             if common && engine.targeted_last {
                 engine.targeted_last = false;
@@ -41,11 +52,10 @@ impl Controller {
                 progress = true;
                 continue;
             }
-            for _ in 0..engine.lanes.len() {
-                let Some(lane) = self.engines.get_mut(id).and_then(|engine| engine.lanes.turn()) else {
-                    break;
-                };
-                let share = self.ready.lane(lane).map_or(0, Lane::share);
+            for _ in 0..engine.lanes.len(priority) {
+                let turn = self.engines.get_mut(id).and_then(|engine| engine.lanes.turn(priority));
+                let Some(lane) = turn else { break };
+                let share = self.ready.lane(lane).map_or(0, |lane| lane.share(self.engines.len()));
                 if self.send(lane, id, share, effects) {
                     progress = true;
                     if let Some(engine) = self.engines.get_mut(id) {
@@ -60,10 +70,10 @@ impl Controller {
     }
 
     /// Serves the common lanes in turn, each from the best engine, until a whole round finds no room.
-    fn dispatch_common(&mut self, effects: &mut Vec<Effect>) -> bool {
+    fn dispatch_common(&mut self, priority: i32, effects: &mut Vec<Effect>) -> bool {
         let (mut progress, mut vain) = (false, 0);
-        while vain < self.ready.common.len() {
-            let Some(lane) = self.ready.common.turn() else { break };
+        while vain < self.ready.common.len(priority) {
+            let Some(lane) = self.ready.common.turn(priority) else { break };
             // few tasks are spread over all engines
             let share = self.ready.common_tasks.div_ceil(self.engines.len().max(1) as u64);
             if self.send_to_best(lane, share, effects) {
@@ -75,18 +85,19 @@ impl Controller {
         progress
     }
 
-    fn send_to_best(&mut self, lane: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
-        let Some(function) = self.front_function(lane) else { return false };
-        let avoided = self.avoids(lane);
-        let best = self.engines.open().filter(|id| !self.refuses(*id, avoided)).take(LOOK_LIMIT).find(|id| {
-            self.engines
-                .get(*id)
-                .is_some_and(|engine| engine.credit(function, &self.functions, self.config.queue_ahead) > 0)
+    fn send_to_best(&mut self, number: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
+        let Some(function) = self.front_function(number) else { return false };
+        let Some(lane) = self.ready.lane(number) else { return false };
+        let best = self.engines.open().take(LOOK_LIMIT).find(|id| {
+            self.engines.get(*id).is_some_and(|engine| {
+                engine.credit(function, &self.functions, self.config.queue_ahead) > 0
+                    && self.may_begin(engine, number, &lane.needs)
+            })
         });
-        best.is_some_and(|engine| self.send(lane, engine, share, effects))
+        best.is_some_and(|engine| self.send(number, engine, share, effects))
     }
 
-    pub(super) fn front_function(&self, lane: u32) -> Option<u32> {
+    fn front_function(&self, lane: u32) -> Option<u32> {
         let front = self.ready.lane(lane)?.queue.front()?;
         self.tasks.batch(front.first).map(|batch| batch.origin.function)
     }
@@ -95,9 +106,12 @@ impl Controller {
     fn send(&mut self, number: u32, id: EngineId, share: u64, effects: &mut Vec<Effect>) -> bool {
         let ahead = self.config.queue_ahead;
         let Some(lane) = self.ready.lane(number) else { return false };
-        if self.ready.is_muted(lane.owner) || self.refuses(id, self.avoids(number)) {
+        if self.ready.is_muted(lane.owner)
+            || !self.engines.get(id).is_some_and(|engine| self.may_begin(engine, number, &lane.needs))
+        {
             return false;
         }
+        let needs = Arc::clone(&lane.needs);
         let Some(range) = lane.queue.front().copied() else { return false };
         let (Some(batch), Some(engine)) = (self.tasks.batch_mut(range.first), self.engines.get_mut(id))
         else {
@@ -106,8 +120,9 @@ impl Controller {
         let function = batch.origin.function;
         let credit = engine.credit(function, &self.functions, ahead) as u64;
         let crumb = crumb(self.functions.pace(function), ahead);
-        // what must not run again goes alone: an engine that is lost then has one such task that may have begun
-        let alone = !batch.origin.options.rerun;
+        // what must not run again goes alone: an engine that is lost then has one such task that may have begun; what asks
+        // for resources has them from its beginning to its end
+        let alone = !batch.origin.options.rerun || !needs.resources.is_empty();
         let most = if alone { 1 } else { BATCH_TASKS_LIMIT };
         let limit = credit.min(share.max(crumb)).min(most as u64) as u32;
         if limit == 0 {
@@ -128,6 +143,7 @@ impl Controller {
         }
         engine.assign(span, function, bytes, closes);
         let host = engine.host;
+        self.claim(number, id, &needs.resources);
         self.tasks.queued -= count as u64;
         self.tasks.assigned += count as u64;
         let fate = self.ready.take(number, count);
@@ -179,8 +195,9 @@ impl Controller {
 
     /// Forgets a lane that is empty.
     pub(super) fn lane_changed(&mut self, number: u32, fate: Fate) {
-        if let Fate::Gone(targets) = fate {
-            self.engines.target(&targets, number, false);
+        if let Fate::Gone(priority) = fate {
+            self.engines.forget_lane(number, priority);
+            self.stop_saving_for(number);
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::functions::{Functions, Pace};
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT};
 use super::policy::Policy;
-use super::ready::{Range, Rotation};
-use super::refusals::Refusals;
+use super::pool::{Claim, Pool};
+use super::ready::Range;
+use super::rotation::Rotation;
 use crate::id::{AllocationId, EngineId, LinkId};
 
 /// One process that holds a node's engines.
@@ -20,6 +21,11 @@ pub(super) struct Host {
     pub(super) engines: std::ops::Range<u32>,
     /// The functions that were sent to it.
     pub(super) defined: BTreeSet<u32>,
+    /// What tasks may ask for by name.
+    pub(super) labels: BTreeSet<String>,
+    pub(super) pool: Pool,
+    /// The lane for which its room is saved up: its tasks ask for more than there is at once.
+    pub(super) reserved: Option<u32>,
     /// Whether it was told to leave, as none of its engines is to stay.
     pub(super) leaving: bool,
 }
@@ -41,14 +47,14 @@ pub(super) struct Engine {
     /// Whether nothing is sent behind what it has: one of its tasks has lost engines before, or must not run again, and
     /// what waited behind it would be lost with it.
     closed: bool,
-    /// Lanes that have it as a target.
+    /// What its tasks take of its host.
+    pub(super) claim: Option<Claim>,
+    /// Lanes that do not take just any engine, but this one.
     pub(super) lanes: Rotation,
     /// Whether it got its last tasks from one of those.
     pub(super) targeted_last: bool,
     /// Whether it gets no more tasks, and leaves when it has none.
     pub(super) retiring: bool,
-    /// What it cannot run.
-    pub(super) refusals: Refusals,
     /// Its rank among the open engines, if it is one of them.
     rank: Option<u64>,
 }
@@ -64,10 +70,10 @@ impl Engine {
             load: Vec::new(),
             spans: VecDeque::new(),
             closed: false,
+            claim: None,
             lanes: Rotation::default(),
             targeted_last: false,
             retiring: false,
-            refusals: Refusals::default(),
             rank: None,
         }
     }
@@ -267,23 +273,28 @@ impl Engines {
         std::mem::take(&mut self.drained)
     }
 
-    /// Marks the engines that a lane waits for, or does not any more.
-    pub(super) fn target(&mut self, targets: &[EngineId], lane: u32, waits: bool) {
-        for id in targets {
-            let Some(engine) = self.all.get_mut(id) else { continue };
-            if waits {
-                engine.lanes.insert(lane);
-                self.hot.insert(*id);
-            } else {
-                engine.lanes.remove(lane);
-            }
+    /// Has an engine look at a lane that does not take just any.
+    pub(super) fn look_at(&mut self, id: EngineId, lane: u32, priority: i32) {
+        if let Some(engine) = self.all.get_mut(&id) {
+            engine.lanes.insert(lane, priority);
+            self.hot.insert(id);
         }
+    }
+
+    /// No engine need look at a lane any more.
+    pub(super) fn forget_lane(&mut self, lane: u32, priority: i32) {
+        self.all.values_mut().for_each(|engine| engine.lanes.remove(lane, priority));
     }
 
     /// Has every engine looked at again for its lanes.
     pub(super) fn heat(&mut self) {
         let waited_for = self.all.iter().filter(|(_, engine)| !engine.lanes.is_empty());
         self.hot.extend(waited_for.map(|(id, _)| *id));
+    }
+
+    /// The same, without taking them.
+    pub(super) fn hot(&self) -> &BTreeSet<EngineId> {
+        &self.hot
     }
 
     /// The engines to look at for their lanes.

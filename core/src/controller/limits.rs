@@ -27,6 +27,9 @@ pub(super) const FUNCTIONS_LIMIT: usize = 1 << 16;
 /// The most engines of one host, and of the cluster: the status of all of them still fits a frame.
 pub(super) const ENGINES_LIMIT: usize = 1 << 14;
 
+/// The most labels and custom counts of one host: what people can keep in mind.
+pub(super) const LABELS_LIMIT: usize = 64;
+
 /// The longest node name: 64 bytes is the limit of a host name on Linux (`HOST_NAME_MAX`).
 pub(super) const NODE_NAME_LIMIT: usize = 64;
 

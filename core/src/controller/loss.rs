@@ -79,6 +79,7 @@ impl Controller {
         let mut left = Left::default();
         for id in engines {
             self.collect(*id, &mut left);
+            self.give_back_lost(*id);
             self.engines.remove(*id);
         }
         self.note_bare();
@@ -104,9 +105,7 @@ impl Controller {
             self.tasks.assigned -= range.len();
             self.queue(*range, true);
         }
-        self.give_up_targeted(effects);
-        // one that others were preferred to may be the last
-        self.engines.heat();
+        self.give_up_unserved(effects);
         left.again.iter().map(Range::len).sum()
     }
 
@@ -114,15 +113,6 @@ impl Controller {
     pub(super) fn note_bare(&mut self) {
         if self.engines.is_empty() {
             self.bare_since = self.now;
-        }
-    }
-
-    /// Ends the tasks of all lanes none of whose targets stays.
-    pub(super) fn give_up_targeted(&mut self, effects: &mut Vec<Effect>) {
-        // not only those that the engines knew: a task that was at its one target has just come back to a new lane
-        let targeted = self.ready.lanes().filter(|(_, lane)| lane.targets.is_some());
-        for number in targeted.map(|(number, _)| number).collect::<Vec<_>>() {
-            self.give_up_lane(number, effects);
         }
     }
 
@@ -170,34 +160,6 @@ impl Controller {
 
     fn may_rerun(&self, batch: u64) -> bool {
         self.tasks.batch(batch).is_some_and(|batch| batch.origin.options.rerun)
-    }
-
-    /// Ends a client's tasks for these engines if none of them stays.
-    pub(super) fn give_up_targets(&mut self, owner: Owner, targets: &[EngineId], effects: &mut Vec<Effect>) {
-        if targets.iter().any(|id| self.engines.stays(*id)) {
-            return;
-        }
-        for number in self.ready.of_owner(owner) {
-            self.give_up_lane(number, effects);
-        }
-    }
-
-    /// Ends the tasks of a lane none of whose targets stays: engine ids are never used again.
-    fn give_up_lane(&mut self, number: u32, effects: &mut Vec<Effect>) {
-        let Some(lane) = self.ready.lane(number) else { return };
-        let Some(targets) = lane.targets.clone() else { return };
-        if targets.iter().any(|id| self.engines.stays(*id)) {
-            return;
-        }
-        let named: Vec<String> = targets.iter().take(8).map(EngineId::to_string).collect();
-        let more = if targets.len() > named.len() { ", ..." } else { "" };
-        let why = format!(
-            "none of the engines that may run this task is there (engine {}{more}); a lost engine comes back under a new \
-             id: `rpar status` lists those that are there",
-            named.join(", ")
-        );
-        let ranges = self.empty_lane(number);
-        self.end_all(&ranges, TaskStatus::Unplaced, None, &why, effects);
     }
 
     /// Whether engines may still come.

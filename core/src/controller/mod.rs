@@ -17,13 +17,16 @@ mod growth;
 mod io;
 mod limits;
 mod loss;
+mod needs;
 mod peers;
 mod pilots;
 mod policy;
+mod pool;
 mod ready;
-mod refusals;
 mod results;
 mod retirement;
+mod room;
+mod rotation;
 mod site;
 mod status;
 mod stopping;
@@ -82,8 +85,6 @@ pub struct Controller {
     /// Since when there has been no engine.
     bare_since: Timestamp,
     stop: Option<Stop>,
-    /// Whether an engine has ever refused tasks.
-    refused: bool,
     /// Why nobody new can find this cluster, if that is so.
     orphaned: Option<String>,
     exited: bool,
@@ -113,7 +114,6 @@ impl Controller {
             board: Board { version: 1, ..Board::default() },
             bare_since: Timestamp::default(),
             stop: None,
-            refused: false,
             orphaned: None,
             exited: false,
         }
@@ -142,8 +142,14 @@ impl Controller {
         }
         self.keep_time(effects);
         self.let_go(effects);
+        let mut seen = version;
         loop {
             self.advance_waits(effects);
+            if self.board.version != seen {
+                // engines have come or gone, or none will come
+                seen = self.board.version;
+                self.give_up_unserved(effects);
+            }
             self.dispatch(effects);
             self.give_up_unplaceable(effects);
             // what ended here may be what others wait for

@@ -1,13 +1,12 @@
-//! Queued tasks, as ranges of their batches: one lane for each owner and set of targets.
+//! Queued tasks, as ranges of their batches: one lane for each owner and what its tasks ask for.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::accounts::Owner;
-use crate::id::EngineId;
-
-/// The engines that may run a task, in order of their ids; `None` is any.
-pub(super) type Targets = Option<Arc<[EngineId]>>;
+use super::needs::Needs;
+use super::rotation::Rotation;
 
 /// Neighbouring queued tasks: a batch, by its first id, and indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,56 +22,20 @@ impl Range {
     }
 }
 
-/// The queued tasks of one owner that may run on the same engines.
+/// The queued tasks of one owner that ask for the same.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) owner: Owner,
-    pub(super) targets: Targets,
+    pub(super) needs: Arc<Needs>,
     pub(super) queue: VecDeque<Range>,
     pub(super) tasks: u64,
 }
 
 impl Lane {
-    /// Each target's part of the tasks.
-    pub(super) fn share(&self) -> u64 {
-        self.tasks.div_ceil(self.targets.as_ref().map_or(1, |targets| targets.len().max(1)) as u64)
-    }
-}
-
-/// Lanes that take turns.
-#[derive(Debug, Default)]
-pub(super) struct Rotation {
-    lanes: BTreeSet<u32>,
-    last: u32,
-}
-
-impl Rotation {
-    pub(super) fn insert(&mut self, lane: u32) {
-        self.lanes.insert(lane);
-    }
-
-    pub(super) fn remove(&mut self, lane: u32) {
-        self.lanes.remove(&lane);
-    }
-
-    pub(super) fn contains(&self, lane: u32) -> bool {
-        self.lanes.contains(&lane)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.lanes.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
-    }
-
-    /// Whose turn it is.
-    pub(super) fn turn(&mut self) -> Option<u32> {
-        let next =
-            self.lanes.range(self.last.saturating_add(1)..).next().or_else(|| self.lanes.first()).copied()?;
-        self.last = next;
-        Some(next)
+    /// Each engine's part of the tasks, of so many that there are.
+    pub(super) fn share(&self, engines: usize) -> u64 {
+        let engines = self.needs.targets.as_ref().map_or(engines, |targets| targets.len());
+        self.tasks.div_ceil(engines.max(1) as u64)
     }
 }
 
@@ -80,50 +43,53 @@ impl Rotation {
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     lanes: BTreeMap<u32, Lane>,
-    numbers: BTreeMap<(Owner, Targets), u32>,
+    numbers: BTreeMap<Owner, BTreeMap<Arc<Needs>, u32>>,
+    /// How many lanes have which priority.
+    priorities: BTreeMap<Reverse<i32>, usize>,
     next: u32,
     /// The lanes whose tasks may run anywhere, and how many tasks those have.
     pub(super) common: Rotation,
     pub(super) common_tasks: u64,
+    /// The lanes whose tasks ask for resources.
+    pub(super) asking: BTreeSet<u32>,
     /// Owners that do not take their results: nothing of theirs is dispatched.
     muted: BTreeSet<Owner>,
 }
 
 /// What became of a lane by a change.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Stays,
-    /// It is new, and waits for these engines.
-    New(Arc<[EngineId]>),
-    /// It is empty and gone; these engines need not look at it any more.
-    Gone(Arc<[EngineId]>),
+    /// It is empty and gone; no engine need look at it any more. Its priority.
+    Gone(i32),
 }
 
 impl Ready {
-    /// Queues tasks behind (or before) the others of their lane.
-    pub(super) fn push(&mut self, owner: Owner, targets: &Targets, range: Range, front: bool) -> (u32, Fate) {
-        let mut fate = Fate::Stays;
-        let number = match self.numbers.get(&(owner, targets.clone())) {
+    /// Queues tasks behind (or before) the others of their lane; tells its number.
+    pub(super) fn push(&mut self, owner: Owner, needs: &Arc<Needs>, range: Range, front: bool) -> u32 {
+        let number = match self.numbers.get(&owner).and_then(|lanes| lanes.get(needs)) {
             Some(number) => *number,
             None => {
                 self.next += 1;
-                let lane = Lane { owner, targets: targets.clone(), queue: VecDeque::new(), tasks: 0 };
+                let lane = Lane { owner, needs: Arc::clone(needs), queue: VecDeque::new(), tasks: 0 };
                 self.lanes.insert(self.next, lane);
-                self.numbers.insert((owner, targets.clone()), self.next);
-                match targets {
-                    Some(targets) => fate = Fate::New(targets.clone()),
-                    None if self.muted.contains(&owner) => {}
-                    None => self.common.insert(self.next),
+                *self.priorities.entry(Reverse(needs.priority)).or_default() += 1;
+                self.numbers.entry(owner).or_default().insert(Arc::clone(needs), self.next);
+                if !needs.resources.is_empty() {
+                    self.asking.insert(self.next);
+                }
+                if needs.is_plain() && !self.muted.contains(&owner) {
+                    self.common.insert(self.next, needs.priority);
                 }
                 self.next
             }
         };
         if let Some(lane) = self.lanes.get_mut(&number) {
             lane.tasks += range.len();
-            self.common_tasks += if lane.targets.is_none() { range.len() } else { 0 };
+            self.common_tasks += if lane.needs.is_plain() { range.len() } else { 0 };
             join(&mut lane.queue, range, front);
         }
-        (number, fate)
+        number
     }
 
     /// Takes `count` tasks off the front of a lane's first range.
@@ -152,14 +118,37 @@ impl Ready {
     fn shrink(&mut self, number: u32, gone: u64) -> Fate {
         let Some(lane) = self.lanes.get_mut(&number) else { return Fate::Stays };
         lane.tasks -= gone;
-        self.common_tasks -= if lane.targets.is_none() { gone } else { 0 };
+        self.common_tasks -= if lane.needs.is_plain() { gone } else { 0 };
         if lane.tasks > 0 {
             return Fate::Stays;
         }
         let Some(lane) = self.lanes.remove(&number) else { return Fate::Stays };
-        self.common.remove(number);
-        self.numbers.remove(&(lane.owner, lane.targets.clone()));
-        lane.targets.map_or(Fate::Stays, Fate::Gone)
+        let priority = lane.needs.priority;
+        if let Some(count) = self.priorities.get_mut(&Reverse(priority)) {
+            *count -= 1;
+            if *count == 0 {
+                self.priorities.remove(&Reverse(priority));
+            }
+        }
+        self.common.remove(number, priority);
+        self.asking.remove(&number);
+        if let Some(lanes) = self.numbers.get_mut(&lane.owner) {
+            lanes.remove(&lane.needs);
+            if lanes.is_empty() {
+                self.numbers.remove(&lane.owner);
+            }
+        }
+        if lane.needs.is_plain() { Fate::Stays } else { Fate::Gone(priority) }
+    }
+
+    /// The highest priority that queued tasks have.
+    pub(super) fn highest(&self) -> Option<i32> {
+        self.priorities.first_key_value().map(|(priority, _)| priority.0)
+    }
+
+    /// The next lower one.
+    pub(super) fn below(&self, priority: i32) -> Option<i32> {
+        self.priorities.range(Reverse(priority.checked_sub(1)?)..).next().map(|(priority, _)| priority.0)
     }
 
     /// A lane by its number.
@@ -174,11 +163,7 @@ impl Ready {
 
     /// The numbers of an owner's lanes.
     pub(super) fn of_owner(&self, owner: Owner) -> Vec<u32> {
-        self.numbers
-            .range((owner, None)..)
-            .take_while(|((other, _), _)| *other == owner)
-            .map(|(_, number)| *number)
-            .collect()
+        self.numbers.get(&owner).into_iter().flat_map(|lanes| lanes.values().copied()).collect()
     }
 
     /// How many of an owner's tasks wait.
@@ -194,8 +179,13 @@ impl Ready {
     /// Holds an owner's tasks back, or no longer; `true` if that is a change.
     pub(super) fn mute(&mut self, owner: Owner, muted: bool) -> bool {
         let changed = if muted { self.muted.insert(owner) } else { self.muted.remove(&owner) };
-        if let Some(number) = self.numbers.get(&(owner, None)) {
-            if muted { self.common.remove(*number) } else { self.common.insert(*number) }
+        for (needs, number) in
+            self.numbers.get(&owner).into_iter().flatten().filter(|(needs, _)| needs.is_plain())
+        {
+            match muted {
+                true => self.common.remove(*number, needs.priority),
+                false => self.common.insert(*number, needs.priority),
+            }
         }
         changed
     }

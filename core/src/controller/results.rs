@@ -1,13 +1,10 @@
 //! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
 
-use bytes::Bytes;
-
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::{Batch, Place, Slot, Wanted};
 use super::io::Effect;
 use super::ready::Range;
-use super::refusals::REFUSED;
 use super::transfers::Relay;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
@@ -45,10 +42,6 @@ struct Piece {
 struct Sorting<'a> {
     engine: EngineId,
     outcomes: &'a Outcomes,
-    /// The engine's own, refusals among them.
-    codes: Bytes,
-    /// Whether another engine may run what this one refuses.
-    elsewhere: bool,
     attempts_limit: u16,
     pieces: Vec<Piece>,
     again: Vec<Range>,
@@ -64,8 +57,6 @@ struct Sorting<'a> {
 #[derive(Debug, Default)]
 struct Tally {
     released: u32,
-    /// Those that it cannot run, of which nothing is to be learnt.
-    refused: u32,
     relayed: u32,
     bytes: u64,
     micros: u64,
@@ -98,13 +89,9 @@ impl Controller {
     }
 
     fn sort_out(&mut self, link: LinkId, engine: EngineId, outcomes: Outcomes, effects: &mut Vec<Effect>) {
-        let codes = outcomes.codes.clone();
-        let outcomes = self.note_refusals(link, engine, outcomes, effects);
         let mut sorting = Sorting {
             engine,
             outcomes: &outcomes,
-            codes,
-            elsewhere: false,
             attempts_limit: self.config.attempts_limit,
             pieces: Vec::new(),
             again: Vec::new(),
@@ -113,16 +100,11 @@ impl Controller {
             succeeded: 0,
             failed: 0,
         };
-        let refused = sorting.codes.contains(&REFUSED);
         let mut at = 0;
         for (first, count) in outcomes.runs.iter() {
             let (mut id, end) = (first.0, first.0 + count as u64);
             while let Some(batch) = self.tasks.first_within(id, end) {
                 let (from, to) = (id.max(batch.first), end.min(batch.end()));
-                if refused && let Some(known) = self.functions.get(batch.origin.function) {
-                    let (kind, targets) = (known.function.kind, &batch.origin.targets);
-                    sorting.elsewhere = self.engines.any_runs(self.now, kind, targets);
-                }
                 let tally = sorting.batch(batch, from, to, at + (from - first.0) as usize);
                 let (number, function) = (batch.first, batch.origin.function);
                 self.left(engine, number, function, &tally);
@@ -150,7 +132,7 @@ impl Controller {
         }
         if stranded {
             // it may have been the only one that they were for
-            self.give_up_targeted(effects);
+            self.give_up_unserved(effects);
         }
         self.pass_on(link, engine, outcomes, pieces, effects);
     }
@@ -169,7 +151,7 @@ impl Controller {
         {
             return Err("Done has columns of different length".to_owned());
         }
-        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8 && *code != REFUSED) {
+        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8) {
             return Err("Done has a status that no engine gives".to_owned());
         }
         if !outcomes.runs.iter().all(|(first, count)| self.tasks.were_given(first, count)) {
@@ -180,13 +162,13 @@ impl Controller {
 
     /// Takes note that tasks of a batch have left an engine, some of them for good.
     fn left(&mut self, engine: EngineId, batch: u64, function: u32, tally: &Tally) {
-        let ran = tally.released - tally.refused;
-        self.functions.measure(function, ran as u64, tally.micros, tally.results);
+        self.functions.measure(function, tally.released as u64, tally.micros, tally.results);
         if let Some(engine) = self.engines.get_mut(engine) {
             engine.release(function, tally.released, tally.bytes);
             engine.relays += tally.relayed;
             engine.completed += tally.ended as u64;
         }
+        self.give_back(engine);
         self.tasks.assigned -= tally.ended as u64;
         self.ended(batch, tally.ended, tally.cost);
     }
@@ -286,7 +268,7 @@ impl Sorting<'_> {
             let index = batch.index(position);
             let task = batch.first + index as u64;
             let column = at + (task - from) as usize;
-            let code = self.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
+            let code = self.outcomes.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
             let length = self.outcomes.batch.lengths.get(column);
             let long = any_long && length == BULK;
             let retries = batch.origin.options.retries;
@@ -295,13 +277,7 @@ impl Sorting<'_> {
             if slot.place != Place::Assigned || slot.engine != self.engine {
                 continue;
             }
-            tally.refused += (code == REFUSED) as u32;
-            let given_back = code == REFUSED && self.elsewhere && slot.wanted == Wanted::Yes;
-            let fate = if given_back {
-                // it has not begun: this was no try
-                slot.attempt = slot.attempt.saturating_sub(1);
-                Fate::Again
-            } else if runs_again(slot, code, retries, rerun, self.attempts_limit) {
+            let fate = if runs_again(slot, code, retries, rerun, self.attempts_limit) {
                 Fate::Again
             } else if long {
                 Fate::Relay

@@ -110,8 +110,7 @@ impl Controller {
             self.take_out(engines, &hosts, effects);
         }
         engines.iter().for_each(|id| self.engines.rank(*id, &self.functions, self.config.queue_ahead));
-        self.give_up_targeted(effects);
-        self.engines.heat();
+        self.give_up_unserved(effects);
     }
 
     /// Tells the pilot of a host's node how many engines are to stay there.

@@ -6,7 +6,7 @@ use super::Controller;
 use super::io::Effect;
 use super::limits::{ASKS_LIMIT, PROBLEM_BYTES, PROBLEMS_LIMIT};
 use crate::id::{EngineId, LinkId};
-use crate::wire::{ClusterStatus, ControllerStatus, EngineStatus, Message, TaskCounts};
+use crate::wire::{ClusterStatus, ControllerStatus, EngineStatus, Message, NodeStatus, TaskCounts};
 
 /// What the status needs beside the machine's parts.
 #[derive(Debug, Default)]
@@ -49,6 +49,7 @@ impl Controller {
             engines_wanted: self.allocations.engines_wanted(),
             engines_coming: self.engines_coming(),
             engines: engines.collect(),
+            nodes: self.nodes(),
             allocations: self.allocations.status(|place| there.get(&Some(place)).copied().unwrap_or(0)),
             tasks: TaskCounts {
                 waiting: self.tasks.waiting,
@@ -61,6 +62,20 @@ impl Controller {
             paused: self.submissions.paused,
             problems: self.board.problems.iter().cloned().collect(),
         }
+    }
+
+    fn nodes(&self) -> Vec<NodeStatus> {
+        let nodes = self.hosts.values().map(|host| NodeStatus {
+            node: host.node.to_string(),
+            engines: host.engines.clone().filter(|id| self.engines.get(EngineId(*id)).is_some()).count()
+                as u32,
+            labels: host.labels.iter().cloned().collect(),
+            has: host.pool.has().clone(),
+            taken: host.pool.taken(),
+        });
+        let mut nodes: Vec<NodeStatus> = nodes.filter(|node| node.engines > 0).collect();
+        nodes.sort_by(|a, b| a.node.cmp(&b.node));
+        nodes
     }
 
     /// Takes note of something that went wrong, and tells everybody.

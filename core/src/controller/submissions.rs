@@ -7,7 +7,8 @@ use super::accounts::Owner;
 use super::batch::{Origin, Place};
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, FUNCTIONS_LIMIT, FUNCTIONS_LIMIT_BYTES};
-use super::ready::{Fate, Range};
+use super::needs::Needs;
+use super::ready::Range;
 use crate::id::{EngineId, FunctionHash, LinkId, TaskId};
 use crate::task::{Function, TaskOptions};
 use crate::wire::{BULK, Batch, BatchCutter, INLINE_LIMIT_BYTES, Message, Transfer};
@@ -97,7 +98,7 @@ impl Controller {
         link: LinkId,
         base: TaskId,
         function: FunctionHash,
-        mut options: TaskOptions,
+        options: TaskOptions,
         batch: Batch,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
@@ -121,11 +122,7 @@ impl Controller {
         let key = self.functions.key(&function).filter(|key| account.functions.contains(key));
         let key = key.ok_or_else(|| format!("function {function:?} was not defined"))?;
         account.next = end;
-        let targets = options.targets.take().map(|mut targets| {
-            targets.sort_unstable();
-            targets.dedup();
-            Arc::<[EngineId]>::from(targets)
-        });
+        let needs = Arc::new(Needs::of(&options));
         let options = Arc::new(options);
         let place = if options.after.is_some() { Place::Waiting } else { Place::Queued };
         let mut ranges = Vec::new();
@@ -133,7 +130,7 @@ impl Controller {
         while rest.remaining() > 0 {
             let part = rest.take(BATCH_TASKS_LIMIT);
             let count = part.lengths.len() as u32;
-            let origin = Origin { owner, function: key, options: options.clone(), targets: targets.clone() };
+            let origin = Origin { owner, function: key, options: options.clone(), needs: needs.clone() };
             let first = self.tasks.add(origin, base, part, place);
             if let (Some(account), Some(batch)) = (self.accounts.get_mut(&owner), self.tasks.batch(first)) {
                 account.batches.insert(base, first);
@@ -147,8 +144,8 @@ impl Controller {
         } else {
             ranges.into_iter().for_each(|range| self.queue(range, false));
         }
-        if let Some(targets) = targets {
-            self.give_up_targets(owner, &targets, effects);
+        if !needs.is_plain() {
+            self.give_up_unserved(effects);
         }
         if let Owner::Submission(id) = owner {
             self.tell_opened(id, None, effects);
@@ -164,16 +161,30 @@ impl Controller {
 
     fn enqueue(&mut self, range: Range, front: bool) {
         let Some(batch) = self.tasks.batch(range.first) else { return };
-        let (lane, fate) = self.ready.push(batch.origin.owner, &batch.origin.targets, range, front);
-        match fate {
-            Fate::New(targets) => self.engines.target(&targets, lane, true),
-            // an engine that has room was looked at in vain before
-            _ if batch.origin.targets.is_some() => {
-                if let Some(targets) = &batch.origin.targets {
-                    targets.iter().for_each(|id| self.engines.keep_hot(*id));
-                }
+        let needs = Arc::clone(&batch.origin.needs);
+        let lane = self.ready.push(batch.origin.owner, &needs, range, front);
+        // where any engine will do, those that have room look at all lanes anyway
+        if !needs.is_plain() {
+            for id in self.engines_for(&needs) {
+                self.engines.look_at(id, lane, needs.priority);
             }
-            _ => {}
+        }
+    }
+
+    /// The engines that may run such tasks.
+    pub(super) fn engines_for(&self, needs: &Needs) -> Vec<EngineId> {
+        let accepts = |host: LinkId, id| self.hosts.get(&host).is_some_and(|host| needs.accept(id, host));
+        match &needs.targets {
+            Some(targets) => {
+                let there = targets.iter().filter_map(|id| Some((*id, self.engines.get(*id)?.host)));
+                there.filter(|(id, host)| accepts(*host, *id)).map(|(id, _)| id).collect()
+            }
+            None => self
+                .engines
+                .iter()
+                .filter(|(id, engine)| accepts(engine.host, *id))
+                .map(|(id, _)| id)
+                .collect(),
         }
     }
 }

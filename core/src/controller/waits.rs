@@ -167,11 +167,7 @@ impl Controller {
             }
             self.queue(*range, false);
         }
-        let Some(batch) = ranges.first().and_then(|range| self.tasks.batch(range.first)) else { return };
-        let (owner, targets) = (batch.origin.owner, batch.origin.targets.clone());
-        if let Some(targets) = targets {
-            self.give_up_targets(owner, &targets, effects);
-        }
+        self.give_up_unserved(effects);
     }
 
     /// The parts of ranges whose tasks were not cancelled meanwhile.

@@ -5,6 +5,7 @@ pub mod duration;
 mod param;
 mod scalar;
 mod sections;
+pub mod size;
 mod spec;
 
 pub use param::{Param, ParamError, ParamType, ParamValue};

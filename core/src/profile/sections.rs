@@ -1,11 +1,13 @@
 //! The sections of a resolved profile that rpar itself reads. Those of scheduler, launcher and transport are parsed
 //! by the backend that their `kind` names.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{Scalar, duration, size};
+use crate::resources::Resources;
 
 /// `[controller]`: where it runs and how it behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +56,7 @@ pub enum Policy {
 }
 
 /// `[engines]`: how many, and how each node's engine host is started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnginesSection {
     /// How many nodes.
@@ -69,11 +71,51 @@ pub struct EnginesSection {
     /// The program that the nodes run, absolute; `None` is the program that starts the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// What tasks may ask for by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// What each node has for tasks to ask for: `cpus`, `gpus`, `memory` as a size, and counts of anything else.
+    /// What of the first three is not said, the node tells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, Scalar>,
     /// How long an engine host without a controller tries to reach it, before it ends.
     #[serde(with = "duration::text")]
     pub give_up_after: Duration,
     /// How often in ten minutes a node's dead engine host is started again.
     pub restarts: u32,
+}
+
+impl EnginesSection {
+    /// The resources as numbers; what is not said is 0.
+    pub fn resources(&self) -> Resources {
+        let mut resources = Resources::default();
+        for (name, amount) in &self.resources {
+            let number = Self::amount(name, amount).unwrap_or_default();
+            match name.as_str() {
+                "cpus" => resources.cpus = number,
+                "gpus" => resources.gpus = number,
+                "memory" => resources.memory_bytes = number,
+                _ => _ = resources.custom.insert(name.clone(), number),
+            }
+        }
+        resources
+    }
+
+    /// The first of the resources whose amount makes no sense, and what is expected of it.
+    pub fn wrong_resource(&self) -> Option<(&str, &'static str)> {
+        let wrong = self.resources.iter().find(|(name, amount)| Self::amount(name, amount).is_none());
+        wrong.map(|(name, _)| {
+            (name.as_str(), if name == "memory" { size::FORMS } else { "a whole number from 0 on" })
+        })
+    }
+
+    fn amount(name: &str, amount: &Scalar) -> Option<u64> {
+        match amount {
+            Scalar::Text(text) if name == "memory" => size::parse(text),
+            Scalar::Int(number) if name != "memory" => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// `[python]`: the interpreter of the engines' children.

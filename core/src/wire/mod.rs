@@ -20,7 +20,7 @@ pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
 pub use size::{Agreement, Change, Growth, Retirees};
-pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, TaskCounts};
+pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, NodeStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};
 
 /// Version of the protocol that this build speaks.

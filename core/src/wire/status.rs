@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AllocationId, EngineId, RequestId};
+use crate::resources::Resources;
 use crate::scheduler::AllocationState;
 use crate::wire::SubmissionStatus;
 
@@ -20,6 +21,9 @@ pub struct ClusterStatus {
     pub engines_coming: bool,
     /// The engines that are there, by id.
     pub engines: Vec<EngineStatus>,
+    /// The nodes that engines are on, in order of their names; one for each engine host.
+    #[serde(default)]
+    pub nodes: Vec<NodeStatus>,
     /// The allocations of this cluster, oldest first.
     pub allocations: Vec<AllocationStatus>,
     /// The tasks of all clients.
@@ -68,6 +72,21 @@ pub struct EngineStatus {
     pub completed: u64,
     /// Whether it gets no more tasks, and leaves when it has none.
     pub retiring: bool,
+}
+
+/// The part of a node that one engine host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub node: String,
+    /// How many engines are there.
+    pub engines: u32,
+    /// What tasks may ask for by name.
+    pub labels: Vec<String>,
+    /// What it has for its engines together.
+    pub has: Resources,
+    /// What of that is taken by tasks.
+    pub taken: Resources,
 }
 
 /// One allocation.

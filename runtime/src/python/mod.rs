@@ -13,7 +13,6 @@ mod frames;
 mod held;
 mod output;
 mod pace;
-mod refusal;
 #[cfg(test)]
 mod tests;
 

@@ -10,8 +10,8 @@ use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage, TaskRecord,
-    TaskState, Transfer, Welcome,
+    NodeStatus, Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage,
+    TaskRecord, TaskState, Transfer, Welcome,
 };
 
 /// How many kinds of messages there are.
@@ -242,6 +242,13 @@ fn status() -> ClusterStatus {
             assigned: 1,
             completed: 77,
             retiring: true,
+        }],
+        nodes: vec![NodeStatus {
+            node: "nid00012".into(),
+            engines: 8,
+            labels: vec!["bigmem".into()],
+            has: resources(),
+            taken: Resources::default(),
         }],
         allocations: vec![AllocationStatus {
             request: RequestId(0),

@@ -13,8 +13,8 @@ use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage, TaskRecord,
-    TaskState, Transfer, Welcome,
+    NodeStatus, Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage,
+    TaskRecord, TaskState, Transfer, Welcome,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -186,6 +186,11 @@ fn state() -> impl Strategy<Value = AllocationState> {
     )
 }
 
+fn node() -> impl Strategy<Value = NodeStatus> {
+    (text(), any::<u32>(), vec(text(), 0..3), resources(), resources())
+        .prop_map(|(node, engines, labels, has, taken)| NodeStatus { node, engines, labels, has, taken })
+}
+
 fn submission_status() -> impl Strategy<Value = SubmissionStatus> {
     (any::<[u64; 9]>(), text(), any::<bool>()).prop_map(
         |(
@@ -299,17 +304,19 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
         failed,
     });
     let numbers = (any::<u64>(), any::<u32>(), any::<bool>(), any::<bool>());
-    let parts = (vec(engines, 0..4), vec(allocations, 0..3), vec(submission_status(), 0..3));
+    let parts =
+        (vec(engines, 0..4), vec(allocations, 0..3), vec(submission_status(), 0..3), vec(node(), 0..3));
     (numbers, controller, parts, tasks, vec(text(), 0..3)).prop_map(
         |(
             (version, engines_wanted, engines_coming, paused),
             controller,
-            (engines, allocations, submissions),
+            (engines, allocations, submissions, nodes),
             tasks,
             problems,
         )| {
             ClusterStatus {
                 submissions,
+                nodes,
                 paused,
                 version,
                 controller,

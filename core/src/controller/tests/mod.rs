@@ -6,7 +6,7 @@ mod losses;
 mod memory;
 mod protocol;
 mod random;
-mod refusals;
+mod room;
 mod site;
 mod size;
 mod stop;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::{Action, BackendError, Retry};
 use crate::id::{RequestId, SubmissionId};
+use crate::resources::Resources;
 use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::task::{After, AfterEnd};
 use crate::wire::{BULK, BulkLength, Change, Growth, PilotInfo, Retirees, Transfer};
@@ -52,12 +53,34 @@ fn some_outcomes(bench: &mut Bench, engine: EngineId, draw: &Draw) -> Outcomes {
             .collect(),
     };
     tasks.truncate(count);
-    // an engine gives every status but that of its own loss
-    let code = if draw.c % 8 == 5 { TaskStatus::Unplaced as u8 } else { draw.c % 5 };
-    let status = TaskStatus::from_code(code).unwrap_or(TaskStatus::Ok);
+    let status = TaskStatus::from_code(draw.c % 5).unwrap_or(TaskStatus::Ok);
     let mut outcomes = outcomes(engine, &tasks, draw.a as u32 * 100, status);
     outcomes.batch = batch(tasks.len() as u64, draw.c % 4 == 1);
     outcomes
+}
+
+fn options(draw: &Draw, base: u64) -> TaskOptions {
+    let (a, b, c) = (draw.a, draw.b, draw.c);
+    TaskOptions {
+        retries: c as u16 % 3,
+        rerun: c % 5 != 0,
+        timeout_ms: None,
+        targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
+        after: (c % 7 == 1).then(|| After {
+            tasks: vec![(TaskId(a.min(base)), (b as u32).min((base - a.min(base)) as u32))],
+            submissions: if c % 2 == 0 { vec![SubmissionId(1 + b % 3)] } else { vec![] },
+            any: c % 3 == 0,
+            on: [AfterEnd::Success, AfterEnd::Failure, AfterEnd::Any][a as usize % 3],
+        }),
+        priority: (c as i32 % 9 - 4).max(0),
+        labels: if c % 11 == 2 { vec![["a", "b"][b as usize % 2].to_owned()] } else { vec![] },
+        resources: match c % 10 {
+            4 => Resources { cpus: 1 + b % 3, ..Resources::default() },
+            6 => Resources { gpus: b % 3, ..Resources::default() },
+            _ => Resources::default(),
+        },
+        ..TaskOptions::default()
+    }
 }
 
 fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
@@ -69,19 +92,7 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
             let base = *bench.next.entry(link).or_default();
             let base = if c % 32 == 31 { a } else { base };
             bench.next.insert(link, base + b);
-            let options = TaskOptions {
-                retries: c as u16 % 3,
-                rerun: c % 5 != 0,
-                timeout_ms: None,
-                targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
-                after: (c % 7 == 1).then(|| After {
-                    tasks: vec![(TaskId(a.min(base)), (b as u32).min((base - a.min(base)) as u32))],
-                    submissions: if c % 2 == 0 { vec![SubmissionId(1 + b % 3)] } else { vec![] },
-                    any: c % 3 == 0,
-                    on: [AfterEnd::Success, AfterEnd::Failure, AfterEnd::Any][a as usize % 3],
-                }),
-                ..TaskOptions::default()
-            };
+            let options = options(draw, base);
             let function = if c % 64 == 63 { FunctionHash([0; 32]) } else { echo().hash() };
             Message::Submit { base: TaskId(base), function, options, batch: batch(b, c % 6 == 2) }
         }
@@ -156,7 +167,8 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
                     engines,
                     pid: 1,
                     allocation,
-                    ..Registration::default()
+                    labels: if c % 3 == 0 { vec!["a".into()] } else { vec![] },
+                    resources: Resources { cpus: c as u64 % 5, gpus: c as u64 % 2, ..Resources::default() },
                 }),
             };
             Input::Received { link, message }
