@@ -55,15 +55,16 @@ pub(super) struct Collector<'a> {
     pub(super) stop: Option<Stop>,
 }
 
-/// What a map without results waits for.
+/// When the collector last looked up from its results, and what a map without results waits for.
 pub(super) struct News {
+    looked: Instant,
     asked: Instant,
     waiting: String,
 }
 
 impl Default for News {
     fn default() -> Self {
-        News { asked: Instant::now(), waiting: String::new() }
+        News { looked: Instant::now(), asked: Instant::now(), waiting: String::new() }
     }
 }
 
@@ -103,6 +104,10 @@ impl Collector<'_> {
     /// The next task that has ended; `None` when all have, or what was killed has had its time.
     fn next(&mut self) -> Outcome<Option<(usize, TaskOutcome)>> {
         loop {
+            // however fast results come
+            if self.news.looked.elapsed() >= LOOK {
+                self.look();
+            }
             // what is there already is printed in one go
             if let Some(next) = self.group.next_finished(Some(Instant::now())) {
                 return Ok(Some(next));
@@ -124,7 +129,6 @@ impl Collector<'_> {
             if killed.is_some_and(|at| at.elapsed() > CANCEL_WITHIN) {
                 return Ok(None);
             }
-            self.look();
         }
     }
 
@@ -182,6 +186,7 @@ impl Collector<'_> {
 
     /// Between results: the user's wish to stop, news, progress.
     fn look(&mut self) {
+        self.news.looked = Instant::now();
         if let Some(signal) = self.interrupts.pending() {
             // a terminal that is gone, or a system that goes down, does not wait
             let kill = signal != Signal::INT.as_raw() as u8 || self.interrupts.count() > 1;
@@ -218,18 +223,21 @@ impl Collector<'_> {
     fn stop(&mut self, cause: Cause, kill: bool) {
         self.board.stop();
         let client = &self.attached.client;
-        let first = self.stop.is_none();
-        let stop = self.stop.get_or_insert(Stop { cause, killed: None });
+        let stop = self.stop.get_or_insert_with(|| {
+            client.cancel_queued(self.group);
+            Stop { cause: Cause::Halt, killed: None }
+        });
+        // a rule may lead to what the user then hurries
+        let news = stop.cause == Cause::Halt && cause != Cause::Halt;
+        if news {
+            stop.cause = cause;
+        }
         if kill && stop.killed.is_none() {
             stop.killed = Some(Instant::now());
             client.cancel(self.group);
-        } else if first {
-            client.cancel_queued(self.group);
-            if let Cause::Signal(_) = cause {
-                let text =
-                    "waiting for the tasks that run, the others are dropped; Ctrl-C again kills what runs";
-                self.progress.suspend(|| self.output.note_signal(text));
-            }
+        } else if let (true, Cause::Signal(_)) = (news, cause) {
+            let text = "waiting for the tasks that run, the others are dropped; Ctrl-C again kills what runs";
+            self.progress.suspend(|| self.output.note_signal(text));
         }
     }
 
