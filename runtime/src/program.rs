@@ -24,7 +24,8 @@ static OWN: LazyLock<(String, String)> = LazyLock::new(|| {
     // the file that runs, also when another one has taken its path since
     let modified = std::fs::metadata("/proc/self/exe").and_then(|file| file.modified());
     let age = modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let of = age.map(|age| format!("of {} ", rfc3339(age.as_micros() as u64))).unwrap_or_default();
+    // to the second, which every file system that nodes share tells alike
+    let of = age.map(|age| format!("of {}Z ", &rfc3339(age.as_secs() * 1_000_000)[..19])).unwrap_or_default();
     (path.strip_suffix(GONE).unwrap_or(&path).to_owned(), format!("{of}(rpar {BUILD})"))
 });
 

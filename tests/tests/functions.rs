@@ -61,6 +61,10 @@ fn engines_of_an_older_build_do_not_run_what_may_have_changed() {
     let home = Home::new();
     let copy = home.path().join("copy");
     std::fs::copy(PROGRAM, &copy).expect("a copy");
+    let hour = std::time::Duration::from_secs(3600);
+    let file = std::fs::File::open(&copy).expect("it opens");
+    file.set_modified(std::time::SystemTime::now() - hour).expect("it is made older");
+    drop(file);
     let sums = || said(home.command_of(&copy).arg("sums"));
     let (exit, _, err) = said(home.command_of(&copy).args(["rpar", "start", "-n", "1"]));
     assert_eq!(exit, Some(0), "{err}");
