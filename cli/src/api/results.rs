@@ -8,6 +8,7 @@ use rpar_runtime::client::Outcome;
 use super::stream::Stream;
 use super::tasks::Tasks;
 use super::{Metadata, TaskError};
+use crate::raw::Group;
 
 /// A task may be so many tasks behind the latest: what is known of those between is kept, at most 64 MiB of it.
 const SPREAD_LIMIT: usize = 1 << 20;
@@ -38,8 +39,12 @@ impl<'a, T> Source<'a, T> {
         Source { tasks, feed: Some(feed), outstanding: outstanding.max(1), taken: 0 }
     }
 
-    /// Submits as many tasks as may be. Does not block: where a link takes no more, the results that are to come make room.
-    fn fill(&mut self) {
+    /// Submits a task, and more while the next result is not there and so many may be outstanding. So a slow input holds up a
+    /// result until its next argument, and not until all that may be outstanding have come; and whenever results are what
+    /// is waited for, the engines get as much as they may.
+    ///
+    /// Blocks only in the input: where a link takes no more, the results that are to come make room.
+    fn fill(&mut self, is_there: impl Fn(&Group, usize) -> bool) {
         let group = &self.tasks.group;
         while let Some(feed) = &mut self.feed {
             let waiting = group.len() - self.taken;
@@ -51,8 +56,20 @@ impl<'a, T> Source<'a, T> {
             }
             if !feed() {
                 self.feed = None;
+            } else if is_there(group, self.taken) {
+                return;
             }
         }
+    }
+
+    /// The same, for results in the order of the arguments.
+    fn fill_in_order(&mut self) {
+        self.fill(|group, taken| group.has_ended(taken));
+    }
+
+    /// The same, for results as they come.
+    fn fill_unordered(&mut self) {
+        self.fill(|group, taken| group.finished() > taken);
     }
 
     /// Whether every result has been taken.
@@ -100,7 +117,7 @@ impl<'a, T> Results<'a, T> {
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, TaskError>>> {
         let source = &mut self.source;
-        source.fill();
+        source.fill_in_order();
         if source.is_over() {
             return Poll::Ready(None);
         }
@@ -115,7 +132,7 @@ impl<T> Iterator for Results<'_, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let source = &mut self.source;
-        source.fill();
+        source.fill_in_order();
         if source.is_over() {
             return None;
         }
@@ -152,7 +169,7 @@ impl<T> Unordered<'_, T> {
     }
 
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended<T>>> {
-        self.source.fill();
+        self.source.fill_unordered();
         if self.source.is_over() {
             return Poll::Ready(None);
         }
@@ -170,7 +187,7 @@ impl<T> Iterator for Unordered<'_, T> {
     type Item = Ended<T>;
 
     fn next(&mut self) -> Option<Ended<T>> {
-        self.source.fill();
+        self.source.fill_unordered();
         if self.source.is_over() {
             return None;
         }

@@ -189,7 +189,7 @@ impl LoadBalancedView {
 
     /// Calls a function with each argument of a lazy input, which may be endless: it is asked for arguments as results are
     /// taken, so that only [so many](Self::outstanding) are outstanding. Submits nothing before the first result is asked
-    /// for.
+    /// for. While the input waits for an argument, a result that has come waits too.
     pub fn imap<'a, A, F>(
         &self,
         function: F,

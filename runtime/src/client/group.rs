@@ -147,6 +147,11 @@ impl Group {
         self.lock().finished
     }
 
+    /// Whether a task has ended, and is not discarded.
+    pub fn has_ended(&self, index: usize) -> bool {
+        matches!(self.lock().slot(index), Some(Slot::Finished(_)))
+    }
+
     /// When the latest of the ends that are known came to be known, by this program's steady clock.
     pub fn latest(&self) -> Option<Instant> {
         self.lock().latest
