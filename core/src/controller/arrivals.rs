@@ -51,6 +51,7 @@ impl Controller {
             Part::Host => self.lose_host(link, reason, effects),
             Part::Pilot => {
                 self.allocations.pilot_left(self.now, link);
+                self.board.version += 1;
                 effects.push(Effect::Log { text: format!("pilot at {} is gone: {reason}", peer.address) });
             }
             Part::Unknown => {}
@@ -79,6 +80,8 @@ impl Controller {
                         info.nodes.len()
                     ),
                 });
+                // what it brings, and what it does not, is known now
+                self.board.version += 1;
                 for (node, engines) in self.allocations.pilot_came(link, info) {
                     effects.push(Effect::Send { link, message: Message::Release { node, engines } });
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::allocations::{Cancel, Stage};
+use super::allocations::{Allocation, Cancel, Stage};
 use super::limits::STOP_POLL;
 use super::site::Site;
 use crate::id::{AllocationId, LinkId};
@@ -52,6 +52,23 @@ impl Site {
     fn pilots_of(&self, place: usize) -> Vec<LinkId> {
         let serves = |pilot: &Pilot| self.place(pilot.allocation.as_ref()) == Some(place);
         self.pilots.iter().filter(|(_, pilot)| serves(pilot)).map(|(link, _)| *link).collect()
+    }
+
+    /// Whether engines may come that are not there, on nodes other than those that have some: from allocations that are
+    /// asked for or begin, or nodes whose pilot goes on.
+    pub(super) fn more_come(&self, has_host: impl Fn(&str) -> bool) -> bool {
+        let brings = |(place, one): (usize, &Allocation)| {
+            let pilots = self.pilots_of(place);
+            let mut nodes =
+                pilots.iter().filter_map(|link| self.pilots.get(link)).flat_map(|pilot| &pilot.nodes);
+            match one.stage {
+                _ if !one.is_coming() => false,
+                Stage::Live if pilots.is_empty() => !one.seen,
+                Stage::Live => nodes.any(|node| !has_host(node)),
+                _ => true,
+            }
+        };
+        self.all.iter().enumerate().any(brings)
     }
 
     /// Only so many engines are to stay on a node of an allocation; tells its pilots' links.

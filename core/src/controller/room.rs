@@ -12,7 +12,11 @@ impl Controller {
     /// Whether an engine may begin tasks of a lane as far as its host is concerned.
     pub(super) fn may_begin(&self, engine: &Engine, lane: u32, needs: &Needs) -> bool {
         let Some(host) = self.hosts.get(&engine.host) else { return false };
-        if host.reserved.is_some_and(|saved_for| saved_for != lane) {
+        // what goes before the lane that it is saved up for takes it all the same
+        let saved =
+            host.reserved.filter(|saved_for| *saved_for != lane).and_then(|lane| self.ready.lane(lane));
+        let saved = saved.filter(|saved_for| !self.ready.is_muted(saved_for.owner));
+        if saved.is_some_and(|saved_for| saved_for.needs.priority >= needs.priority) {
             return false;
         }
         match engine.claim {
@@ -109,7 +113,8 @@ impl Controller {
 
     /// Whether engines come beside those that are there.
     fn more_come(&self) -> bool {
-        self.engines_coming() && self.engines.len() < self.allocations.engines_wanted() as usize
+        let has_host = |node: &str| self.hosts.values().any(|host| *host.node == *node);
+        self.stop.is_none() && self.allocations.more_come(has_host)
     }
 
     fn why_unserved(&self, needs: &Needs) -> String {

@@ -19,7 +19,8 @@ pub(super) struct Record {
     retries: u16,
     rerun: bool,
     timeout: Option<Duration>,
-    targeted: bool,
+    /// It asks for what may never be.
+    picky: bool,
     cancelled: bool,
     starts: u32,
     ended: Option<TaskStatus>,
@@ -32,7 +33,10 @@ impl Record {
             retries: options.retries,
             rerun: options.rerun,
             timeout: options.timeout_ms.map(Duration::from_millis),
-            targeted: options.targets.is_some(),
+            picky: options.targets.is_some()
+                || options.after.is_some()
+                || !options.labels.is_empty()
+                || !options.resources.is_empty(),
             cancelled: false,
             starts: 0,
             ended: None,
@@ -54,7 +58,7 @@ impl Record {
             TaskStatus::TimedOut => timed_out(if calm { 1 } else { 20 }),
             TaskStatus::Cancelled => self.cancelled,
             TaskStatus::Lost => !calm,
-            TaskStatus::Unplaced => !calm || self.targeted,
+            TaskStatus::Unplaced => !calm || self.picky,
             TaskStatus::Crashed => false,
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rpar_core::client::{Client, ClientConfig, Effect, Input};
 use rpar_core::id::{EngineId, LinkId, TaskId};
-use rpar_core::task::{Function, FunctionKind, TaskOptions, TaskStatus};
+use rpar_core::resources::Resources;
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, TaskOptions, TaskStatus};
 use rpar_core::wire::{BULK, Batch, BulkLength, Message, Outcomes, Runs};
 
 use super::book::Record;
@@ -148,7 +149,7 @@ impl World {
         let program = &mut self.clients[index];
         let base = program.next;
         program.next += count;
-        let options = self.options();
+        let options = self.options(base);
         let (mut lengths, mut payload, mut announced, mut bulk) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for task in base..base + count {
@@ -177,10 +178,32 @@ impl World {
         self.step_client(index, Input::Submit { base, function, hash, options, batch, bulk });
     }
 
-    fn options(&mut self) -> TaskOptions {
+    /// The options of tasks from `base` on.
+    fn options(&mut self, base: u64) -> TaskOptions {
         let trouble = self.scenario.task_trouble;
         let rng = &mut self.rng;
+        let on = rng.pick(&[AfterEnd::Success, AfterEnd::Failure, AfterEnd::Any]);
+        let first = rng.below(base.max(1));
+        let count = rng.between(1, 4).min(base - first.min(base)) as u32;
+        let waits = base > 0 && rng.percent(trouble);
         TaskOptions {
+            priority: rng.below(3) as i32 - 1,
+            labels: if rng.percent(trouble) {
+                vec![rng.pick(&["even", "odd", "none"]).to_owned()]
+            } else {
+                vec![]
+            },
+            resources: if rng.percent(trouble) {
+                Resources { cpus: rng.between(0, 4), gpus: rng.below(2), ..Resources::default() }
+            } else {
+                Resources::default()
+            },
+            after: waits.then(|| After {
+                tasks: vec![(TaskId(first), count)],
+                any: first % 2 == 0,
+                on,
+                ..After::default()
+            }),
             retries: if rng.percent(trouble) { rng.below(4) as u16 } else { 0 },
             rerun: !rng.percent(trouble),
             timeout_ms: rng.percent(trouble).then(|| rng.between(1, 1000)),

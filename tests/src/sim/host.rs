@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rpar_core::engine_host::{Effect, EngineHost, EngineHostConfig, Input};
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, LinkId, TaskId};
+use rpar_core::resources::Resources;
 use rpar_core::task::TaskStatus;
 use rpar_core::wire::{BULK, Batch, BulkLength, Message, Outcomes, Registration, Runs};
 
@@ -78,7 +79,8 @@ impl Host {
             engines: ppn,
             pid: pid as u32,
             allocation: Some(id.clone()),
-            ..Registration::default()
+            labels: vec![if node % 2 == 0 { "even".to_owned() } else { "odd".to_owned() }],
+            resources: Resources { cpus: 3, gpus: node as u64 % 2, ..Resources::default() },
         };
         let config = EngineHostConfig { registration, give_up_after: GIVE_UP_AFTER, lost_after: LOST_AFTER };
         Host {
