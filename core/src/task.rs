@@ -228,6 +228,16 @@ pub struct CommandSpec {
     pub environment: BTreeMap<String, String>,
 }
 
+impl CommandSpec {
+    /// The function that runs it.
+    pub fn function(&self) -> Function {
+        let mut body = Vec::new();
+        // writing plain data to memory has no way to fail
+        let _ = ciborium::into_writer(self, &mut body);
+        Function { kind: FunctionKind::Command, body: body.into() }
+    }
+}
+
 /// One task's positional parameters: any bytes but NUL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments(pub Vec<Bytes>);
@@ -270,6 +280,8 @@ pub struct CommandOutcome {
     pub exit: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<i32>,
+    /// All that it wrote was passed on while it ran; `stdout` and `stderr` hold only the last of it.
+    pub streamed: bool,
     /// What it wrote to stdout.
     pub stdout: Bytes,
     /// What it wrote to stderr.
@@ -283,10 +295,10 @@ impl CommandOutcome {
     }
 
     /// Layout: 0 and the exit status, or 1 and the signal (u8 and i32), length of stdout (u32), stdout, stderr;
-    /// numbers little-endian.
+    /// numbers little-endian. The first is 2 more when it was streamed.
     pub fn encode(&self, out: &mut BytesMut) {
         out.reserve(9 + self.stdout.len() + self.stderr.len());
-        out.put_u8(self.signal.is_some() as u8);
+        out.put_u8(self.signal.is_some() as u8 | (self.streamed as u8) << 1);
         out.put_i32_le(self.signal.or(self.exit).unwrap_or(0));
         out.put_u32_le(self.stdout.len() as u32);
         out.put_slice(&self.stdout);
@@ -298,12 +310,12 @@ impl CommandOutcome {
     /// # Errors
     /// When it is too short.
     pub fn decode(mut payload: Bytes) -> Result<Self, PayloadError> {
-        let signalled = take(&mut payload, 1, "outcome tag")?[0] == 1;
+        let tag = take(&mut payload, 1, "outcome tag")?[0];
         let number = take_u32(&mut payload, "exit status")? as i32;
         let length = take_u32(&mut payload, "stdout length")?;
         let stdout = take(&mut payload, length as usize, "stdout")?;
-        let (exit, signal) = if signalled { (None, Some(number)) } else { (Some(number), None) };
-        Ok(CommandOutcome { exit, signal, stdout, stderr: payload })
+        let (exit, signal) = if tag & 1 == 1 { (None, Some(number)) } else { (Some(number), None) };
+        Ok(CommandOutcome { exit, signal, streamed: tag & 2 == 2, stdout, stderr: payload })
     }
 }
 
@@ -331,9 +343,10 @@ mod tests {
         }
 
         #[test]
-        fn outcomes_survive(exit in any::<i32>(), signalled in any::<bool>(), stdout in ".*", stderr in ".*") {
-            let (exit, signal) = if signalled { (None, Some(exit)) } else { (Some(exit), None) };
-            let outcome = CommandOutcome { exit, signal, stdout: stdout.into(), stderr: stderr.into() };
+        fn outcomes_survive(exit in any::<i32>(), tag in 0u8..4, stdout in ".*", stderr in ".*") {
+            let (exit, signal) = if tag & 1 == 1 { (None, Some(exit)) } else { (Some(exit), None) };
+            let streamed = tag & 2 == 2;
+            let outcome = CommandOutcome { exit, signal, streamed, stdout: stdout.into(), stderr: stderr.into() };
             let mut out = BytesMut::new();
             outcome.encode(&mut out);
             prop_assert_eq!(CommandOutcome::decode(out.freeze()).unwrap(), outcome);

@@ -11,6 +11,7 @@ mod cluster {
     mod api;
     mod api_commands;
     mod api_streams;
+    mod live;
     mod map;
     mod place;
     mod soak;

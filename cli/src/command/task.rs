@@ -170,8 +170,8 @@ fn failure(payload: &Bytes, status: Option<TaskStatus>) -> Option<End> {
     let command = CommandOutcome {
         exit: failure.exit,
         signal: failure.signal,
-        stdout: Bytes::new(),
         stderr: failure.detail.into(),
+        ..CommandOutcome::default()
     };
     Some(End { status, command, message: Some(failure.message), ..End::default() })
 }

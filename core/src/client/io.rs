@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::task::{Function, TaskOptions};
-use crate::wire::{Agreement, Batch, Change, ClusterStatus, Message, Opened, Outcomes, Runs, TaskPage};
+use crate::wire::{
+    Agreement, Batch, Change, ClusterStatus, Message, Opened, Outcomes, Output, Runs, TaskPage,
+};
 
 /// What the machine is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,11 @@ pub enum Input {
         /// Since the last time.
         bytes: u64,
     },
+    /// The user's program has taken output, or does without it: what [`Output::cost`] says of it.
+    OutputTaken {
+        /// Since the last time.
+        bytes: u64,
+    },
     /// The user's program wants the cluster to end.
     Stop,
     /// Time has passed; nothing else.
@@ -121,15 +128,8 @@ pub enum Effect {
         /// The long results.
         bulk: Vec<Bytes>,
     },
-    /// Hand over what a running task wrote.
-    Output {
-        /// Which task.
-        task: TaskId,
-        /// 1 is stdout, 2 is stderr.
-        stream: u8,
-        /// The bytes.
-        data: Bytes,
-    },
+    /// Hand over what a running task wrote; its end comes later.
+    Output(Output),
     /// Answer a question.
     Answer {
         /// Which.

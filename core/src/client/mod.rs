@@ -14,7 +14,9 @@ use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::ranges::Ranges;
 use crate::time::Timestamp;
 use crate::transfer::Offers;
-use crate::wire::{Agreement, Message, Opened, Runs, RunsBuilder, Transfer};
+use crate::wire::{
+    Agreement, Allowance, CLIENT_OUTPUT_WINDOW_BYTES, Message, Opened, Runs, RunsBuilder, Transfer,
+};
 use queue::{Queue, Submission};
 use results::Results;
 
@@ -40,6 +42,8 @@ pub struct Client {
     /// Long arguments of outstanding tasks.
     arguments: Offers,
     results: Results,
+    /// What running tasks write.
+    output: Allowance,
 }
 
 impl Client {
@@ -56,6 +60,7 @@ impl Client {
             reads: None,
             arguments: Offers::default(),
             results: Results::new(config.result_window_bytes),
+            output: Allowance::new(CLIENT_OUTPUT_WINDOW_BYTES),
             config,
         }
     }
@@ -99,6 +104,10 @@ impl Client {
             Input::Ask { question, after } => effects.push(Effect::Send(Message::Ask { question, after })),
             Input::Change { question, change } => effects.push(Effect::Send(change.message(question))),
             Input::Taken { bytes } => effects.extend(self.results.taken(bytes).map(Effect::Send)),
+            Input::OutputTaken { bytes } => {
+                let room = self.output.pass(bytes).map(|bytes| Message::Room { engine: None, bytes });
+                effects.extend(room.map(Effect::Send));
+            }
             Input::Stop => effects.push(Effect::Send(Message::Stop)),
             Input::Tick => {}
         }
@@ -143,7 +152,12 @@ impl Client {
                 self.queue.widen(bytes);
                 self.submit(effects);
             }
-            Message::Output { task, stream, data } => effects.push(Effect::Output { task, stream, data }),
+            Message::Output(output) => {
+                if !self.output.receive(output.cost()) {
+                    return Err("the controller sent more output than was asked for".to_owned());
+                }
+                effects.push(Effect::Output(output));
+            }
             Message::Opened(opened) => self.opened(opened, effects),
             Message::Listed { question, page } => effects.push(Effect::Listed { question, page }),
             Message::Status { question, status } => effects.push(Effect::Answer { question, status }),

@@ -9,8 +9,8 @@ use crate::id::{EngineId, SubmissionId, TaskId};
 use crate::task::{Failure, Function, FunctionKind, TaskOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
-    BULK, Batch, BulkLength, FRAME_LIMIT_BYTES, Message, Opened, Outcomes, Runs, TASK_COST_BYTES, Transfer,
-    encode,
+    BULK, Batch, BulkLength, CLIENT_OUTPUT_WINDOW_BYTES, FRAME_LIMIT_BYTES, Message, Opened, Outcomes,
+    Output, Runs, TASK_COST_BYTES, Transfer, encode,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -380,4 +380,27 @@ fn a_reader_takes_the_results_of_tasks_that_it_did_not_submit() {
     bench.receive(Message::Opened(opened(4, 2)));
     assert_eq!(delivered(&bench.receive(results(&[1, 2, 3], payloads(3, 1)))), [(2, 0), (3, 0)]);
     assert!(bench.client.is_idle());
+}
+
+#[test]
+fn output_moves_its_window_as_it_is_taken() {
+    let mut bench = Bench::open();
+    let part = |bytes: u64| {
+        let data = vec![7; bytes as usize].into();
+        Output { engine: EngineId(1), task: TaskId(0), attempt: 1, stream: 1, data }
+    };
+    let half = CLIENT_OUTPUT_WINDOW_BYTES / 2 - TASK_COST_BYTES;
+    for _ in 0..2 {
+        assert_eq!(bench.receive(Message::Output(part(half))), [Effect::Output(part(half))]);
+    }
+    assert_eq!(bench.step(Input::OutputTaken { bytes: 1000 }), []);
+    let bytes = CLIENT_OUTPUT_WINDOW_BYTES / 2 * 3;
+    let room = Effect::Send(Message::Room { engine: None, bytes });
+    assert_eq!(bench.step(Input::OutputTaken { bytes: CLIENT_OUTPUT_WINDOW_BYTES / 2 - 1000 }), [room]);
+    bench.receive(Message::Output(part(CLIENT_OUTPUT_WINDOW_BYTES / 2)));
+    let effects = bench.receive(Message::Output(part(1)));
+    assert!(
+        matches!(&effects[..], [.., Effect::Lost { reason, .. }] if reason.contains("more output")),
+        "{effects:?}"
+    );
 }

@@ -7,11 +7,11 @@ use super::accounts::{Account, Owner};
 use super::clients::Client;
 use super::engines::Host;
 use super::io::Effect;
-use super::limits::{ENGINES_LIMIT, LABELS_LIMIT, NODE_NAME_LIMIT, OUTPUT_LIMIT_BYTES, PILOT_NODES_LIMIT};
+use super::limits::{ENGINES_LIMIT, LABELS_LIMIT, NODE_NAME_LIMIT, PILOT_NODES_LIMIT};
 use super::peers::Part;
 use super::pool::Pool;
 use crate::connection::Role;
-use crate::id::{EngineId, LinkId, TaskId};
+use crate::id::{EngineId, LinkId};
 use crate::wire::{Message, Registration, Transfer};
 
 impl Controller {
@@ -39,7 +39,11 @@ impl Controller {
         let Some(peer) = self.peers.remove(link) else { return };
         match peer.part {
             Part::Client => {
-                let submission = self.clients.remove(&link).and_then(|client| client.submission);
+                let client = self.clients.remove(&link);
+                for output in client.iter().flat_map(|client| client.outbox.held_output()) {
+                    self.output_left(output.engine, output.cost(), effects);
+                }
+                let submission = client.and_then(|client| client.submission);
                 self.forget_owner(Owner::Link(link), effects);
                 if let Some(id) = submission {
                     self.leave_submission(link, id, effects);
@@ -167,10 +171,7 @@ impl Controller {
     ) -> Result<(), String> {
         match message {
             Message::Done(outcomes) => self.done(link, outcomes, effects),
-            Message::Output { task, stream, data } => {
-                self.pass_output(link, task, stream, data, effects);
-                Ok(())
-            }
+            Message::Output(output) => self.pass_output(link, output, effects),
             Message::Grant { transfer: Transfer::Argument(task), upto } => {
                 self.grant_argument(link, task, upto, effects);
                 Ok(())
@@ -179,32 +180,6 @@ impl Controller {
                 self.pass_result(link, task, offset, data, effects)
             }
             other => Err(format!("{} is not for an engine host to say", other.name())),
-        }
-    }
-
-    /// Passes on what a task wrote.
-    fn pass_output(
-        &mut self,
-        link: LinkId,
-        task: TaskId,
-        stream: u8,
-        data: bytes::Bytes,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some((batch, index)) = self.tasks.find(task) else { return };
-        let engine = batch.slot(index).and_then(|slot| self.engines.get(slot.engine));
-        if engine.is_none_or(|engine| engine.host != link) {
-            return;
-        }
-        let (Owner::Link(link), task) = (batch.origin.owner, batch.client_id(index)) else { return };
-        let Some(client) = self.clients.get_mut(&link) else { return };
-        client.output_bytes = client.output_bytes.saturating_add(data.len() as u64);
-        if client.output_bytes <= OUTPUT_LIMIT_BYTES {
-            effects.push(Effect::Send { link, message: Message::Output { task, stream, data } });
-        } else if !client.output_dropped {
-            client.output_dropped = true;
-            let text = "tasks write faster than this client reads: some of it is not shown live".to_owned();
-            effects.push(Effect::Send { link, message: Message::Notice { text } });
         }
     }
 

@@ -16,6 +16,8 @@ struct Census {
     assigned: u64,
     engines: BTreeMap<EngineId, (u32, u64, u32)>,
     unfinished: BTreeMap<Owner, (u64, u64)>,
+    /// What waits of each engine's output.
+    output: BTreeMap<EngineId, u64>,
 }
 
 impl Controller {
@@ -76,6 +78,9 @@ impl Controller {
 
     fn census(&self) -> Census {
         let mut census = Census::default();
+        for output in self.clients.values().flat_map(|client| client.outbox.held_output()) {
+            *census.output.entry(output.engine).or_default() += output.cost();
+        }
         for batch in self.tasks.batches() {
             assert!(self.accounts.contains_key(&batch.origin.owner), "batch {} has no owner", batch.first);
             let (mut live, mut cost) = (0, 0);
@@ -192,6 +197,8 @@ impl Controller {
                 !engine.retiring || !self.engines.is_open(id),
                 "engine {id} retires, and would get tasks"
             );
+            let held = census.output.get(&id).copied().unwrap_or_default();
+            assert_eq!(engine.output.held(), held, "the output of engine {id}");
             let sent: u64 = engine.spans().map(|span| span.len()).sum();
             assert!(sent >= (assigned + relays) as u64, "engine {id} has tasks that were not sent");
         }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Controller;
 use super::accounts::Owner;
+use super::clients::Held;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, UNIFORM_TASKS_LIMIT};
 use super::ready::Range;
@@ -49,8 +50,16 @@ impl Controller {
     /// Sends a client what its window allows, and holds its tasks back while too much waits.
     pub(super) fn flush(&mut self, link: LinkId, effects: &mut Vec<Effect>) {
         let Some(client) = self.clients.get_mut(&link) else { return };
-        while let Some(outcomes) = client.outbox.next() {
-            effects.push(Effect::Send { link, message: Message::Results(outcomes) });
+        let mut left = Vec::new();
+        while let Some(held) = client.outbox.next() {
+            let message = match held {
+                Held::Results(outcomes) => Message::Results(outcomes),
+                Held::Output(output) => {
+                    left.push((output.engine, output.cost()));
+                    Message::Output(output)
+                }
+            };
+            effects.push(Effect::Send { link, message });
         }
         let (held, ceiling) = (client.outbox.held_bytes(), self.config.result_window_bytes);
         let filled = match client.submission {
@@ -68,6 +77,9 @@ impl Controller {
         } else if held <= ceiling / 2 && muted {
             self.ready.mute(owner, false);
             self.engines.heat();
+        }
+        for (engine, cost) in left {
+            self.output_left(engine, cost, effects);
         }
     }
 

@@ -184,7 +184,8 @@ impl Controller {
                 attempt,
                 timeout_ms: batch.origin.options.timeout_ms,
                 shift: batch.base.wrapping_sub(batch.first) as i64,
-                live: batch.origin.options.live,
+                // nobody reads a submission while it runs
+                live: batch.origin.options.live && matches!(batch.origin.owner, Owner::Link(_)),
                 resources: batch.origin.options.resources.clone(),
             },
             runs: Runs::one(first, count),

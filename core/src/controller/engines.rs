@@ -11,6 +11,7 @@ use super::pool::{Claim, Pool};
 use super::ready::Range;
 use super::rotation::Rotation;
 use crate::id::{AllocationId, EngineId, LinkId};
+use crate::wire::{Allowance, ENGINE_OUTPUT_WINDOW_BYTES};
 
 /// One process that holds a node's engines.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Engine {
     closed: bool,
     /// What its tasks take of its host.
     pub(super) claim: Option<Claim>,
+    /// What its tasks write, on its way to their clients.
+    pub(super) output: Allowance,
     /// Lanes that do not take just any engine, but this one.
     pub(super) lanes: Rotation,
     /// Whether it got its last tasks from one of those.
@@ -71,6 +74,7 @@ impl Engine {
             spans: VecDeque::new(),
             closed: false,
             claim: None,
+            output: Allowance::new(ENGINE_OUTPUT_WINDOW_BYTES),
             lanes: Rotation::default(),
             targeted_last: false,
             retiring: false,

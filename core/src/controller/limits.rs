@@ -51,10 +51,6 @@ pub(super) const SUBMISSION_NAME_LIMIT: usize = 200;
 /// The most tasks of a list: a page of them fits a frame.
 pub(super) const LIST_LIMIT: u64 = 1000;
 
-/// What tasks wrote that is passed on to a client between two of its messages; a client that reads says something with
-/// every heartbeat at least. What passes this is in the result all the same.
-pub(super) const OUTPUT_LIMIT_BYTES: u64 = 8 << 20;
-
 /// The most tasks that one made-up outcome covers: their repeated reason stays below a batch's target.
 pub(super) const UNIFORM_TASKS_LIMIT: usize = 1024;
 

@@ -1,5 +1,7 @@
 //! Engines that are lost, and tasks that no engine can run.
 
+use std::collections::BTreeSet;
+
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::{Place, Wanted};
@@ -19,6 +21,8 @@ struct Left {
     unwanted: Vec<Range>,
     /// Those whose long results wait there.
     relayed: Vec<TaskId>,
+    /// Clients that were to get an announcement, and do not.
+    spared: BTreeSet<LinkId>,
 }
 
 impl Left {
@@ -105,6 +109,9 @@ impl Controller {
             self.tasks.assigned -= range.len();
             self.queue(*range, true);
         }
+        for client in &left.spared {
+            self.flush(*client, effects);
+        }
         self.give_up_unserved(effects);
         left.again.iter().map(Range::len).sum()
     }
@@ -139,6 +146,7 @@ impl Controller {
                     {
                         // an announcement that has not left yet must not, and one that has is replaced by what follows
                         client.outbox.withdraw(|held| held.announces(client_id));
+                        left.spared.insert(link);
                     }
                 }
                 self.transfers.arguments.remove(&task);

@@ -18,6 +18,7 @@ mod io;
 mod limits;
 mod loss;
 mod needs;
+mod output;
 mod peers;
 mod pilots;
 mod policy;
@@ -208,10 +209,6 @@ impl Controller {
             effects.push(Effect::Close { link, reason: format!("the peer left: {reason}") });
             self.lose_link(link, &reason, effects);
             return;
-        }
-        if let Some(client) = self.clients.get_mut(&link) {
-            // it reads, as far as can be told
-            client.output_bytes = 0;
         }
         let result = match part {
             _ if matches!(message, Message::Heartbeat) => Ok(()),

@@ -37,6 +37,13 @@ impl Controller {
                 self.flush(link, effects);
                 Ok(())
             }
+            Message::Room { engine: None, bytes } => {
+                if let Some(client) = self.clients.get_mut(&link) {
+                    client.outbox.output.widen(bytes);
+                }
+                self.flush(link, effects);
+                Ok(())
+            }
             Message::Open { name } => self.open(link, name, effects),
             Message::Read { submission, results } => self.read(link, submission, results, effects),
             Message::Close => self.close(link, effects),

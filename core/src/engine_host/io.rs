@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{EngineId, FunctionHash, TaskId};
+use crate::id::{EngineId, FunctionHash};
 use crate::task::{Function, RunOptions};
-use crate::wire::{Batch, Message, Outcomes, Registration, Runs};
+use crate::wire::{Batch, Message, Outcomes, Output, Registration, Runs};
 
 /// What the machine is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +46,8 @@ pub enum Input {
         /// The long results that `outcomes` announces.
         bulk: Vec<bytes::Bytes>,
     },
-    /// A task wrote something.
-    Output {
-        /// Which task.
-        task: TaskId,
-        /// 1 is stdout, 2 is stderr.
-        stream: u8,
-        /// The bytes.
-        data: bytes::Bytes,
-    },
+    /// A task wrote something; its end comes later.
+    Output(Output),
     /// The host is asked to end (a signal).
     Interrupted,
     /// Time has passed; nothing else.
@@ -101,6 +94,13 @@ pub enum Effect {
         runs: Runs,
         /// End them where they run, too.
         running: bool,
+    },
+    /// An engine may have reported this much output since it was registered, see [`Output::cost`].
+    Room {
+        /// The engine's place on this host, from 0.
+        slot: u32,
+        /// Counted from the registration.
+        bytes: u64,
     },
     /// End whatever runs and forget whatever waits, without outcomes: its controller is gone.
     Reset,

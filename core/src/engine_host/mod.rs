@@ -20,7 +20,7 @@ use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::time::Timestamp;
 use crate::transfer::Offers;
 use crate::wire::{
-    BATCH_TARGET_BYTES, BULK_LIMIT, CHUNK_BYTES, Message, Outcomes, OutcomesCutter, Runs, Transfer,
+    BATCH_TARGET_BYTES, BULK_LIMIT, Message, Outcomes, OutcomesCutter, Output, Runs, Transfer,
 };
 use link::{Link, State};
 use waiting::{Task, Waiting};
@@ -75,7 +75,7 @@ impl EngineHost {
                 self.exit(false, format!("the controller refused this host: {reason}"), effects)
             }
             Input::Ended { outcomes, bulk } => self.ended(now, outcomes, bulk, effects),
-            Input::Output { task, stream, data } => self.output(now, task, stream, data, effects),
+            Input::Output(output) => self.output(now, output, effects),
             Input::Interrupted => self.leave(now, "interrupted".to_owned(), effects),
             Input::Tick => {}
         }
@@ -126,6 +126,12 @@ impl EngineHost {
                     self.results.forget(transfer);
                 }
                 self.link.spoke(now);
+            }
+            Message::Room { engine: Some(engine), bytes } => {
+                let slot = self
+                    .slot(engine)
+                    .ok_or_else(|| format!("room came for engine {engine}, which is not here"))?;
+                effects.push(Effect::Room { slot, bytes });
             }
             Message::Notice { text } => effects.push(Effect::Log { text }),
             Message::Stop => self.leave(now, "the controller let it go".to_owned(), effects),
@@ -186,17 +192,10 @@ impl EngineHost {
         }
     }
 
-    fn output(
-        &mut self,
-        now: Timestamp,
-        task: TaskId,
-        stream: u8,
-        mut data: Bytes,
-        effects: &mut Vec<Effect>,
-    ) {
-        while self.first.is_some() && !data.is_empty() {
-            let part = data.split_to(data.len().min(CHUNK_BYTES));
-            self.send(now, Message::Output { task, stream, data: part }, effects);
+    fn output(&mut self, now: Timestamp, output: Output, effects: &mut Vec<Effect>) {
+        // an engine of an earlier registration writes for nobody
+        if self.link.is_up() && self.slot(output.engine).is_some() {
+            self.send(now, Message::Output(output), effects);
         }
     }
 

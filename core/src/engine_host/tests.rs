@@ -10,7 +10,7 @@ use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::task::{Function, FunctionKind, RunOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
-    BATCH_TARGET_BYTES, BULK, Batch, BulkLength, CHUNK_BYTES, FRAME_LIMIT_BYTES, Message, Outcomes,
+    BATCH_TARGET_BYTES, BULK, Batch, BulkLength, CHUNK_BYTES, FRAME_LIMIT_BYTES, Message, Outcomes, Output,
     Registration, Runs, TRANSFER_WINDOW_BYTES, Transfer, encode,
 };
 
@@ -399,9 +399,17 @@ fn messages_that_do_not_fit_end_the_link_with_a_reason() {
 }
 
 #[test]
-fn output_is_passed_on_in_parts() {
+fn output_of_engines_that_are_here_is_passed_on_and_room_comes_back() {
     let mut bench = Bench::ready();
-    let data = Bytes::from(vec![b'o'; CHUNK_BYTES + 1]);
-    let effects = bench.step(Input::Output { task: TaskId(3), stream: 1, data });
-    assert_eq!(effects.len(), 2);
+    let output = |engine| {
+        let data = Bytes::from_static(b"o");
+        Output { engine: EngineId(engine), task: TaskId(3), attempt: 1, stream: 1, data }
+    };
+    let sent = bench.step(Input::Output(output(11)));
+    assert_eq!(sent, [Effect::Send(Message::Output(output(11)))]);
+    assert_eq!(bench.step(Input::Output(output(12))), [], "an engine of an earlier life");
+    let room = |engine| Message::Room { engine, bytes: 70 };
+    assert_eq!(bench.receive(room(Some(EngineId(11)))), [Effect::Room { slot: 1, bytes: 70 }]);
+    assert_breach(bench, room(Some(EngineId(12))), "engine 12");
+    assert_breach(Bench::ready(), room(None), "Room");
 }

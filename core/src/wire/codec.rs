@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::frame::{self, Frame};
+use super::kind;
 use super::message::{BULK, Batch, BulkLength, Message, Outcomes, WireError};
-use super::{Column, Runs};
+use super::{Column, Output, Runs};
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::task::{Function, FunctionKind, RunOptions, TaskOptions};
 
@@ -34,45 +35,6 @@ struct OutcomesHeader {
     node: Option<Arc<str>>,
     ended_micros: u64,
     bulk: Vec<BulkLength>,
-}
-
-/// Numbers of the kinds; part of the protocol, never reused.
-mod kind {
-    pub(super) const HELLO: u8 = 1;
-    pub(super) const WELCOME: u8 = 2;
-    pub(super) const REFUSED: u8 = 3;
-    pub(super) const HEARTBEAT: u8 = 4;
-    pub(super) const GOODBYE: u8 = 5;
-    pub(super) const DEFINE: u8 = 10;
-    pub(super) const SUBMIT: u8 = 11;
-    pub(super) const CANCEL: u8 = 12;
-    pub(super) const WINDOW: u8 = 13;
-    pub(super) const RESULTS: u8 = 14;
-    pub(super) const ASK: u8 = 15;
-    pub(super) const STATUS: u8 = 16;
-    pub(super) const STOP: u8 = 17;
-    pub(super) const NOTICE: u8 = 18;
-    pub(super) const REGISTER: u8 = 20;
-    pub(super) const REGISTERED: u8 = 21;
-    pub(super) const RUN: u8 = 22;
-    pub(super) const DONE: u8 = 23;
-    pub(super) const OUTPUT: u8 = 24;
-    pub(super) const GRANT: u8 = 30;
-    pub(super) const CHUNK: u8 = 31;
-    pub(super) const OPEN: u8 = 50;
-    pub(super) const READ: u8 = 51;
-    pub(super) const OPENED: u8 = 52;
-    pub(super) const CLOSE: u8 = 53;
-    pub(super) const FORGET: u8 = 54;
-    pub(super) const LIST: u8 = 55;
-    pub(super) const LISTED: u8 = 56;
-    pub(super) const PILOT: u8 = 40;
-    pub(super) const REPORT: u8 = 41;
-    pub(super) const GROW: u8 = 60;
-    pub(super) const RETIRE: u8 = 61;
-    pub(super) const AGREED: u8 = 62;
-    pub(super) const DECLINED: u8 = 63;
-    pub(super) const RELEASE: u8 = 64;
 }
 
 /// Appends a message's frame to `out`.
@@ -142,9 +104,10 @@ fn frame_of(message: &Message) -> Frame {
         Message::Chunk { transfer, offset, data } => {
             frame(kind::CHUNK, cbor(&(transfer, offset)), vec![data.clone()])
         }
-        Message::Output { task, stream, data } => {
-            frame(kind::OUTPUT, cbor(&(task, stream)), vec![data.clone()])
+        Message::Output(Output { engine, task, attempt, stream, data }) => {
+            frame(kind::OUTPUT, cbor(&(engine, task, attempt, stream)), vec![data.clone()])
         }
+        Message::Room { engine, bytes } => plain(kind::ROOM, &(engine, bytes)),
         // the names of thousands of nodes do not fit a header
         Message::Pilot(info) => frame(kind::PILOT, Bytes::new(), vec![cbor(info)]),
         Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
@@ -253,8 +216,12 @@ impl Reader {
                 Message::Chunk { transfer, offset, data: self.segment()? }
             }
             kind::OUTPUT => {
-                let (task, stream) = self.header()?;
-                Message::Output { task, stream, data: self.segment()? }
+                let (engine, task, attempt, stream) = self.header()?;
+                Message::Output(Output { engine, task, attempt, stream, data: self.segment()? })
+            }
+            kind::ROOM => {
+                let (engine, bytes) = self.header()?;
+                Message::Room { engine, bytes }
             }
             kind::PILOT => {
                 let body = self.segment()?;

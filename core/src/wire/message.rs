@@ -31,7 +31,7 @@ use crate::connection::Role;
 use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use crate::resources::Resources;
 use crate::task::{Function, RunOptions, TaskOptions};
-use crate::wire::{ClusterStatus, Opened, TaskPage};
+use crate::wire::{ClusterStatus, Opened, Output, TaskPage};
 
 /// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
 pub const BULK: u32 = u32::MAX;
@@ -187,13 +187,13 @@ pub enum Message {
         data: Bytes,
     },
     /// What a running task wrote.
-    Output {
-        /// Which task.
-        task: TaskId,
-        /// 1 is stdout, 2 is stderr.
-        stream: u8,
-        /// The bytes.
-        data: Bytes,
+    Output(Output),
+    /// The other side may have sent this much of what tasks wrote since the link opened, see [`Output::cost`].
+    Room {
+        /// Which engine's tasks are meant; `None` towards the controller, where all are.
+        engine: Option<EngineId>,
+        /// Counted from the link's opening; only grows.
+        bytes: u64,
     },
     /// A pilot presents itself.
     Pilot(PilotInfo),

@@ -6,8 +6,10 @@ mod codec;
 mod column;
 mod cut;
 mod frame;
+mod kind;
 mod message;
 mod name;
+mod output;
 mod size;
 mod status;
 mod submission;
@@ -19,6 +21,7 @@ pub use frame::FrameError;
 pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
+pub use output::{Allowance, CLIENT_OUTPUT_WINDOW_BYTES, Credit, ENGINE_OUTPUT_WINDOW_BYTES, Output};
 pub use size::{Agreement, Change, Growth, Retirees};
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, NodeStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};

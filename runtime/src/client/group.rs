@@ -13,6 +13,7 @@ use rpar_core::task::TaskStatus;
 use rpar_core::wire::{Outcomes, unpack_duration};
 
 use super::ids::Ids;
+use super::output::TaskOutput;
 use crate::clock::wall_micros;
 
 /// How a task ended.
@@ -65,10 +66,12 @@ pub(super) struct State {
     pub(super) finished: usize,
     /// Indexes in order of completion, as (first, count), that nobody has taken yet.
     order: VecDeque<(usize, usize)>,
+    /// What tasks wrote that nobody has taken yet.
+    pub(super) output: VecDeque<TaskOutput>,
     /// Indexes that somebody waits for.
     awaited: Vec<usize>,
     /// How many wait for any.
-    any: usize,
+    pub(super) any: usize,
     /// How many wait for all.
     all: usize,
     /// When the tasks from an index on were submitted, in microseconds since 1970.
@@ -293,14 +296,14 @@ impl Group {
         wake |= state.all > 0 && state.finished >= self.len();
         drop(state);
         if wake {
-            self.shared.changed.notify_all();
+            self.wake();
         }
         wakers.into_iter().for_each(Waker::wake);
         filled
     }
 
     /// Sleeps until something ends or `deadline` has come, and tells which.
-    fn sleep<'a>(
+    pub(super) fn sleep<'a>(
         &self,
         state: MutexGuard<'a, State>,
         deadline: Option<Instant>,
@@ -315,6 +318,11 @@ impl Group {
         }
         let (state, _) = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         (state, deadline <= Instant::now())
+    }
+
+    /// Wakes all who sleep.
+    pub(super) fn wake(&self) {
+        self.shared.changed.notify_all();
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ mod error;
 mod group;
 mod ids;
 mod outbox;
+mod output;
 mod poll;
 mod ranges;
 mod size;
@@ -15,7 +16,7 @@ mod thread;
 
 pub use error::{ClientError, ConnectError};
 pub use group::{Group, Outcome};
-pub use outbox::TaskOutput;
+pub use output::{Event, TaskOutput};
 pub use submission::Reading;
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -191,11 +192,6 @@ impl Client {
     /// What the controller wants the user to know, since the last call; the latest 100 at most.
     pub fn notices(&self) -> Vec<String> {
         self.guard.outbox.take_notices()
-    }
-
-    /// What running tasks have written, since the last call; the latest 16 MiB at most.
-    pub fn output(&self) -> Vec<TaskOutput> {
-        self.guard.outbox.take_output()
     }
 
     /// Why the link is gone, if it is.

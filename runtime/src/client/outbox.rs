@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
 use rpar_core::task::{Failure, TaskOptions, TaskStatus};
-use rpar_core::wire::{Agreement, Change, ClusterStatus, Opened, Runs, TaskPage};
+use rpar_core::wire::{Agreement, CLIENT_OUTPUT_WINDOW_BYTES, Change, ClusterStatus, Opened, Runs, TaskPage};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
@@ -19,8 +19,9 @@ const READY_BYTES: u64 = 64 << 20;
 /// The most notices kept for a program that does not ask for them.
 const NOTICES: usize = 100;
 
-/// The most output kept for a program that does not ask for it.
-const OUTPUT_BYTES: usize = 16 << 20;
+/// How much output the program takes before the client's thread is woken for it: an eighth of the window, so that
+/// tasks that flood do not wait, and small pieces wake nobody.
+const OUTPUT_TAKEN_BYTES: u64 = CLIENT_OUTPUT_WINDOW_BYTES / 8;
 
 /// What the program wants beside running tasks.
 #[derive(Debug)]
@@ -89,19 +90,6 @@ impl End {
     }
 }
 
-/// What a running task wrote.
-#[derive(Clone, Debug)]
-pub struct TaskOutput {
-    /// The task's group.
-    pub group: Group,
-    /// Its index there.
-    pub index: usize,
-    /// 1 is stdout, 2 is stderr.
-    pub stream: u8,
-    /// The bytes.
-    pub data: Bytes,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     state: Mutex<State>,
@@ -124,8 +112,8 @@ struct State {
     /// What has not left yet, and long arguments whose tasks have not ended.
     pending_bytes: u64,
     notices: VecDeque<String>,
-    output: VecDeque<TaskOutput>,
-    output_bytes: usize,
+    /// What the program has taken of what tasks wrote.
+    output_taken: u64,
     end: Option<End>,
 }
 
@@ -134,6 +122,7 @@ struct State {
 pub(super) struct Taken {
     pub(super) batches: Vec<Prepared>,
     pub(super) requests: Vec<Request>,
+    pub(super) output_bytes: u64,
 }
 
 impl Outbox {
@@ -213,7 +202,7 @@ impl Outbox {
         let mut state = self.lock();
         state.awake = false;
         state.close_batch();
-        Taken { batches: std::mem::take(&mut state.prepared), requests: std::mem::take(&mut state.requests) }
+        state.take()
     }
 
     /// Waits until there is something to take. Cancel-safe.
@@ -248,7 +237,7 @@ impl Outbox {
         state.close_batch();
         state.end.get_or_insert(end);
         self.changed.notify_all();
-        Taken { batches: std::mem::take(&mut state.prepared), requests: std::mem::take(&mut state.requests) }
+        state.take()
     }
 
     pub(super) fn lost(&self) -> Option<End> {
@@ -280,20 +269,13 @@ impl Outbox {
         self.lock().notices.drain(..).collect()
     }
 
-    pub(super) fn output(&self, output: TaskOutput) {
+    /// The program does not keep this any longer of what tasks wrote.
+    pub(super) fn output_taken(&self, bytes: u64) {
         let mut state = self.lock();
-        state.output_bytes += output.data.len();
-        state.output.push_back(output);
-        while state.output_bytes > OUTPUT_BYTES {
-            let Some(oldest) = state.output.pop_front() else { break };
-            state.output_bytes -= oldest.data.len();
+        state.output_taken += bytes;
+        if state.output_taken >= OUTPUT_TAKEN_BYTES && state.end.is_none() {
+            self.wake(state);
         }
-    }
-
-    pub(super) fn take_output(&self) -> Vec<TaskOutput> {
-        let mut state = self.lock();
-        state.output_bytes = 0;
-        state.output.drain(..).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -305,6 +287,14 @@ impl Outbox {
 impl State {
     fn is_ready(&self) -> bool {
         self.pending_bytes < READY_BYTES || self.end.is_some()
+    }
+
+    fn take(&mut self) -> Taken {
+        Taken {
+            batches: std::mem::take(&mut self.prepared),
+            requests: std::mem::take(&mut self.requests),
+            output_bytes: std::mem::take(&mut self.output_taken),
+        }
     }
 
     fn close_batch(&mut self) {

@@ -12,7 +12,8 @@ use rpar_core::wire::{Agreement, ClusterStatus, Message, RESULT_WINDOW_BYTES, Ta
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::Prepared;
-use super::outbox::{End, Outbox, Request, Taken, TaskOutput};
+use super::outbox::{End, Outbox, Request, Taken};
+use super::output::{Room, TaskOutput};
 use super::ranges::Ranges;
 use super::{ConnectError, submission};
 use crate::clock::Clock;
@@ -33,7 +34,7 @@ pub(super) fn run(
     file: &ConnectionFile,
     transport: Arc<dyn Transport>,
     identity: Identity,
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
     linked: &mpsc::SyncSender<Result<(), ConnectError>>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -66,7 +67,7 @@ enum Question {
 
 /// The machine and all that its inputs and effects are about.
 struct Desk<'a> {
-    outbox: &'a Outbox,
+    outbox: &'a Arc<Outbox>,
     writer: Option<LinkWriter>,
     clock: Clock,
     machine: Machine,
@@ -81,7 +82,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(outbox: &'a Outbox, writer: LinkWriter, welcome: &Welcome) -> Self {
+    fn new(outbox: &'a Arc<Outbox>, writer: LinkWriter, welcome: &Welcome) -> Self {
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms as u64);
         let machine = Machine::new(ClientConfig {
             heartbeat,
@@ -141,7 +142,10 @@ impl<'a> Desk<'a> {
 
     /// Takes what the program wants; true when it wants to leave.
     fn send(&mut self) -> bool {
-        let Taken { batches, requests } = self.outbox.take();
+        let Taken { batches, requests, output_bytes } = self.outbox.take();
+        if output_bytes > 0 {
+            self.step(Input::OutputTaken { bytes: output_bytes });
+        }
         for prepared in batches {
             self.ranges.insert(&prepared);
             let Prepared { tasks, batch, long } = prepared;
@@ -233,9 +237,10 @@ impl<'a> Desk<'a> {
                     self.outbox.release(released);
                 }
             }
-            Effect::Output { task, stream, data } => {
-                if let Some((group, index)) = self.ranges.find(task) {
-                    self.outbox.output(TaskOutput { group, index, stream, data });
+            Effect::Output(output) => {
+                let room = Room::new(self.outbox, &output);
+                if let Some((group, index)) = self.ranges.find(output.task) {
+                    group.write(TaskOutput::new(index, room, output));
                 }
             }
             Effect::Opened(opened) => self.submission.opened(opened, &mut self.ranges),

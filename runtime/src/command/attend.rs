@@ -5,15 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rpar_core::id::TaskId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use super::capture::Stream;
-use crate::engine::Feed;
+use super::capture::{CHUNK_BYTES, PIPE_BYTES, Stream};
+use crate::engine::{Feed, Task};
 
 /// How long a command may take to end itself after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -23,6 +22,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOOK_FIRST: Duration = Duration::from_micros(50);
 
+/// The streams' numbers.
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+
 /// How a command was over.
 #[derive(Debug)]
 pub(super) struct End {
@@ -30,6 +33,8 @@ pub(super) struct End {
     pub(super) status: io::Result<ExitStatus>,
     /// Why it was ended by force, if it was.
     pub(super) forced: Option<Force>,
+    /// What it wrote was passed on.
+    pub(super) streamed: bool,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
 }
@@ -48,7 +53,7 @@ pub(super) enum Force {
 #[derive(Debug)]
 pub(super) struct Attendance<'a> {
     pub(super) child: Child,
-    pub(super) task: TaskId,
+    pub(super) task: &'a Task,
     pub(super) deadline: Option<Instant>,
     pub(super) feed: &'a mut Feed,
     /// A place to read into, kept from task to task.
@@ -66,8 +71,9 @@ struct Forced {
 impl Attendance<'_> {
     /// Waits until the command is over. `release` is called when its process has ended and its number still is its own.
     pub(super) fn run(mut self, release: impl FnOnce()) -> End {
-        let mut stdout = Stream::new(self.child.stdout.take());
-        let mut stderr = Stream::new(self.child.stderr.take());
+        let live = self.task.options.live;
+        let mut stdout = Stream::new(self.child.stdout.take(), live);
+        let mut stderr = Stream::new(self.child.stderr.take(), live);
         let group = Pid::from_raw(self.child.id() as i32);
         let mut process = group.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let mut forced: Option<Forced> = None;
@@ -75,12 +81,14 @@ impl Attendance<'_> {
         loop {
             let due = forced.map_or(self.deadline, |forced| forced.kill_at);
             let look = process.is_none().then_some(if alone { pause } else { LOOK_EVERY });
-            let seen = wait(&self.feed.wake(), process.as_ref(), [&stdout, &stderr], due, look);
+            // without room its output stays in its pipes, and in the end the command waits
+            let streams = if self.has_room() { [stdout.pipe(), stderr.pipe()] } else { [None, None] };
+            let seen = wait(&self.feed.wake(), process.as_ref(), streams, due, look);
             if seen.stdout {
-                stdout.read(self.buffer);
+                self.take(&mut stdout, STDOUT);
             }
-            if seen.stderr {
-                stderr.read(self.buffer);
+            if seen.stderr && self.has_room() {
+                self.take(&mut stderr, STDERR);
             }
             ended |= seen.process || (process.is_none() && self.has_ended());
             // what it started itself has its time to end too, when it was told to
@@ -106,10 +114,52 @@ impl Attendance<'_> {
         }
         // before the wait below frees its number
         release();
-        stdout.finish(self.buffer);
-        stderr.finish(self.buffer);
+        self.finish(&mut stdout, STDOUT, forced.is_some());
+        self.finish(&mut stderr, STDERR, forced.is_some());
         let forced = forced.map(|forced| forced.why);
-        End { status: self.child.wait(), forced, stdout: stdout.data, stderr: stderr.data }
+        End { status: self.child.wait(), forced, streamed: live, stdout: stdout.data, stderr: stderr.data }
+    }
+
+    /// Whether what the command writes may be read now.
+    fn has_room(&self) -> bool {
+        !self.task.options.live || self.feed.has_room()
+    }
+
+    /// Reads once, and passes on what is to be passed on.
+    fn take(&mut self, stream: &mut Stream, number: u8) {
+        let read = stream.read(self.buffer);
+        if self.task.options.live && !read.is_empty() {
+            self.feed.write(self.task, number, read);
+        }
+    }
+
+    /// Reads what is left of a command that has ended. What was ended by force does not wait for room.
+    fn finish(&mut self, stream: &mut Stream, number: u8, forced: bool) {
+        for _ in 0..PIPE_BYTES / CHUNK_BYTES {
+            if !stream.is_readable() || !(self.has_room() || !forced && self.wait_for_room()) {
+                break;
+            }
+            self.take(stream, number);
+        }
+        stream.close();
+    }
+
+    /// False when the command's time is over before there is room, or nobody waits for it any more.
+    fn wait_for_room(&mut self) -> bool {
+        while !self.has_room() {
+            if self.feed.is_reset() || self.feed.is_cancelled(self.task.id) || self.is_late() {
+                return false;
+            }
+            let seen = wait(&self.feed.wake(), None, [None, None], self.deadline, None);
+            if seen.orders {
+                self.feed.heed();
+            }
+        }
+        true
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Without taking note of it, so that the number stays its own.
@@ -122,13 +172,13 @@ impl Attendance<'_> {
     fn why(&mut self, stdout: &Stream, stderr: &Stream) -> Option<Force> {
         if self.feed.is_reset() {
             Some(Force::Reset)
-        } else if self.feed.is_cancelled(self.task) {
+        } else if self.feed.is_cancelled(self.task.id) {
             Some(Force::Cancelled)
         } else if stdout.is_full() {
             Some(Force::TooMuch("stdout"))
         } else if stderr.is_full() {
             Some(Force::TooMuch("stderr"))
-        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        } else if self.is_late() {
             Some(Force::TimedOut)
         } else {
             None
@@ -165,14 +215,14 @@ struct Seen {
 fn wait(
     orders: &impl AsFd,
     process: Option<&OwnedFd>,
-    streams: [&Stream; 2],
+    streams: [Option<&OwnedFd>; 2],
     due: Option<Instant>,
     look: Option<Duration>,
 ) -> Seen {
     let mut fds = Vec::with_capacity(4);
     fds.push(PollFd::new(orders, PollFlags::IN));
-    // a stream that is over is left out, and so is a process that cannot be asked
-    let others = [process, streams[0].pipe(), streams[1].pipe()];
+    // a stream that is over or has to wait is left out, and so is a process that cannot be asked
+    let others = [process, streams[0], streams[1]];
     fds.extend(others.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
     let left = due.map(|due| due.saturating_duration_since(Instant::now()));
     let left = left.into_iter().chain(look).min();

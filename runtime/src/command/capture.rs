@@ -9,21 +9,26 @@ use rustix::io::Errno;
 pub(super) const LIMIT_BYTES: usize = 64 << 20;
 
 /// What a pipe holds at most (pipe(7), `/proc/sys/fs/pipe-max-size`): so much can be left in it by what has ended.
-const PIPE_BYTES: usize = 1 << 20;
+pub(super) const PIPE_BYTES: usize = 1 << 20;
 
 /// How much is read at once: what a pipe usually holds (pipe(7)).
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
+
+/// How much is kept of each stream of a command whose output is passed on while it runs: the last words of a failure.
+const TAIL_BYTES: usize = 4 << 10;
 
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     pipe: Option<OwnedFd>,
+    /// What was written; only the last of it when it is passed on.
     pub(super) data: Vec<u8>,
+    live: bool,
 }
 
 impl Stream {
-    pub(super) fn new(pipe: Option<impl Into<OwnedFd>>) -> Self {
-        Stream { pipe: pipe.map(Into::into), data: Vec::new() }
+    pub(super) fn new(pipe: Option<impl Into<OwnedFd>>, live: bool) -> Self {
+        Stream { pipe: pipe.map(Into::into), data: Vec::new(), live }
     }
 
     /// The pipe, until its end was read.
@@ -40,33 +45,42 @@ impl Stream {
         self.data.len() > LIMIT_BYTES
     }
 
-    /// Reads once from a pipe that is readable. What comes past the limit is dropped.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) {
-        let Some(pipe) = &self.pipe else { return };
-        match rustix::io::read(pipe, &mut *buffer) {
-            Ok(0) => self.pipe = None,
-            Ok(count) => {
-                let room = (LIMIT_BYTES + 1).saturating_sub(self.data.len());
-                self.data.extend_from_slice(&buffer[..count.min(room)]);
+    /// Reads once from a pipe that is readable, and keeps what is to be kept: what comes past the limit is dropped.
+    pub(super) fn read<'a>(&mut self, buffer: &'a mut [u8]) -> &'a [u8] {
+        let Some(pipe) = &self.pipe else { return &[] };
+        let read = match rustix::io::read(pipe, &mut *buffer) {
+            Ok(count) if count > 0 => &buffer[..count],
+            Err(Errno::INTR | Errno::AGAIN) => &[],
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                &[]
             }
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => self.pipe = None,
+        };
+        if self.live {
+            self.keep_last(read);
+        } else {
+            let room = (LIMIT_BYTES + 1).saturating_sub(self.data.len());
+            self.data.extend_from_slice(&read[..read.len().min(room)]);
         }
+        read
     }
 
-    /// Reads what is there, and closes the pipe whoever else still holds it.
-    pub(super) fn finish(&mut self, buffer: &mut [u8]) {
-        for _ in 0..PIPE_BYTES / CHUNK_BYTES {
-            if !self.pipe.as_ref().is_some_and(is_readable) {
-                break;
-            }
-            self.read(buffer);
-        }
+    fn keep_last(&mut self, read: &[u8]) {
+        let last = &read[read.len().saturating_sub(TAIL_BYTES)..];
+        let surplus = (self.data.len() + last.len()).saturating_sub(TAIL_BYTES);
+        self.data.drain(..surplus);
+        self.data.extend_from_slice(last);
+    }
+
+    /// Whether something is there to be read now.
+    pub(super) fn is_readable(&self) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
+        let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    }
+
+    /// Closes the pipe, whoever else still holds it.
+    pub(super) fn close(&mut self) {
         self.pipe = None;
     }
-}
-
-fn is_readable(pipe: &OwnedFd) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }

@@ -72,7 +72,7 @@ impl CommandExecutor {
             self.context.guard.watch(self.context.slot, Child::Command, group);
         }
         let deadline = task.timeout().and_then(|limit| Instant::now().checked_add(limit));
-        let attendance = Attendance { child, task: task.id, deadline, feed, buffer: &mut self.buffer };
+        let attendance = Attendance { child, task, deadline, feed, buffer: &mut self.buffer };
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
         if end.forced.is_none() {
             feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal));
@@ -113,12 +113,12 @@ impl EngineContext {
 /// The outcome of a command that never ran.
 fn not_run(reason: &str) -> (TaskStatus, Bytes) {
     let stderr = format!("rpar: {reason}\n").into();
-    let outcome = CommandOutcome { exit: Some(CANNOT_RUN), signal: None, stdout: Bytes::new(), stderr };
+    let outcome = CommandOutcome { exit: Some(CANNOT_RUN), stderr, ..CommandOutcome::default() };
     (TaskStatus::Failed, encoded(&outcome))
 }
 
 fn outcome(end: End, limit: Option<Duration>) -> (TaskStatus, Bytes) {
-    let End { status, forced, stdout, mut stderr } = end;
+    let End { status, forced, streamed, stdout, mut stderr } = end;
     let status = match status {
         Ok(status) => status,
         Err(error) => return not_run(&format!("could not wait for the command: {error}")),
@@ -140,11 +140,13 @@ fn outcome(end: End, limit: Option<Duration>) -> (TaskStatus, Bytes) {
             let said = format!("\nrpar: ended: it wrote more than {} MiB to {stream}\n", LIMIT_BYTES >> 20);
             stderr.truncate(LIMIT_BYTES - said.len());
             stderr.extend_from_slice(said.as_bytes());
-            let outcome = CommandOutcome { exit, signal, stdout: clipped(stdout), stderr: stderr.into() };
+            let (stdout, stderr) = (clipped(stdout), stderr.into());
+            let outcome = CommandOutcome { exit, signal, streamed, stdout, stderr };
             (TaskStatus::Failed, encoded(&outcome))
         }
         None => {
-            let outcome = CommandOutcome { exit, signal, stdout: clipped(stdout), stderr: clipped(stderr) };
+            let (stdout, stderr) = (clipped(stdout), clipped(stderr));
+            let outcome = CommandOutcome { exit, signal, streamed, stdout, stderr };
             let status = if exit == Some(0) { TaskStatus::Ok } else { TaskStatus::Failed };
             (status, encoded(&outcome))
         }

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, Function, FunctionKind, TaskStatus};
+use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, Function, TaskStatus};
 
 use crate::engine::Bench;
+
+mod live;
 
 const GENEROUS: Duration = Duration::from_secs(30);
 
@@ -18,9 +20,7 @@ fn function(script: &str, workdir: &Path, environment: &[(&str, &str)]) -> Funct
         workdir: workdir.to_str().unwrap().to_owned(),
         environment: environment.collect::<BTreeMap<_, _>>(),
     };
-    let mut body = Vec::new();
-    ciborium::into_writer(&spec, &mut body).unwrap();
-    Function { kind: FunctionKind::Command, body: body.into() }
+    spec.function()
 }
 
 fn arguments(list: &[&[u8]]) -> Bytes {

@@ -128,7 +128,8 @@ async fn read(link: LinkId, mut reader: LinkReader, inbox: Inbox, mut stop: ones
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use rpar_core::id::TaskId;
+    use rpar_core::id::{EngineId, TaskId};
+    use rpar_core::wire::Output;
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::super::inbox;
@@ -136,7 +137,8 @@ mod tests {
     use crate::link;
 
     fn output(length: usize) -> Message {
-        Message::Output { task: TaskId(1), stream: 1, data: Bytes::from(vec![0; length]) }
+        let data = Bytes::from(vec![0; length]);
+        Message::Output(Output { engine: EngineId(1), task: TaskId(1), attempt: 1, stream: 1, data })
     }
 
     #[tokio::test]

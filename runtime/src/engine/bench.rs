@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::{Function, RunOptions, TaskStatus};
-use rpar_core::wire::{BULK, Outcomes, Runs};
+use rpar_core::wire::{BULK, Outcomes, Output, Runs};
 
 use super::executor::{EngineContext, PythonSettings};
 use super::guard::Guard;
@@ -22,6 +22,10 @@ pub(crate) struct Bench {
     thread: Option<JoinHandle<()>>,
     next: u64,
     ended: VecDeque<(TaskId, TaskStatus, Bytes)>,
+    /// How further tasks are run.
+    pub(crate) options: RunOptions,
+    /// What live tasks have written.
+    pub(crate) output: Vec<Output>,
 }
 
 impl Bench {
@@ -43,7 +47,14 @@ impl Bench {
             python,
         };
         let thread = thread::start(Arc::clone(&lane), Arc::new(context), Arc::new(native)).unwrap();
-        Bench { lane, thread: Some(thread), next: 0, ended: VecDeque::new() }
+        Bench {
+            lane,
+            thread: Some(thread),
+            next: 0,
+            ended: VecDeque::new(),
+            options: RunOptions::default(),
+            output: Vec::new(),
+        }
     }
 
     /// Gives the engine a batch of tasks, ids from 0 on over all batches.
@@ -60,7 +71,7 @@ impl Bench {
             function: Arc::new(function.clone()),
             options: Arc::new(RunOptions {
                 timeout_ms: timeout.map(|limit| limit.as_millis() as u64),
-                ..RunOptions::default()
+                ..self.options.clone()
             }),
             runs: runs.clone(),
             batch: arguments.iter().cloned().collect(),
@@ -82,6 +93,32 @@ impl Bench {
         self.ended.clear();
     }
 
+    /// Takes what is there.
+    pub(crate) fn pump(&mut self) {
+        let mut drained = self.lane.drain(|outbox| outbox.take());
+        self.output.append(&mut drained.output);
+        if let Some(outcomes) = drained.outcomes {
+            self.ended.extend(unpacked(outcomes, drained.bulk));
+        }
+        assert!(!drained.dead, "the engine's thread has ended");
+    }
+
+    /// Takes what live tasks write until there is no room for more.
+    pub(crate) fn fill(&mut self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.lane.drain(|outbox| outbox.has_room()) && self.ended.is_empty() {
+            assert!(Instant::now() < deadline, "there is room still");
+            self.pump();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.pump();
+    }
+
+    /// Lets its tasks write so much.
+    pub(crate) fn widen(&self, bytes: u64) {
+        self.lane.widen(bytes);
+    }
+
     /// How the next task has ended.
     pub(crate) fn next(&mut self, limit: Duration) -> (TaskStatus, Bytes) {
         let (_, status, payload) = self.next_with_id(limit);
@@ -92,14 +129,10 @@ impl Bench {
     pub(crate) fn next_with_id(&mut self, limit: Duration) -> (TaskId, TaskStatus, Bytes) {
         let deadline = Instant::now() + limit;
         loop {
-            let drained = self.lane.drain(|outbox| outbox.take());
-            if let Some(outcomes) = drained.outcomes {
-                self.ended.extend(unpacked(outcomes, drained.bulk));
-            }
+            self.pump();
             if let Some(ended) = self.ended.pop_front() {
                 return ended;
             }
-            assert!(!drained.dead, "the engine's thread has ended");
             assert!(Instant::now() < deadline, "no task ended in time");
             std::thread::sleep(Duration::from_millis(1));
         }

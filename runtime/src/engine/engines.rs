@@ -84,6 +84,11 @@ impl Engines {
             Effect::Cancel { runs, running } => {
                 self.lanes.iter().for_each(|lane| lane.cancel(&runs, running));
             }
+            Effect::Room { slot, bytes } => {
+                if let Some(lane) = self.lanes.get(slot as usize) {
+                    lane.widen(bytes);
+                }
+            }
             Effect::Reset => {
                 self.lanes.iter().for_each(|lane| lane.reset());
                 self.functions.clear();
@@ -101,6 +106,7 @@ impl Engines {
         for slot in self.slots.drain(..) {
             let Some(lane) = self.lanes.get(slot as usize) else { continue };
             let drained = lane.drain(|outbox| outbox.take());
+            drained.output.into_iter().for_each(|output| take(Input::Output(output)));
             if let Some(outcomes) = drained.outcomes {
                 take(Input::Ended { outcomes, bulk: drained.bulk });
             }

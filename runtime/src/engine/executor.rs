@@ -25,6 +25,8 @@ use super::guard::Guard;
 /// - When `wake` is readable: [`Feed::heed`], and then ask [`Feed::is_cancelled`] for every task held: such a task is
 ///   dropped if it has not begun, otherwise ended by force; either way it is reported as `Cancelled`.
 ///   If [`Feed::is_reset`], everything held is ended by force at once, and `run` returns; nothing need be reported.
+/// - What tasks with [`live`](RunOptions::live) write is passed on by [`Feed::write`] while [`Feed::has_room`]; without
+///   room it is left where it is, until `wake` is readable.
 /// - New tasks do not wake it: it looks for them by [`Feed::take`] whenever one that it holds has ended.
 pub(crate) trait Executor {
     /// Runs tasks until [`Feed::take`] gives none and every one taken was reported. What is worth keeping for the

@@ -130,6 +130,18 @@ impl Feed {
         self.end(task, status, ran, failure.encode());
     }
 
+    /// Whether what a task writes can be passed on now. When there is room again, [`wake`](Self::wake) is readable.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lane.has_room(self.life)
+    }
+
+    /// Passes on what a running task wrote, to be called while there is room for it. All of it comes before the task's
+    /// end.
+    pub(crate) fn write(&mut self, task: &Task, stream: u8, data: &[u8]) {
+        let (engine, attempt) = (self.engine, task.options.attempt);
+        self.lane.report(self.life, |outbox| outbox.write(engine, task.id, attempt, stream, data));
+    }
+
     /// The engine's id at present.
     pub(crate) fn engine(&self) -> EngineId {
         self.engine

@@ -156,6 +156,13 @@ impl Lane {
         self.reset();
     }
 
+    /// The engine's tasks may have written so much by now.
+    pub(super) fn widen(&self, bytes: u64) {
+        if lock(&self.outbox).widen(bytes) {
+            self.rouse();
+        }
+    }
+
     /// Hands over the results that are there.
     pub(super) fn drain<T>(&self, take: impl FnOnce(&mut Outbox) -> T) -> T {
         let taken = take(&mut lock(&self.outbox));
@@ -170,10 +177,15 @@ impl Lane {
             self.orders.fetch_add(1, Ordering::Release);
             give(&mut inbox)
         };
-        // fails only when it is full, and then it is readable
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        self.rouse();
         self.arrived.notify_one();
         answer
+    }
+
+    /// Ends the engine thread's wait in poll(2).
+    fn rouse(&self) {
+        // fails only when it is full, and then it is readable
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
     // the engine's side
@@ -214,6 +226,12 @@ impl Lane {
         while inbox.batches.is_empty() && self.orders() == seen {
             inbox = self.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether what is written in `life` need not wait.
+    pub(super) fn has_room(&self, life: u64) -> bool {
+        let outbox = lock(&self.outbox);
+        outbox.has_room() || outbox.life() != life
     }
 
     /// Adds to the results of `life`; forgets them when another one has begun. Waits while too many are there.

@@ -1,12 +1,15 @@
-//! Results of one engine that have not been sent: they pile up here while the link is busy, and leave together.
+//! Results of one engine, and what its tasks wrote, that have not been sent: they pile up here while the link is busy, and
+//! leave together.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::TaskStatus;
 use rpar_core::wire::{
-    BULK, Batch, BulkLength, Column, INLINE_LIMIT_BYTES, Outcomes, RunsBuilder, pack_duration,
+    BULK, Batch, BulkLength, Column, Credit, ENGINE_OUTPUT_WINDOW_BYTES, INLINE_LIMIT_BYTES, Outcomes,
+    Output, RunsBuilder, TASK_COST_BYTES, pack_duration,
 };
 
 use crate::clock::wall_micros;
@@ -14,8 +17,11 @@ use crate::clock::wall_micros;
 /// An engine waits when this much has not been taken: the link is slower than the engine, and memory is not endless.
 const LIMIT_BYTES: usize = 16 << 20;
 
-/// Columns of results.
-#[derive(Debug, Default)]
+/// What a task writes in small pieces is gathered up to this length: a pipe's usual fill (pipe(7)).
+const GATHER_BYTES: usize = 64 << 10;
+
+/// Columns of results, and what running tasks have written, all of which came before their ends.
+#[derive(Debug)]
 pub(super) struct Outbox {
     life: u64,
     dead: bool,
@@ -30,11 +36,25 @@ pub(super) struct Outbox {
     bulk: Vec<BulkLength>,
     long: Vec<Bytes>,
     bytes: usize,
+    output: VecDeque<Written>,
+    credit: Credit,
+}
+
+/// What a task wrote to one stream.
+#[derive(Debug)]
+struct Written {
+    engine: EngineId,
+    task: TaskId,
+    attempt: u16,
+    stream: u8,
+    data: BytesMut,
 }
 
 /// What has left an outbox.
 #[derive(Debug)]
 pub(super) struct Drained {
+    /// What tasks wrote, before those that have ended did.
+    pub(super) output: Vec<Output>,
     /// If tasks have ended.
     pub(super) outcomes: Option<Outcomes>,
     /// The long results that they announce.
@@ -43,13 +63,38 @@ pub(super) struct Drained {
     pub(super) dead: bool,
 }
 
+impl Default for Outbox {
+    fn default() -> Self {
+        Outbox::new(0, false)
+    }
+}
+
 impl Outbox {
+    fn new(life: u64, dead: bool) -> Self {
+        Outbox {
+            life,
+            dead,
+            engine: EngineId::default(),
+            ids: RunsBuilder::default(),
+            count: 0,
+            codes: BytesMut::new(),
+            ran: BytesMut::new(),
+            lengths: BytesMut::new(),
+            payload: BytesMut::new(),
+            bulk: Vec::new(),
+            long: Vec::new(),
+            bytes: 0,
+            output: VecDeque::new(),
+            credit: Credit::new(ENGINE_OUTPUT_WINDOW_BYTES),
+        }
+    }
+
     pub(super) fn life(&self) -> u64 {
         self.life
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.count == 0 && self.output.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -58,7 +103,7 @@ impl Outbox {
 
     /// Forgets everything; from here on results of `life` are taken.
     pub(super) fn restart(&mut self, life: u64) {
-        *self = Outbox { life, dead: self.dead, ..Outbox::default() };
+        *self = Outbox::new(life, self.dead);
     }
 
     pub(super) fn die(&mut self) {
@@ -96,6 +141,32 @@ impl Outbox {
         self.count += 1;
     }
 
+    /// Whether the engine's tasks may write something.
+    pub(super) fn has_room(&self) -> bool {
+        self.credit.is_open()
+    }
+
+    /// So much may have been written by now; tells whether there was no room before.
+    pub(super) fn widen(&mut self, bytes: u64) -> bool {
+        let shut = !self.credit.is_open();
+        self.credit.widen(bytes);
+        shut
+    }
+
+    /// Adds what a running task wrote.
+    pub(super) fn write(&mut self, engine: EngineId, task: TaskId, attempt: u16, stream: u8, data: &[u8]) {
+        if let Some(last) = self.output.back_mut()
+            && (last.task, last.attempt, last.stream) == (task, attempt, stream)
+            && last.data.len() + data.len() <= GATHER_BYTES
+        {
+            last.data.extend_from_slice(data);
+            self.credit.spend(data.len() as u64);
+        } else {
+            self.output.push_back(Written { engine, task, attempt, stream, data: data.into() });
+            self.credit.spend(data.len() as u64 + TASK_COST_BYTES);
+        }
+    }
+
     /// Takes out all that is there.
     pub(super) fn take(&mut self) -> Drained {
         let bulk = std::mem::take(&mut self.long);
@@ -113,7 +184,14 @@ impl Outbox {
             ..Outcomes::default()
         });
         (self.count, self.bytes) = (0, 0);
-        Drained { outcomes, bulk, dead: self.dead }
+        let output = self.output.drain(..).map(|Written { engine, task, attempt, stream, data }| Output {
+            engine,
+            task,
+            attempt,
+            stream,
+            data: data.freeze(),
+        });
+        Drained { output: output.collect(), outcomes, bulk, dead: self.dead }
     }
 }
 
@@ -158,6 +236,24 @@ mod tests {
         outbox.end(EngineId(0), TaskId(0), TaskStatus::Ok, Duration::from_micros(1), Bytes::new());
         assert!(outbox.take().outcomes.unwrap().codes.is_empty());
         assert!(outbox.take().outcomes.is_none());
+    }
+
+    #[test]
+    fn what_is_written_is_gathered_within_the_credit() {
+        let mut outbox = Outbox::default();
+        let mut written = 0;
+        while outbox.has_room() {
+            let stream = 1 + (written / 100_000 % 2) as u8;
+            outbox.write(EngineId(3), TaskId(4), 1, stream, &[7; 1000]);
+            written += 1000;
+        }
+        let output = outbox.take().output;
+        assert!(output.len() < 10, "{}", output.len());
+        assert!(output.iter().all(|output| output.data.len() <= GATHER_BYTES));
+        let cost: u64 = output.iter().map(Output::cost).sum();
+        assert!((ENGINE_OUTPUT_WINDOW_BYTES..ENGINE_OUTPUT_WINDOW_BYTES + 2000).contains(&cost), "{cost}");
+        assert_eq!(output.iter().map(|output| output.data.len()).sum::<usize>(), written);
+        assert!(outbox.is_empty() && !outbox.has_room() && outbox.widen(2 * cost) && outbox.has_room());
     }
 
     #[test]

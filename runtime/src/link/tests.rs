@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rpar_core::connection::{Claim, ConnectionFile, Role, Secret};
-use rpar_core::id::{Incarnation, TaskId};
+use rpar_core::id::{EngineId, Incarnation, TaskId};
 use rpar_core::transport::{Endpoint, Identity, Link, Listener, PeerKey, Transport, TransportError};
 use rpar_core::wire::{
-    self, FRAME_LIMIT_BYTES, HELLO_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, Welcome,
+    self, FRAME_LIMIT_BYTES, HELLO_LIMIT_BYTES, Hello, Message, Output, PROTOCOL_VERSION, Welcome,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Mutex, mpsc};
@@ -17,7 +17,8 @@ const OWN: PeerKey = PeerKey([1; 32]);
 const PEER: PeerKey = PeerKey([2; 32]);
 
 fn output(length: usize) -> Message {
-    Message::Output { task: TaskId(7), stream: 1, data: Bytes::from(vec![9; length]) }
+    let data = Bytes::from(vec![9; length]);
+    Message::Output(Output { engine: EngineId(1), task: TaskId(7), attempt: 1, stream: 1, data })
 }
 
 #[tokio::test]

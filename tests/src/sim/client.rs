@@ -293,8 +293,10 @@ impl World {
                 }
             }
             Effect::Deliver { outcomes, bulk } => self.deliver(index, &outcomes, bulk),
-            Effect::Output { task, data, .. } => {
-                assert_eq!(data, format!("{index}/{task}").as_bytes(), "output of task {task}");
+            Effect::Output(output) => {
+                let task = output.task;
+                assert_eq!(output.data, format!("{index}/{task}").as_bytes(), "output of task {task}");
+                self.step_client(index, Input::OutputTaken { bytes: output.cost() });
             }
             Effect::Answer { question, status } => {
                 assert!(self.clients[index].questions.remove(&question), "an answer without a question");

@@ -31,7 +31,8 @@ pub(super) fn describe(message: &Message) -> String {
         Message::Chunk { transfer, offset, data } => {
             format!("{name} {transfer:?} {offset}+{}", data.len())
         }
-        Message::Output { task, data, .. } => format!("{name} of {task}: {} bytes", data.len()),
+        Message::Output(output) => format!("{name} of {}: {} bytes", output.task, output.data.len()),
+        Message::Room { engine, bytes } => format!("{name} {engine:?} {bytes}"),
         Message::Report { node, text, restarting } => {
             format!("{name} {node}: {text}, restarting {restarting}")
         }

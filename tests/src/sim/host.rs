@@ -8,7 +8,7 @@ use rpar_core::engine_host::{Effect, EngineHost, EngineHostConfig, Input};
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, LinkId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::task::TaskStatus;
-use rpar_core::wire::{BULK, Batch, BulkLength, Message, Outcomes, Registration, Runs};
+use rpar_core::wire::{BULK, Batch, BulkLength, Message, Outcomes, Output, Registration, Runs};
 
 use super::net::{Peer, To};
 use super::scenario::{GIVE_UP_AFTER, LOST_AFTER};
@@ -163,6 +163,8 @@ impl World {
                 self.start_tasks(index, slot);
             }
             Effect::Cancel { runs, running } => self.cancel_tasks(index, &runs, running),
+            // its tasks write a few bytes each
+            Effect::Room { .. } => {}
             Effect::Reset => self.reset_slots(index),
             Effect::Log { text } => self.trace.line(self.now, || format!("host {index} logs: {text}")),
             Effect::Exit { ok, reason } => {
@@ -272,7 +274,8 @@ impl World {
         }
         if let (Some(task), true) = (tasks.first(), self.rng.percent(10)) {
             let data = Bytes::from(format!("{}/{}", task.work.client, task.work.task));
-            self.step_host(index, Input::Output { task: task.id, stream: 1, data });
+            let (engine, task, attempt) = (task.engine, task.id, task.attempt);
+            self.step_host(index, Input::Output(Output { engine, task, attempt, stream: 1, data }));
         }
         for (outcomes, bulk) in outcomes(&tasks, slowness) {
             self.step_host(index, Input::Ended { outcomes, bulk });

@@ -10,12 +10,12 @@ use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    NodeStatus, Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage,
-    TaskRecord, TaskState, Transfer, Welcome,
+    NodeStatus, Opened, Outcomes, Output, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts,
+    TaskPage, TaskRecord, TaskState, Transfer, Welcome,
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 35;
+pub(crate) const KINDS: usize = 36;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -133,8 +133,15 @@ fn work() -> Vec<(&'static str, Message)> {
                 data: Bytes::from_static(b"part"),
             },
         ),
-        ("output", Message::Output { task: TaskId(8), stream: 2, data: Bytes::from_static(b"oops\n") }),
+        ("output", Message::Output(output())),
+        ("room", Message::Room { engine: Some(EngineId(3)), bytes: 1 << 20 }),
+        ("room-of-all", Message::Room { engine: None, bytes: 1 << 33 }),
     ]
+}
+
+fn output() -> Output {
+    let data = Bytes::from_static(b"oops\n");
+    Output { engine: EngineId(3), task: TaskId(8), attempt: 2, stream: 2, data }
 }
 
 fn around() -> Vec<(&'static str, Message)> {

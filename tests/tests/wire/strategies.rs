@@ -13,8 +13,8 @@ use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
-    NodeStatus, Opened, Outcomes, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts, TaskPage,
-    TaskRecord, TaskState, Transfer, Welcome,
+    NodeStatus, Opened, Outcomes, Output, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts,
+    TaskPage, TaskRecord, TaskState, Transfer, Welcome,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -387,11 +387,16 @@ fn running() -> impl Strategy<Value = Message> {
             offset,
             data
         }),
-        (task(), any::<u8>(), data(60)).prop_map(|(task, stream, data)| Message::Output {
-            task,
-            stream,
-            data
-        }),
+        (engine(), task(), any::<u16>(), any::<u8>(), data(60)).prop_map(
+            |(engine, task, attempt, stream, data)| Message::Output(Output {
+                engine,
+                task,
+                attempt,
+                stream,
+                data
+            })
+        ),
+        (option::of(engine()), any::<u64>()).prop_map(|(engine, bytes)| Message::Room { engine, bytes }),
     ]
 }
 

@@ -4,6 +4,7 @@ mod detached;
 mod flow;
 mod losses;
 mod memory;
+mod output;
 mod protocol;
 mod random;
 mod room;

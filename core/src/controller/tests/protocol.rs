@@ -132,27 +132,6 @@ fn stale_outcomes_are_ignored() {
 }
 
 #[test]
-fn what_tasks_write_is_passed_on_up_to_a_bound() {
-    let mut bench = Bench::with(config(), 1);
-    bench.submit(CLIENT, 2, TaskOptions::default());
-    let data = Bytes::from(vec![b'x'; 1 << 20]);
-    // task 1 has not begun, and task 9 is nobody's
-    for task in [1, 9].into_iter().chain([0; 12]) {
-        bench.say(HOST, Message::Output { task: TaskId(task), stream: 1, data: data.clone() });
-    }
-    let passed = |bench: &Bench| {
-        bench
-            .others(|e| matches!(e, Effect::Send { message: Message::Output { .. }, .. }).then_some(()))
-            .len()
-    };
-    assert_eq!(passed(&bench), 8);
-    assert_eq!(bench.notices.len(), 1);
-    bench.say(CLIENT, Message::Heartbeat);
-    bench.say(HOST, Message::Output { task: TaskId(0), stream: 1, data });
-    assert_eq!(passed(&bench), 9);
-}
-
-#[test]
 fn questions_are_answered_when_there_is_news() {
     let mut bench = Bench::with(config(), 1);
     bench.say(CLIENT, Message::Ask { question: 1, after: None });

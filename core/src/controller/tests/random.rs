@@ -8,7 +8,7 @@ use crate::id::{RequestId, SubmissionId};
 use crate::resources::Resources;
 use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::task::{After, AfterEnd};
-use crate::wire::{BULK, BulkLength, Change, Growth, PilotInfo, Retirees, Transfer};
+use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, Retirees, Transfer};
 
 /// One input, made from small numbers so that they often mean something.
 #[derive(Clone, Debug)]
@@ -79,6 +79,7 @@ fn options(draw: &Draw, base: u64) -> TaskOptions {
             6 => Resources { gpus: b % 3, ..Resources::default() },
             _ => Resources::default(),
         },
+        live: c % 3 == 0,
         ..TaskOptions::default()
     }
 }
@@ -110,7 +111,8 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
         16 => Message::Define(Function { kind: FunctionKind::Native, body: vec![c % 4].into() }),
         17 => Message::Heartbeat,
         18 if c % 8 == 0 => Message::Goodbye { reason: "bye".into() },
-        18 => Message::Output { task: TaskId(a), stream: 1, data: argument(b) },
+        18 if c % 3 == 0 => Message::Room { engine: None, bytes: b },
+        18 => Message::Output(Output { engine, task: TaskId(a), attempt: 1, stream: 1, data: argument(b) }),
         19 => Message::Grant { transfer: Transfer::Result(TaskId(a)), upto: b },
         20 => Message::Grant { transfer: Transfer::Argument(TaskId(a)), upto: b },
         21 => {
