@@ -88,7 +88,9 @@ impl Controller {
     fn send_to_best(&mut self, number: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
         let Some(function) = self.front_function(number) else { return false };
         let Some(lane) = self.ready.lane(number) else { return false };
-        let best = self.engines.open().take(LOOK_LIMIT).find(|id| {
+        let avoided = self.avoids(number);
+        let willing = self.engines.open().filter(|id| !self.refuses(*id, avoided));
+        let best = willing.take(LOOK_LIMIT).find(|id| {
             self.engines.get(*id).is_some_and(|engine| {
                 engine.credit(function, &self.functions, self.config.queue_ahead) > 0
                     && self.may_begin(engine, number, &lane.needs)
@@ -97,7 +99,7 @@ impl Controller {
         best.is_some_and(|engine| self.send(number, engine, share, effects))
     }
 
-    fn front_function(&self, lane: u32) -> Option<u32> {
+    pub(super) fn front_function(&self, lane: u32) -> Option<u32> {
         let front = self.ready.lane(lane)?.queue.front()?;
         self.tasks.batch(front.first).map(|batch| batch.origin.function)
     }
@@ -107,6 +109,7 @@ impl Controller {
         let ahead = self.config.queue_ahead;
         let Some(lane) = self.ready.lane(number) else { return false };
         if self.ready.is_muted(lane.owner)
+            || self.refuses(id, self.avoids(number))
             || !self.engines.get(id).is_some_and(|engine| self.may_begin(engine, number, &lane.needs))
         {
             return false;

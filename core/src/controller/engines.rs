@@ -9,6 +9,7 @@ use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT}
 use super::policy::Policy;
 use super::pool::{Claim, Pool};
 use super::ready::Range;
+use super::refusals::Refusals;
 use super::rotation::Rotation;
 use crate::id::{AllocationId, EngineId, LinkId};
 use crate::wire::{Allowance, ENGINE_OUTPUT_WINDOW_BYTES};
@@ -58,6 +59,8 @@ pub(super) struct Engine {
     pub(super) targeted_last: bool,
     /// Whether it gets no more tasks, and leaves when it has none.
     pub(super) retiring: bool,
+    /// What it cannot run.
+    pub(super) refusals: Refusals,
     /// Its rank among the open engines, if it is one of them.
     rank: Option<u64>,
 }
@@ -78,6 +81,7 @@ impl Engine {
             lanes: Rotation::default(),
             targeted_last: false,
             retiring: false,
+            refusals: Refusals::default(),
             rank: None,
         }
     }

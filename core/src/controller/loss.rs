@@ -113,6 +113,8 @@ impl Controller {
             self.flush(*client, effects);
         }
         self.give_up_unserved(effects);
+        // one that others were preferred to may be the last
+        self.engines.heat();
         left.again.iter().map(Range::len).sum()
     }
 

@@ -24,6 +24,7 @@ mod pilots;
 mod policy;
 mod pool;
 mod ready;
+mod refusals;
 mod results;
 mod retirement;
 mod room;
@@ -86,6 +87,8 @@ pub struct Controller {
     /// Since when there has been no engine.
     bare_since: Timestamp,
     stop: Option<Stop>,
+    /// Whether an engine has ever refused tasks.
+    refused: bool,
     /// Why nobody new can find this cluster, if that is so.
     orphaned: Option<String>,
     exited: bool,
@@ -115,6 +118,7 @@ impl Controller {
             board: Board { version: 1, ..Board::default() },
             bare_since: Timestamp::default(),
             stop: None,
+            refused: false,
             orphaned: None,
             exited: false,
         }

@@ -1,10 +1,15 @@
 //! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
 
+use bytes::Bytes;
+
+use std::sync::Arc;
+
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::{Batch, Place, Slot, Wanted};
 use super::io::Effect;
 use super::ready::Range;
+use super::refusals::REFUSED;
 use super::transfers::Relay;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
@@ -42,6 +47,10 @@ struct Piece {
 struct Sorting<'a> {
     engine: EngineId,
     outcomes: &'a Outcomes,
+    /// The engine's own, refusals among them.
+    codes: Bytes,
+    /// Whether another engine may run what this one refuses.
+    elsewhere: bool,
     attempts_limit: u16,
     pieces: Vec<Piece>,
     again: Vec<Range>,
@@ -57,6 +66,8 @@ struct Sorting<'a> {
 #[derive(Debug, Default)]
 struct Tally {
     released: u32,
+    /// Those that it cannot run, of which nothing is to be learnt.
+    refused: u32,
     relayed: u32,
     bytes: u64,
     micros: u64,
@@ -89,9 +100,13 @@ impl Controller {
     }
 
     fn sort_out(&mut self, link: LinkId, engine: EngineId, outcomes: Outcomes, effects: &mut Vec<Effect>) {
+        let codes = outcomes.codes.clone();
+        let outcomes = self.note_refusals(link, engine, outcomes, effects);
         let mut sorting = Sorting {
             engine,
             outcomes: &outcomes,
+            codes,
+            elsewhere: false,
             attempts_limit: self.config.attempts_limit,
             pieces: Vec::new(),
             again: Vec::new(),
@@ -100,13 +115,20 @@ impl Controller {
             succeeded: 0,
             failed: 0,
         };
+        let refused = sorting.codes.contains(&REFUSED);
         let mut at = 0;
         for (first, count) in outcomes.runs.iter() {
             let (mut id, end) = (first.0, first.0 + count as u64);
             while let Some(batch) = self.tasks.first_within(id, end) {
                 let (from, to) = (id.max(batch.first), end.min(batch.end()));
-                let tally = sorting.batch(batch, from, to, at + (from - first.0) as usize);
                 let (number, function) = (batch.first, batch.origin.function);
+                if refused {
+                    let needs = Arc::clone(&batch.origin.needs);
+                    let kind = self.functions.get(function).map(|known| known.function.kind);
+                    sorting.elsewhere = kind.is_some_and(|kind| self.any_runs(kind, &needs));
+                }
+                let Some(batch) = self.tasks.batch_mut(number) else { break };
+                let tally = sorting.batch(batch, from, to, at + (from - first.0) as usize);
                 self.left(engine, number, function, &tally);
                 id = to;
             }
@@ -151,7 +173,7 @@ impl Controller {
         {
             return Err("Done has columns of different length".to_owned());
         }
-        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8) {
+        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8 && *code != REFUSED) {
             return Err("Done has a status that no engine gives".to_owned());
         }
         if !outcomes.runs.iter().all(|(first, count)| self.tasks.were_given(first, count)) {
@@ -162,7 +184,8 @@ impl Controller {
 
     /// Takes note that tasks of a batch have left an engine, some of them for good.
     fn left(&mut self, engine: EngineId, batch: u64, function: u32, tally: &Tally) {
-        self.functions.measure(function, tally.released as u64, tally.micros, tally.results);
+        let ran = tally.released - tally.refused;
+        self.functions.measure(function, ran as u64, tally.micros, tally.results);
         if let Some(engine) = self.engines.get_mut(engine) {
             engine.release(function, tally.released, tally.bytes);
             engine.relays += tally.relayed;
@@ -268,7 +291,7 @@ impl Sorting<'_> {
             let index = batch.index(position);
             let task = batch.first + index as u64;
             let column = at + (task - from) as usize;
-            let code = self.outcomes.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
+            let code = self.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
             let length = self.outcomes.batch.lengths.get(column);
             let long = any_long && length == BULK;
             let retries = batch.origin.options.retries;
@@ -277,7 +300,13 @@ impl Sorting<'_> {
             if slot.place != Place::Assigned || slot.engine != self.engine {
                 continue;
             }
-            let fate = if runs_again(slot, code, retries, rerun, self.attempts_limit) {
+            tally.refused += (code == REFUSED) as u32;
+            let given_back = code == REFUSED && self.elsewhere && slot.wanted == Wanted::Yes;
+            let fate = if given_back {
+                // it has not begun: this was no try
+                slot.attempt = slot.attempt.saturating_sub(1);
+                Fate::Again
+            } else if runs_again(slot, code, retries, rerun, self.attempts_limit) {
                 Fate::Again
             } else if long {
                 Fate::Relay

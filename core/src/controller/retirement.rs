@@ -111,6 +111,7 @@ impl Controller {
         }
         engines.iter().for_each(|id| self.engines.rank(*id, &self.functions, self.config.queue_ahead));
         self.give_up_unserved(effects);
+        self.engines.heat();
     }
 
     /// Tells the pilot of a host's node how many engines are to stay there.

@@ -33,6 +33,9 @@ impl PythonExecutor {
     pub(super) fn settle(&mut self, feed: &mut Feed, reply: Reply) -> io::Result<()> {
         if !self.ready {
             self.ready = Child::is_ready(&reply);
+            if reply.code == Code::Failed {
+                self.complaint = Some(frames::failure(reply.payload));
+            }
             return if self.ready { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) };
         }
         let number = self.pipeline.head_number();
@@ -80,7 +83,8 @@ impl PythonExecutor {
         };
         if !self.ready {
             self.forget_child();
-            return self.refuse(feed, &failure);
+            let failure = self.complaint.take().unwrap_or(failure);
+            return self.refuse(feed, failure);
         }
         let running = self.pipeline.iter().next().map(|(number, task)| (number, task.id));
         // a task that began in the moment in which we ended another one has done nothing wrong
@@ -168,7 +172,7 @@ impl PythonExecutor {
             );
             let failure = Failure { message, detail: child.output.tail(), ..Failure::default() };
             self.forget_child();
-            return self.refuse(feed, &failure);
+            return self.refuse(feed, failure);
         }
         if self.ending.is_none_or(|ending| ending.kill_at > now) {
             let number = self.pipeline.head_number();

@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rpar_core::task::{Failure, FunctionKind, TaskStatus};
+use rpar_core::task::{Failure, FunctionKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::child::{Child, executable};
+use super::child::Child;
 use super::endings::Ending;
 use super::frames::{self, RunFrame};
 use super::held::{Functions, Pipeline};
+use super::refusal::Refusal;
 use crate::engine::{EngineContext, Executor, Feed, Task};
 
 /// The longest sleep while a task runs: a child whose socket lives on in a forked copy is found dead after this.
@@ -31,6 +32,9 @@ pub(crate) struct PythonExecutor {
     pub(super) pipeline: Pipeline,
     pub(super) head_since: Instant,
     pub(super) ending: Option<Ending>,
+    /// What a child said that cannot run any task.
+    pub(super) complaint: Option<Failure>,
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl Executor for PythonExecutor {
@@ -66,6 +70,8 @@ impl PythonExecutor {
             pipeline: Pipeline::default(),
             head_since: Instant::now(),
             ending: None,
+            complaint: None,
+            refusal: None,
         }
     }
 
@@ -74,28 +80,6 @@ impl PythonExecutor {
         match &self.child {
             None => true,
             Some(child) => self.ready && self.pipeline.is_empty() && child.has_ended(),
-        }
-    }
-
-    fn restart(&mut self, feed: &mut Feed) {
-        self.forget_child();
-        match Child::start(&self.context, feed.engine()) {
-            Ok(child) => self.child = Some(child),
-            Err(error) => {
-                let (python, node) = (executable(&self.context), &self.context.node);
-                let message = format!(
-                    "the Python interpreter `{python}` cannot be started on {node}: {error}; \
-                     name one that is there as [python] executable in the profile"
-                );
-                self.refuse(feed, &Failure { message, ..Failure::default() });
-            }
-        }
-    }
-
-    /// No child can be had: what is here fails, so that the next tasks try again.
-    pub(super) fn refuse(&mut self, feed: &mut Feed, failure: &Failure) {
-        while let Some(task) = self.waiting.pop_front().or_else(|| feed.take(FunctionKind::Python)) {
-            feed.fail(task.id, TaskStatus::Failed, Duration::ZERO, failure);
         }
     }
 

@@ -5,7 +5,8 @@
 //! - `RUN`: arguments, a pickle each; their lengths (u32 each) before them unless there is but one.
 //!
 //! From the child: length of what follows (u64), microseconds (u32), code (u8), then
-//! - at its start `READY`, the microseconds being the protocol's version: executable, newline, version;
+//! - at its start `READY`, the microseconds being the protocol's version: executable, newline, version; or a failure, and
+//!   it ends;
 //! - for each task, in order: the pickled result, or a failure: message, detail and pickled exception, each after its
 //!   length (u64).
 

@@ -197,10 +197,10 @@ class Link:
 class Interpreter:
     """Runs tasks, one at a time."""
 
-    def __init__(self, control):
+    def __init__(self, control, cloud):
         self.control = control
         self.functions = Functions()
-        self.cloud, self.problem = import_cloudpickle()
+        self.cloud = cloud
         self.started = 0  # how many tasks have begun, which is also the number of the running one
         self.armed = 0  # the number of the task whose code runs, for which an interrupt may be meant
         signal.signal(signal.SIGINT, self.on_interrupt)
@@ -215,8 +215,6 @@ class Interpreter:
         self.control[STARTED] = started
         if started <= self.control[REVOKED]:
             return SKIPPED, b""
-        if self.problem:
-            return FAILED, pack_failure(self.problem, "", b"")
         try:
             try:
                 self.armed = started
@@ -250,7 +248,12 @@ def serve():
         faulthandler.enable()
     except Exception:
         pass  # only the stack in the report of a crash is missed
-    link, interpreter = Link(descriptor), Interpreter(control)
+    link = Link(descriptor)
+    cloud, problem = import_cloudpickle()
+    if problem:
+        link.send(FAILED, 0, pack_failure(problem, "", b""))
+        return
+    interpreter = Interpreter(control, cloud)
     link.send(READY, PROTOCOL, ("%s\n%s" % (sys.executable, sys.version.split()[0])).encode())
     while True:
         frame = link.receive()

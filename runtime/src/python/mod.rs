@@ -13,6 +13,7 @@ mod frames;
 mod held;
 mod output;
 mod pace;
+mod refusal;
 #[cfg(test)]
 mod tests;
 

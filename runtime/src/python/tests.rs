@@ -261,6 +261,20 @@ fn nothing_is_left_when_the_engine_ends() {
 }
 
 #[test]
+fn one_that_does_not_start_is_not_tried_for_every_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let starts = directory.path().join("starts");
+    let python = script_file(directory.path(), &format!("echo one >> {}; exit 1", starts.display()));
+    let mut bench = bench(&python);
+    for _ in 0..20 {
+        bench.submit(&evaluate(), None, &[argument("1")]);
+        assert_eq!(bench.next(GENEROUS).0, TaskStatus::Unplaced);
+    }
+    // a busy machine may take longer than the pause
+    assert!(std::fs::read_to_string(starts).unwrap().lines().count() < 5);
+}
+
+#[test]
 fn an_interpreter_that_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let without = script_file(directory.path(), "exec python3 -I -S \"$@\"");
@@ -275,7 +289,7 @@ fn an_interpreter_that_cannot_be_used_is_named() {
         for _ in 0..2 {
             let (status, payload) = bench.next(GENEROUS);
             let failure = Failure::decode(&payload).unwrap();
-            assert_eq!(status, TaskStatus::Failed);
+            assert_eq!(status, TaskStatus::Unplaced, "it may run elsewhere");
             assert!(failure.message.contains(message), "{}", failure.message);
         }
     }

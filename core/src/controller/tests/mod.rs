@@ -7,6 +7,7 @@ mod memory;
 mod output;
 mod protocol;
 mod random;
+mod refusals;
 mod room;
 mod site;
 mod size;

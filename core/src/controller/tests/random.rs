@@ -53,7 +53,9 @@ fn some_outcomes(bench: &mut Bench, engine: EngineId, draw: &Draw) -> Outcomes {
             .collect(),
     };
     tasks.truncate(count);
-    let status = TaskStatus::from_code(draw.c % 5).unwrap_or(TaskStatus::Ok);
+    // an engine gives every status but that of its own loss
+    let code = if draw.c % 8 == 5 { TaskStatus::Unplaced as u8 } else { draw.c % 5 };
+    let status = TaskStatus::from_code(code).unwrap_or(TaskStatus::Ok);
     let mut outcomes = outcomes(engine, &tasks, draw.a as u32 * 100, status);
     outcomes.batch = batch(tasks.len() as u64, draw.c % 4 == 1);
     outcomes
