@@ -200,7 +200,7 @@ impl World {
             },
             after: waits.then(|| After {
                 tasks: vec![(TaskId(first), count)],
-                any: first % 2 == 0,
+                any: first.is_multiple_of(2),
                 on,
                 ..After::default()
             }),
