@@ -79,7 +79,7 @@ impl Host {
             engines: ppn,
             pid: pid as u32,
             allocation: Some(id.clone()),
-            labels: vec![if node % 2 == 0 { "even".to_owned() } else { "odd".to_owned() }],
+            labels: vec![if node.is_multiple_of(2) { "even".to_owned() } else { "odd".to_owned() }],
             resources: Resources { cpus: 3, gpus: node as u64 % 2, ..Resources::default() },
         };
         let config = EngineHostConfig { registration, give_up_after: GIVE_UP_AFTER, lost_after: LOST_AFTER };

@@ -82,7 +82,6 @@ fn options(draw: &Draw, base: u64) -> TaskOptions {
             _ => Resources::default(),
         },
         live: c % 3 == 0,
-        ..TaskOptions::default()
     }
 }
 
