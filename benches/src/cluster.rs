@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use rpar_backends::local;
 use rpar_core::controller::ControllerConfig;
 use rpar_core::id::ClusterTag;
+use rpar_core::profile::Policy;
 use rpar_core::task::{Arguments, CommandSpec, Function, FunctionKind, TaskOptions, TaskStatus};
 use rpar_core::transport::{Endpoint, Transport};
 use rpar_core::wire::{ControllerStatus, Registration};
@@ -136,6 +137,8 @@ pub fn controller(directory: &str) -> io::Result<()> {
         lost_after: Duration::from_secs(30),
         poll_every: Duration::from_secs(5),
         queue_ahead: Duration::from_millis(10),
+        policy: Policy::default(),
+        seed: 1,
         attempts_limit: 3,
         submit_window_bytes: 256 << 20,
         result_window_bytes: rpar_core::wire::RESULT_WINDOW_BYTES,

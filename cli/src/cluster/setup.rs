@@ -77,6 +77,8 @@ pub fn controller_setup(
         lost_after: section.lost_after,
         poll_every: section.poll_every,
         queue_ahead: section.queue_ahead,
+        policy: section.policy,
+        seed: 0,
         attempts_limit: section.attempts_limit,
         submit_window_bytes: section.submit_window_bytes,
         result_window_bytes: RESULT_WINDOW_BYTES,

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
-use super::engines::crumb;
+use super::engines::{Engine, crumb};
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
 use super::ready::{Fate, Range};
 use crate::id::{EngineId, TaskId};
 use crate::task::RunOptions;
 use crate::wire::{Message, Runs, Transfer};
-
-/// How many of the best engines are asked for room: an idle one is among the first, and every other will report.
-const LOOK_LIMIT: usize = 64;
 
 impl Controller {
     /// Sends tasks to engines until no engine has room for any that wait, those of a higher priority first.
@@ -88,13 +85,15 @@ impl Controller {
     fn send_to_best(&mut self, number: u32, share: u64, effects: &mut Vec<Effect>) -> bool {
         let Some(function) = self.front_function(number) else { return false };
         let Some(lane) = self.ready.lane(number) else { return false };
-        let avoided = self.avoids(number);
-        let willing = self.engines.open().filter(|id| !self.refuses(*id, avoided));
-        let best = willing.take(LOOK_LIMIT).find(|id| {
-            self.engines.get(*id).is_some_and(|engine| {
-                engine.credit(function, &self.functions, self.config.queue_ahead) > 0
-                    && self.may_begin(engine, number, &lane.needs)
-            })
+        let (avoided, now) = (self.avoids(number), self.now);
+        let (functions, ahead) = (&self.functions, self.config.queue_ahead);
+        let may_begin = |engine: &Engine| {
+            let host = self.hosts.get(&engine.host);
+            !engine.refuses(now, avoided)
+                && host.is_some_and(|host| host.may_begin(&self.ready, engine, number, &lane.needs))
+        };
+        let best = self.engines.choose(functions, ahead, |engine| {
+            engine.credit(function, functions, ahead) > 0 && may_begin(engine)
         });
         best.is_some_and(|engine| self.send(number, engine, share, effects))
     }
@@ -108,9 +107,11 @@ impl Controller {
     fn send(&mut self, number: u32, id: EngineId, share: u64, effects: &mut Vec<Effect>) -> bool {
         let ahead = self.config.queue_ahead;
         let Some(lane) = self.ready.lane(number) else { return false };
+        let Some(engine) = self.engines.get(id) else { return false };
+        let host = self.hosts.get(&engine.host);
         if self.ready.is_muted(lane.owner)
-            || self.refuses(id, self.avoids(number))
-            || !self.engines.get(id).is_some_and(|engine| self.may_begin(engine, number, &lane.needs))
+            || engine.refuses(self.now, self.avoids(number))
+            || host.is_none_or(|host| !host.may_begin(&self.ready, engine, number, &lane.needs))
         {
             return false;
         }
@@ -151,6 +152,7 @@ impl Controller {
         self.tasks.assigned += count as u64;
         let fate = self.ready.take(number, count);
         self.lane_changed(number, fate);
+        self.engines.used(id);
         self.engines.rank(id, &self.functions, ahead);
         self.send_run(host, id, span, attempt, effects);
         true

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::functions::{Functions, Pace};
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_RELAYS_LIMIT, ENGINE_TASKS_LIMIT};
-use super::policy::Policy;
+use super::policy::Choice;
 use super::pool::{Claim, Pool};
 use super::ready::Range;
 use super::refusals::Refusals;
 use super::rotation::Rotation;
 use crate::id::{AllocationId, EngineId, LinkId};
+use crate::profile::Policy;
 use crate::wire::{Allowance, ENGINE_OUTPUT_WINDOW_BYTES};
 
 /// One process that holds a node's engines.
@@ -41,6 +42,8 @@ pub(super) struct Engine {
     pub(super) bytes: u64,
     /// Long results of it that are on their way.
     pub(super) relays: u32,
+    /// When it got its last tasks, counted in uses of any engine; 0 is never.
+    pub(super) used: u64,
     pub(super) completed: u64,
     /// How many of the assigned tasks are of which function.
     load: Vec<(u32, u32)>,
@@ -72,6 +75,7 @@ impl Engine {
             assigned: 0,
             bytes: 0,
             relays: 0,
+            used: 0,
             completed: 0,
             load: Vec::new(),
             spans: VecDeque::new(),
@@ -84,6 +88,11 @@ impl Engine {
             refusals: Refusals::default(),
             rank: None,
         }
+    }
+
+    /// How many tasks it has, or has run without having got rid of their results.
+    pub(super) fn load(&self) -> u64 {
+        self.assigned as u64 + self.relays as u64
     }
 
     /// The work ahead, in nanoseconds.
@@ -181,21 +190,38 @@ impl Engine {
     }
 }
 
+/// How many of the best engines are asked for room: nearly always the first has it, and every other will report.
+const LOOK_LIMIT: usize = 64;
+
 /// All engines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Engines {
     all: BTreeMap<EngineId, Engine>,
     next: u32,
     /// Those that may get tasks, best first.
     open: BTreeSet<(u64, EngineId)>,
+    /// Those of them that have nothing: not all policies put them first, but they have nothing to report, either.
+    idle: BTreeSet<EngineId>,
     /// Those that may get tasks of lanes that have them as targets, and were not looked at since.
     hot: BTreeSet<EngineId>,
     /// Those that retire and have nothing left to do; none between steps.
     drained: BTreeSet<EngineId>,
-    policy: Policy,
+    choice: Choice,
 }
 
 impl Engines {
+    pub(super) fn new(policy: Policy, seed: u64) -> Self {
+        Engines {
+            all: BTreeMap::new(),
+            next: 0,
+            open: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            hot: BTreeSet::new(),
+            drained: BTreeSet::new(),
+            choice: Choice::new(policy, seed),
+        }
+    }
+
     /// Adds a host's engines; tells their ids, or that none are left.
     pub(super) fn add(&mut self, host: LinkId, count: u32) -> Option<std::ops::Range<u32>> {
         let ids = self.next..self.next.checked_add(count)?;
@@ -211,6 +237,7 @@ impl Engines {
         self.drained.remove(&id);
         if let Some(rank) = engine.rank {
             self.open.remove(&(rank, id));
+            self.idle.remove(&id);
         }
     }
 
@@ -238,12 +265,17 @@ impl Engines {
     pub(super) fn rank(&mut self, id: EngineId, functions: &Functions, ahead: Duration) {
         let Some(engine) = self.all.get_mut(&id) else { return };
         let open = engine.is_open(functions, nanos(ahead));
-        let rank = open.then(|| self.policy.rank(engine));
+        let rank = open.then(|| self.choice.rank(engine));
         if engine.retiring && engine.is_idle() {
             self.drained.insert(id);
         }
         if open && !engine.lanes.is_empty() {
             self.hot.insert(id);
+        }
+        if open && engine.is_idle() {
+            self.idle.insert(id);
+        } else if !self.idle.is_empty() {
+            self.idle.remove(&id);
         }
         if rank == engine.rank {
             return;
@@ -256,9 +288,37 @@ impl Engines {
         }
     }
 
-    /// The open engines, best first.
-    pub(super) fn open(&self) -> impl Iterator<Item = EngineId> + '_ {
-        self.open.iter().map(|(_, id)| *id)
+    /// The open engine that is to get the next tasks, of those that have room for them. It is to be ranked anew.
+    pub(super) fn choose(
+        &mut self,
+        functions: &Functions,
+        ahead: Duration,
+        has_room: impl Fn(&Engine) -> bool,
+    ) -> Option<EngineId> {
+        let has_room = |id: &EngineId| self.all.get(id).is_some_and(&has_room);
+        let mut drawn = self.open.iter().take(LOOK_LIMIT).copied().filter(|(_, id)| has_room(id));
+        let Some((rank, first)) = drawn.next() else {
+            return self.idle.iter().copied().find(has_room);
+        };
+        let second = if self.choice.draws_two() { drawn.next() } else { None };
+        drop(drawn);
+        let Some((later, second)) = second else {
+            self.choice.drawn(rank);
+            return Some(first);
+        };
+        self.choice.drawn(later);
+        let load = |id| self.all.get(&id).map_or(0, Engine::load);
+        let (chosen, other) = if load(second) < load(first) { (second, first) } else { (first, second) };
+        self.rank(other, functions, ahead);
+        Some(chosen)
+    }
+
+    /// Takes note that an engine gets tasks.
+    pub(super) fn used(&mut self, id: EngineId) {
+        let at = self.choice.next_use();
+        if let Some(engine) = self.all.get_mut(&id) {
+            engine.used = at;
+        }
     }
 
     /// Whether an engine may get tasks.

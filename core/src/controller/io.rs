@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::connection::Role;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
+use crate::profile::Policy;
 use crate::scheduler::{AllocationRequest, AllocationState};
 use crate::wire::{ControllerStatus, Message};
 
@@ -30,6 +31,10 @@ pub struct ControllerConfig {
     pub poll_every: Duration,
     /// How much work is kept queued at an engine, in time: enough to bridge a round trip, little enough to balance.
     pub queue_ahead: Duration,
+    /// How it chooses among the engines that have room for a task.
+    pub policy: Policy,
+    /// Decides what it chooses at random.
+    pub seed: u64,
     /// How often a task whose engine was lost is tried, before it is taken to be the cause.
     pub attempts_limit: u16,
     /// How many bytes of unfinished submissions one client may have here (arguments, and 64 bytes a task).

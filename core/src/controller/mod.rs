@@ -99,6 +99,7 @@ impl Controller {
     pub fn new(config: ControllerConfig) -> Self {
         Controller {
             allocations: Site::new(&config),
+            engines: Engines::new(config.policy, config.seed),
             config,
             now: Timestamp::default(),
             started: None,
@@ -108,7 +109,6 @@ impl Controller {
             submissions: Submissions::default(),
             served: false,
             hosts: BTreeMap::new(),
-            engines: Engines::default(),
             functions: Functions::default(),
             tasks: Tasks::default(),
             ready: Ready::default(),

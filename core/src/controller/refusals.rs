@@ -34,6 +34,13 @@ impl Refusals {
     }
 }
 
+impl Engine {
+    /// Whether it refuses what is avoided.
+    pub(super) fn refuses(&self, now: Timestamp, avoided: Option<FunctionKind>) -> bool {
+        avoided.is_some_and(|kind| self.refusals.hold(now, kind))
+    }
+}
+
 impl Controller {
     /// The kind of a lane's first task, if engines that refuse it are not to get it: there are others.
     pub(super) fn avoids(&self, lane: u32) -> Option<FunctionKind> {
@@ -50,12 +57,6 @@ impl Controller {
         let holds = |engine: &Engine| engine.refusals.hold(self.now, kind);
         let runs = |id| self.engines.stays(id) && self.engines.get(id).is_some_and(|engine| !holds(engine));
         self.engines_for(needs).into_iter().any(runs)
-    }
-
-    /// Whether an engine refuses what is avoided.
-    pub(super) fn refuses(&self, id: EngineId, avoided: Option<FunctionKind>) -> bool {
-        let refusals = self.engines.get(id).map(|engine| &engine.refusals);
-        avoided.zip(refusals).is_some_and(|(kind, refusals)| refusals.hold(self.now, kind))
     }
 
     /// Takes note of what an engine refuses. Where nobody else can run it the task has failed: so says what is returned.

@@ -1,31 +1,32 @@
 //! Room on hosts for tasks that ask for resources: taken, given back, and saved up for those that ask for much.
 
 use super::Controller;
-use super::engines::Engine;
+use super::engines::{Engine, Host};
 use super::io::Effect;
 use super::needs::Needs;
+use super::ready::Ready;
 use crate::id::{EngineId, LinkId};
 use crate::resources::Resources;
 use crate::task::TaskStatus;
 
-impl Controller {
-    /// Whether an engine may begin tasks of a lane as far as its host is concerned.
-    pub(super) fn may_begin(&self, engine: &Engine, lane: u32, needs: &Needs) -> bool {
-        let Some(host) = self.hosts.get(&engine.host) else { return false };
+impl Host {
+    /// Whether one of its engines may begin tasks of a lane as far as the host is concerned.
+    pub(super) fn may_begin(&self, ready: &Ready, engine: &Engine, lane: u32, needs: &Needs) -> bool {
         // what goes before the lane that it is saved up for takes it all the same
-        let saved =
-            host.reserved.filter(|saved_for| *saved_for != lane).and_then(|lane| self.ready.lane(lane));
-        let saved = saved.filter(|saved_for| !self.ready.is_muted(saved_for.owner));
+        let saved = self.reserved.filter(|saved_for| *saved_for != lane).and_then(|lane| ready.lane(lane));
+        let saved = saved.filter(|saved_for| !ready.is_muted(saved_for.owner));
         if saved.is_some_and(|saved_for| saved_for.needs.priority >= needs.priority) {
             return false;
         }
         match engine.claim {
             // it has its share, for as long as it has tasks that ask for nothing
             Some(_) => needs.resources.is_empty(),
-            None => host.pool.fits(&host.pool.claim(&needs.resources)),
+            None => self.pool.fits(&self.pool.claim(&needs.resources)),
         }
     }
+}
 
+impl Controller {
     /// Takes what a task asks for, now that it is sent to an engine.
     pub(super) fn claim(&mut self, lane: u32, id: EngineId, request: &Resources) {
         let Some(engine) = self.engines.get_mut(id) else { return };

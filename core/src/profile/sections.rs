@@ -50,9 +50,17 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// The engine with the least work assigned.
+    /// The engine with the fewest tasks.
     #[default]
     Leastload,
+    /// The engine that was used longest ago.
+    Lru,
+    /// Any engine, each as likely as any other.
+    Plainrandom,
+    /// Of two engines drawn at random, the one with fewer tasks.
+    Twobin,
+    /// Of two engines drawn at random, one with half the tasks twice as likely, the one with fewer tasks.
+    Weighted,
 }
 
 /// `[engines]`: how many, and how each node's engine host is started.

@@ -27,7 +27,7 @@ use shell::Shell;
 /// What a controller needs.
 #[derive(Debug)]
 pub struct ControllerSetup {
-    /// What its machine is told; the wall clock is filled in here.
+    /// What its machine is told; the wall clock and the seed are filled in here.
     pub config: ControllerConfig,
     /// The cluster, as `PROFILE/CLUSTER_ID`.
     pub cluster: String,
@@ -65,7 +65,9 @@ pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
         let (every, patience) = (setup.config.heartbeat, setup.config.lost_after);
         tokio::spawn(residence::watch(papers.clone(), every, patience, inbox.clone()));
     }
-    let config = ControllerConfig { epoch_micros: wall_micros(), ..setup.config };
+    let seed = getrandom::u64()
+        .map_err(|error| ControllerError::Randomness(std::io::Error::other(error.to_string())))?;
+    let config = ControllerConfig { epoch_micros: wall_micros(), seed, ..setup.config };
     let shell = Shell::new(config, Clock::start(), inbox, site);
     let reason = shell.run(events).await;
     tracing::info!("the cluster has ended: {reason}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rpar_core::controller::ControllerConfig;
 use rpar_core::id::ClusterTag;
+use rpar_core::profile::Policy;
 use rpar_core::scheduler::AllocationRequest;
 use rpar_core::wire::ControllerStatus;
 
@@ -94,6 +95,14 @@ fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> C
         lost_after: LOST_AFTER,
         poll_every: Duration::from_secs(5),
         queue_ahead: rng.pick(&[1, 10, 100]) * Duration::from_millis(1),
+        policy: rng.pick(&[
+            Policy::Leastload,
+            Policy::Lru,
+            Policy::Plainrandom,
+            Policy::Twobin,
+            Policy::Weighted,
+        ]),
+        seed: rng.next(),
         attempts_limit: rng.between(2, 4) as u16,
         submit_window_bytes: rng.pick(&[16 << 10, 256 << 10, 64 << 20]),
         result_window_bytes: rng.pick(&[16 << 10, 256 << 10, 64 << 20]),

@@ -12,6 +12,7 @@ use rpar_core::controller::ControllerConfig;
 use rpar_core::error::BackendError;
 use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::Node;
+use rpar_core::profile::Policy;
 use rpar_core::scheduler::{
     AllocationPhase, AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo,
 };
@@ -277,6 +278,8 @@ fn config(directory: &Path) -> ControllerConfig {
         lost_after: Duration::from_secs(20),
         poll_every: Duration::from_millis(100),
         queue_ahead: Duration::from_millis(20),
+        policy: Policy::default(),
+        seed: 1,
         attempts_limit: 5,
         submit_window_bytes: 64 << 20,
         result_window_bytes: rpar_core::wire::RESULT_WINDOW_BYTES,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpar_core::controller::ControllerConfig;
+use rpar_core::profile::Policy;
 use rpar_core::scheduler::{
     AllocationPhase, AllocationRequest, AllocationState, MockScheduler, Scheduler, SchedulerInfo,
 };
@@ -73,6 +74,8 @@ fn config(directory: &Path) -> ControllerConfig {
         lost_after: Duration::from_secs(20),
         poll_every: Duration::from_millis(100),
         queue_ahead: Duration::from_millis(20),
+        policy: Policy::default(),
+        seed: 1,
         attempts_limit: 5,
         submit_window_bytes: 64 << 20,
         result_window_bytes: RESULT_WINDOW_BYTES,

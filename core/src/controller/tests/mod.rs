@@ -5,6 +5,7 @@ mod flow;
 mod losses;
 mod memory;
 mod output;
+mod policies;
 mod protocol;
 mod random;
 mod refusals;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use super::{Controller, ControllerConfig, Effect, Input};
 use crate::connection::Role;
 use crate::id::{AllocationId, EngineId, FunctionHash, LinkId, TaskId};
+use crate::profile::Policy;
 use crate::scheduler::AllocationRequest;
 use crate::task::{Failure, Function, FunctionKind, TaskOptions, TaskStatus};
 use crate::time::Timestamp;
@@ -44,6 +46,8 @@ fn config() -> ControllerConfig {
         lost_after: Duration::from_secs(5),
         poll_every: Duration::from_secs(10),
         queue_ahead: Duration::from_millis(10),
+        policy: Policy::default(),
+        seed: 1,
         attempts_limit: 3,
         submit_window_bytes: 64 << 20,
         result_window_bytes: 64 << 20,

@@ -10,6 +10,9 @@ use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::task::{After, AfterEnd};
 use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, Retirees, Transfer};
 
+const POLICIES: [Policy; 5] =
+    [Policy::Leastload, Policy::Lru, Policy::Plainrandom, Policy::Twobin, Policy::Weighted];
+
 /// One input, made from small numbers so that they often mean something.
 #[derive(Clone, Debug)]
 struct Draw {
@@ -209,7 +212,13 @@ proptest! {
     #[test]
     fn nothing_breaks_the_machine(draws in proptest::collection::vec(draw(), 1..200), setup in any::<u8>()) {
         let requests = (0..setup % 3).map(|_| request(1)).collect();
-        let mut bench = Bench::new(ControllerConfig { requests, ephemeral: setup % 7 == 0, result_bytes: 500, ..config() });
+        let mut bench = Bench::new(ControllerConfig {
+            requests,
+            ephemeral: setup % 7 == 0,
+            result_bytes: 500,
+            policy: POLICIES[setup as usize % POLICIES.len()],
+            ..config()
+        });
         for link in 0..2 {
             bench.client(LinkId(link));
         }
