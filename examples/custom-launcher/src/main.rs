@@ -1,8 +1,10 @@
 //! The `rpar` command with one launcher more: profiles can now say `kind = "within"`, and engines run within another
 //! program.
 //!
-//!     export RPAR_SITE_PROFILES=examples/custom-launcher/profiles
-//!     cargo run --package rpar-example-custom-launcher -- --profile polite map 'nice; echo {}' ::: a b
+//! ```text
+//! export RPAR_SITE_PROFILES=examples/custom-launcher/profiles
+//! cargo run --package rpar-example-custom-launcher -- --profile polite map 'nice; echo {}' ::: a b
+//! ```
 
 mod within;
 
