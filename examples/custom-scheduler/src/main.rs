@@ -1,7 +1,9 @@
 //! The `rpar` command with one scheduler more: profiles can now say `kind = "capped"`.
 //!
-//!     export RPAR_SITE_PROFILES=examples/custom-scheduler/profiles
-//!     cargo run --package rpar-example-custom-scheduler -- --profile shared start --nodes 2
+//! ```text
+//! export RPAR_SITE_PROFILES=examples/custom-scheduler/profiles
+//! cargo run --package rpar-example-custom-scheduler -- --profile shared start --nodes 2
+//! ```
 
 mod capped;
 

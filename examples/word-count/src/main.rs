@@ -1,12 +1,16 @@
 //! Counts lines, words and bytes of files, as wc(1) does, on all engines of a cluster.
 //!
-//!     cargo run --package rpar-example-word-count -- docs/*.md
+//! ```text
+//! cargo run --package rpar-example-word-count -- docs/*.md
+//! ```
 //!
 //! That is this machine's own cores. The same on two nodes of a site, where the files are on a shared file system:
 //!
-//!     cargo build --release --package rpar-example-word-count
-//!     target/release/rpar-example-word-count rpar --profile slurm start --nodes 2
-//!     RPAR_PROFILE=slurm target/release/rpar-example-word-count docs/*.md
+//! ```text
+//! cargo build --release --package rpar-example-word-count
+//! target/release/rpar-example-word-count rpar --profile slurm start --nodes 2
+//! RPAR_PROFILE=slurm target/release/rpar-example-word-count docs/*.md
+//! ```
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
