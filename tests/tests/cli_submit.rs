@@ -115,3 +115,25 @@ fn one_runs_after_another() {
     let (exit, _, err) = home.said(&["submit", "--after", "9", "true", ":::", "x"]);
     assert_eq!(exit, Some(120), "{err}");
 }
+
+#[test]
+fn waiting_lasts_as_long_as_the_work() {
+    let home = cluster();
+    let id = submitted(&home, &["until [ -e go ]; do sleep 0.02; done; echo {}", ":::", "x"]);
+    let mut wait = home.command();
+    let mut wait = wait.args(["wait", &id]).spawn().expect("rpar starts");
+    // longer than many looks
+    assert_eq!(home.said(&["wait", &id, "--timeout", "3s"]).0, Some(121));
+    assert!(wait.try_wait().expect("a child").is_none(), "it waits");
+    std::fs::write(home.work().join("go"), "").expect("a file");
+    assert!(wait.wait().expect("it ends").success());
+}
+
+#[test]
+fn nothing_is_a_submission_too() {
+    let home = cluster();
+    let id = submitted(&home, &["echo {}", ":::"]);
+    assert_eq!(home.said(&["wait", &id]).0, Some(0));
+    assert_eq!(home.said(&["results", &id, "--forget"]), (Some(0), String::new(), String::new()));
+    until("it is gone", || home.json(&["tasks"])["submissions"].as_array().is_some_and(Vec::is_empty));
+}

@@ -23,6 +23,8 @@ pub(super) struct Submission {
     /// The client that still adds tasks.
     filler: Option<LinkId>,
     readers: BTreeSet<LinkId>,
+    /// Whether a client has let go of results of it: one that has none stays until then.
+    let_go: bool,
     pub(super) store: Store,
 }
 
@@ -89,6 +91,7 @@ impl Controller {
             opened_micros: self.config.epoch_micros.saturating_add(self.now.0),
             filler: Some(link),
             readers: BTreeSet::new(),
+            let_go: false,
             store: Store::default(),
         };
         self.submissions.all.insert(id, submission);
@@ -247,6 +250,7 @@ impl Controller {
         let tasks = self.accounts.get(&Owner::Submission(id)).map_or(0, |account| account.next);
         let upto = upto.0.min(first_live.unwrap_or(tasks));
         if let Some(submission) = self.submissions.all.get_mut(&id) {
+            submission.let_go = true;
             self.submissions.kept_bytes -= submission.store.forget(TaskId(upto));
         }
         self.balance(effects);
@@ -261,7 +265,7 @@ impl Controller {
         let owner = Owner::Submission(id);
         let Some(account) = self.accounts.get(&owner) else { return };
         let over = account.batches.is_empty() && submission.store.forgotten.0 >= account.next;
-        if over && submission.filler.is_none() && submission.readers.is_empty() {
+        if over && submission.let_go && submission.filler.is_none() && submission.readers.is_empty() {
             self.submissions.all.remove(&id);
             self.forget_owner(owner, effects);
             self.waits.submission_ended(id);

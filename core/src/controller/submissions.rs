@@ -123,11 +123,12 @@ impl Controller {
         if base.0 < account.next {
             return Err(format!("task {base} was submitted before"));
         }
+        let key = self.functions.key(&function).filter(|key| account.functions.contains(key));
+        let key = key.ok_or_else(|| format!("function {function:?} was not defined"))?;
+        // last of all: what is refused must not count, since a submission outlives the client that is sent away
         if !account.window.receive(batch.cost()) {
             return Err("more was submitted than the window allows".to_owned());
         }
-        let key = self.functions.key(&function).filter(|key| account.functions.contains(key));
-        let key = key.ok_or_else(|| format!("function {function:?} was not defined"))?;
         account.next = end;
         let needs = Arc::new(Needs::of(&options));
         let options = Arc::new(options);

@@ -1,7 +1,7 @@
 //! `rpar submit`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::id::SubmissionId;
@@ -118,17 +118,20 @@ fn too_long(record: &Record, payload: &Bytes) -> Report {
     Report::new(Exit::Usage, what).hint("put what is long in a file, and give its name")
 }
 
-/// Waits until the controller has everything.
+/// Waits until the controller has everything; once interrupted, not for long.
 fn closed(client: &Client, interrupts: &Interrupts) -> Outcome<u64> {
-    let before = interrupts.pending();
+    let mut until = None;
     loop {
         match client.close_submission(LOOK_EVERY) {
             Ok(tasks) => return Ok(tasks),
-            Err(ClientError::TimedOut(_)) if interrupts.pending() == before => {}
-            Err(ClientError::TimedOut(_)) => {
-                return Err(Report::silent(Exit::Signal(interrupts.pending().unwrap_or(0))));
-            }
+            Err(ClientError::TimedOut(_)) => {}
             Err(error) => return Err(error.into()),
+        }
+        if let Some(signal) = interrupts.pending() {
+            let until = until.get_or_insert_with(|| Instant::now() + ANSWER_WITHIN);
+            if Instant::now() >= *until {
+                return Err(Report::silent(Exit::Signal(signal)));
+            }
         }
     }
 }

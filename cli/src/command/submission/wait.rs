@@ -1,10 +1,10 @@
 //! `rpar wait`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rpar_core::id::SubmissionId;
 use rpar_core::wire::{ClusterStatus, SubmissionStatus};
-use rpar_runtime::client::{Client, ClientError};
+use rpar_runtime::client::Client;
 use serde_json::{Value, json};
 
 use super::super::context::Context;
@@ -16,9 +16,6 @@ use crate::command::interrupt::Interrupts;
 use crate::command::output::Progress;
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
-
-/// How often the number of tasks that have ended is asked for: for the eye. That all have, the controller tells at once.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
     let (directory, client) = context.client()?;
@@ -42,7 +39,7 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
             let what = format!("{} of {} tasks have ended", sum(ended), sum(|one| one.tasks));
             return Err(Report::new(Exit::NotOver, what).hint("the work goes on: wait again, or cancel it"));
         }
-        status = newer(&client, status.version, &interrupts)?;
+        status = newer(&client, &interrupts)?;
     };
     progress.clear();
     if context.output.json {
@@ -69,18 +66,11 @@ fn all(
     ids.iter().map(|id| one(status, directory, *id)).collect()
 }
 
-/// The status once something has changed, or after a while.
-fn newer(client: &Client, version: u64, interrupts: &Interrupts) -> Outcome<ClusterStatus> {
-    let until = Instant::now() + ASK_EVERY;
-    while Instant::now() < until {
-        match client.status(Some(version), LOOK) {
-            Ok(status) => return Ok(status),
-            Err(ClientError::TimedOut(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if let Some(signal) = interrupts.pending() {
-            return Err(Report::silent(Exit::Signal(signal)));
-        }
+/// The status a moment later.
+fn newer(client: &Client, interrupts: &Interrupts) -> Outcome<ClusterStatus> {
+    std::thread::sleep(LOOK);
+    match interrupts.pending() {
+        Some(signal) => Err(Report::silent(Exit::Signal(signal))),
+        None => Ok(client.status(None, ANSWER_WITHIN)?),
     }
-    Ok(client.status(None, ANSWER_WITHIN)?)
 }

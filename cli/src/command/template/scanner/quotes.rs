@@ -74,6 +74,10 @@ impl Scanner<'_> {
         } else if rest.starts_with("$'") && !quoted {
             self.copy(2);
             self.verbatim('\'', "a $'...' quote", "write it without the $, or use printf")?;
+        } else if rest.starts_with("$[") {
+            self.copy(2);
+            // bash evaluates it as it does $(( ))
+            self.verbatim(']', "$[ ] brackets", "compute with expr, bc or awk")?;
         } else {
             let special = rest.chars().nth(1).is_some_and(|c| "$#?!*@-".contains(c));
             self.copy(1 + special as usize);
