@@ -13,6 +13,7 @@ use rpar_core::task::TaskStatus;
 use rpar_core::wire::{Outcomes, unpack_duration};
 
 use super::ids::Ids;
+use super::keep::Pace;
 use super::output::TaskOutput;
 use crate::clock::wall_micros;
 
@@ -60,12 +61,12 @@ struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     /// By index, from `first` on; grows when results come, so that submitting takes no lock here.
-    slots: VecDeque<Slot>,
+    pub(super) slots: VecDeque<Slot>,
     /// All before it are discarded.
-    first: usize,
+    pub(super) first: usize,
     pub(super) finished: usize,
     /// Indexes in order of completion, as (first, count), that nobody has taken yet.
-    order: VecDeque<(usize, usize)>,
+    pub(super) order: VecDeque<(usize, usize)>,
     /// What tasks wrote that nobody has taken yet.
     pub(super) output: VecDeque<TaskOutput>,
     /// Indexes that somebody waits for.
@@ -75,20 +76,22 @@ pub(super) struct State {
     /// How many wait for all.
     all: usize,
     /// When the tasks from an index on were submitted, in microseconds since 1970.
-    submitted: BTreeMap<usize, u64>,
+    pub(super) submitted: BTreeMap<usize, u64>,
     /// The nodes of the engines that ran something: engine ids are never used again.
     nodes: BTreeMap<EngineId, Arc<str>>,
     /// What they are called on their client's link.
-    ids: Ids,
+    pub(super) ids: Ids,
     /// When the latest end came to be known.
     latest: Option<Instant>,
     /// Asynchronous programs that wait for an end, each with one entry.
     pub(super) wakers: Vec<Waker>,
+    /// Results that are kept hold up those after them.
+    pub(super) pace: Option<Arc<Pace>>,
 }
 
 /// What a group keeps of a task.
 #[derive(Clone, Debug, Default)]
-enum Slot {
+pub(super) enum Slot {
     #[default]
     Unfinished,
     Finished(End),
@@ -215,38 +218,6 @@ impl Group {
         }
     }
 
-    /// Lets go of a task's payload, which is empty from then on.
-    pub fn forget(&self, index: usize) {
-        if let Some(Slot::Finished(end)) = self.lock().slot(index) {
-            end.payload = Bytes::new();
-        }
-    }
-
-    /// Lets go of all that is known of a task that has ended; nobody may wait for it any more. Once all tasks before it
-    /// are discarded too, it takes no memory.
-    pub fn discard(&self, index: usize) {
-        let mut state = self.lock();
-        if let Some(slot @ Slot::Finished(_)) = state.slot(index) {
-            *slot = Slot::Discarded;
-        }
-        while state.slots.pop_front_if(|slot| matches!(slot, Slot::Discarded)).is_some() {
-            state.first += 1;
-        }
-        let first = state.first;
-        state.ids.forget(first);
-        // who takes results in order of submission never asks for that of completion
-        while state.order.pop_front_if(|(index, count)| *index + *count <= first).is_some() {}
-        // the time of submission counts up to the next one
-        while state.submitted.keys().nth(1).is_some_and(|next| *next <= first) {
-            state.submitted.pop_first();
-        }
-    }
-
-    /// How many tasks have been discarded with all before them.
-    pub fn discarded(&self) -> usize {
-        self.lock().first
-    }
-
     /// Whether `other` is a clone of this group.
     pub(super) fn is(&self, other: &Group) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
@@ -332,7 +303,7 @@ impl Group {
 }
 
 impl State {
-    fn slot(&mut self, index: usize) -> Option<&mut Slot> {
+    pub(super) fn slot(&mut self, index: usize) -> Option<&mut Slot> {
         self.slots.get_mut(index.checked_sub(self.first)?)
     }
 
@@ -371,6 +342,9 @@ impl Filling<'_> {
         }
         if !matches!(state.slots[at], Slot::Unfinished) {
             return false;
+        }
+        if let Some(pace) = &state.pace {
+            pace.keep(end.payload.len());
         }
         state.slots[at] = Slot::Finished(end);
         state.finished += 1;

@@ -4,6 +4,7 @@ mod batch;
 mod error;
 mod group;
 mod ids;
+mod keep;
 mod outbox;
 mod output;
 mod poll;
@@ -99,6 +100,13 @@ impl Client {
     /// A new, empty group.
     pub fn group(&self) -> Group {
         Group::default()
+    }
+
+    /// A new, empty group for a program that takes all results as they come and [discards](Group::discard) them: while
+    /// there are 16 MiB of them that it has not, nothing more is read from the controller. One that waits for something
+    /// else meanwhile, even after it has dropped the group, may wait forever.
+    pub fn paced_group(&self) -> Group {
+        Group::paced(&self.guard.outbox.pace)
     }
 
     /// Submits a task and returns its index in the group. Never blocks; tasks that are submitted one by one are sent

@@ -11,6 +11,7 @@ use rpar_core::wire::{Agreement, CLIENT_OUTPUT_WINDOW_BYTES, Change, ClusterStat
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
+use super::keep::Pace;
 use super::{Defined, Group, Reading};
 
 /// More than this should not wait to be sent: what a link carries in a tenth of a second, and a million small tasks.
@@ -99,6 +100,8 @@ pub(super) struct Outbox {
     leave: Notify,
     /// Wakes threads of the program that wait for room, or for the end.
     changed: Condvar,
+    /// The results of paced groups.
+    pub(super) pace: Arc<Pace>,
 }
 
 #[derive(Debug, Default)]

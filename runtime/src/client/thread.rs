@@ -116,13 +116,18 @@ impl<'a> Desk<'a> {
                 alarm.as_mut().reset(at);
             }
             let full = writer.queued() >= LinkWriter::READY_BYTES;
+            let paused = self.outbox.pace.is_full();
             tokio::select! {
-                received = reader.receive() => self.received(received),
+                received = reader.receive(), if !paused => self.received(received),
+                () = self.outbox.pace.eased(), if paused => {}
                 () = self.outbox.woken(), if !full => leaving = self.send(),
                 () = writer.ready(), if full => leaving = self.send(),
                 // a program that ends does not wait for a controller that does not read
                 () = self.outbox.left(), if full => leaving = true,
-                () = &mut alarm, if deadline.is_some() => self.step(Input::Tick),
+                // a controller that is not listened to is not silent
+                () = &mut alarm, if deadline.is_some() => {
+                    self.step(if paused { Input::Received(Message::Heartbeat) } else { Input::Tick });
+                }
             }
             if let Some(writer) = &self.writer {
                 writer.flush();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::task::{Failure, TaskOptions, TaskStatus};
 use rpar_core::wire::INLINE_LIMIT_BYTES;
 
-use super::place::{PATIENCE, Place, await_engines, deadline, native};
+use super::place::{HUGE_BYTES, PATIENCE, Place, await_engines, deadline, native, until};
 
 fn number(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_le_bytes())
@@ -135,6 +136,28 @@ fn a_cancelled_group_ends_and_another_does_not() {
     });
     assert!(cancelled.count() > 5_000);
     assert_eq!(wanted.wait(0, None).unwrap().status, TaskStatus::Ok);
+    client.stop_cluster(PATIENCE).unwrap();
+    host.ended().unwrap();
+    place.ended().1.unwrap();
+}
+
+#[test]
+fn a_program_that_takes_results_slowly_holds_them_up() {
+    let place = Place::tcp();
+    let host = place.host("n1", 2);
+    let client = place.client();
+    let (group, huge, options) = (client.paced_group(), native("huge"), Arc::new(TaskOptions::default()));
+    (0..12).for_each(|_| _ = client.submit(&group, &huge, &options, Bytes::new()));
+    let most = (16 << 20) / HUGE_BYTES + 1;
+    until("as much is kept as may be", || group.finished() >= most);
+    // far longer than one more of them takes
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(group.finished() <= most + 1, "{group:?}");
+    for _ in 0..12 {
+        let (index, outcome) = group.next_finished(deadline()).expect("a result");
+        assert_eq!((outcome.status, outcome.payload.len()), (TaskStatus::Ok, HUGE_BYTES));
+        group.discard(index);
+    }
     client.stop_cluster(PATIENCE).unwrap();
     host.ended().unwrap();
     place.ended().1.unwrap();

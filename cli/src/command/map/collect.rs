@@ -89,7 +89,10 @@ impl Collector<'_> {
         let ended = self.collect();
         if ended.is_err() {
             self.stop(Cause::Trouble, true);
-            self.group.wait_all(Some(Instant::now() + CANCEL_WITHIN));
+            let until = Instant::now() + CANCEL_WITHIN;
+            while let Some((index, _)) = self.group.next_finished(Some(until)) {
+                self.group.discard(index);
+            }
         }
         ended
     }

@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let numbered = if matches!(earlier, Earlier::None) { numbered } else { numbered.numbered() };
     let interrupts = Interrupts::watch_more(SIGNALS_OBEYED, |_| {})?;
     let attached = attach(context, &arguments.throw_away)?;
-    let (board, group) = (Arc::new(Board::default()), attached.client.group());
+    let (board, group) = (Arc::new(Board::default()), attached.client.paced_group());
     let submission = Submission {
         records: input.records(),
         earlier,
