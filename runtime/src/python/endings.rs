@@ -9,6 +9,7 @@ use super::child::{Child, executable};
 use super::death;
 use super::executor::PythonExecutor;
 use super::frames::{self, Code, Reply};
+use super::live;
 use crate::engine::Feed;
 
 /// How long an interpreter may take to start: its libraries come from shared file systems, to many nodes at once.
@@ -48,6 +49,12 @@ impl PythonExecutor {
             pace.learn(reply.micros);
         }
         let Some(task) = written.task else { return Ok(()) };
+        if task.options.live && reply.code != Code::Skipped {
+            // the child has written it before its answer
+            if let Some(child) = &mut self.child {
+                live::pass_rest(&mut child.output, &task, feed);
+            }
+        }
         match reply.code {
             Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
             Code::Skipped => self.waiting.push_front(task),
@@ -72,7 +79,11 @@ impl PythonExecutor {
         while self.receive(feed).is_ok() {}
         let Some(mut child) = self.child.take() else { return };
         let status = child.end();
-        child.output.read();
+        match self.pipeline.head().filter(|task| task.options.live && ending.is_none()) {
+            Some(task) => live::pass_rest(&mut child.output, task, feed),
+            // what was ended by force does not wait for room
+            None => live::pass(&mut child.output, self.pipeline.head(), feed),
+        }
         let tail = child.output.tail();
         let failure = match (status, self.ready) {
             (Ok(status), true) => death::crash(status, tail),

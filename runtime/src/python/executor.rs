@@ -12,6 +12,7 @@ use super::child::Child;
 use super::endings::Ending;
 use super::frames::{self, RunFrame};
 use super::held::{Functions, Pipeline};
+use super::live;
 use super::refusal::Refusal;
 use crate::engine::{EngineContext, Executor, Feed, Task};
 
@@ -118,7 +119,9 @@ impl PythonExecutor {
                 child.send(frames::define(number, task.function.body.len()));
                 child.send(task.function.body.clone());
             }
-            if !self.pipeline.fits(cost, task.argument.len()) {
+            // a live task has its child for itself
+            let alone = task.options.live || self.pipeline.is_live();
+            if !self.pipeline.fits(cost, task.argument.len()) || alone && !self.pipeline.is_empty() {
                 self.waiting.push_front(task);
                 break;
             }
@@ -139,9 +142,11 @@ impl PythonExecutor {
             self.deadline().map_or(GLANCE, |at| at.saturating_duration_since(Instant::now())).min(GLANCE);
         let Some(child) = &mut self.child else { return };
         let mut alive = child.flush().is_ok();
-        let ready = if alive { ready(child, feed, deadline) } else { Ready::default() };
+        // without room what a live task prints stays in its pipe, and in the end the task waits
+        let reads = !self.pipeline.is_live() || feed.has_room();
+        let ready = if alive { ready(child, feed, deadline, reads) } else { Ready::default() };
         if ready.output {
-            child.output.read();
+            live::pass(&mut child.output, self.pipeline.head(), feed);
         }
         if ready.link {
             alive &= !self.receive(feed).is_err_and(|error| !is_passing(&error));
@@ -185,7 +190,7 @@ impl Ready {
     }
 }
 
-fn ready(child: &Child, feed: &Feed, timeout: Duration) -> Ready {
+fn ready(child: &Child, feed: &Feed, timeout: Duration, reads: bool) -> Ready {
     let mut wanted = PollFlags::IN;
     wanted.set(PollFlags::OUT, child.has_outgoing());
     let link = PollFd::from_borrowed_fd(child.link(), wanted);
@@ -193,7 +198,7 @@ fn ready(child: &Child, feed: &Feed, timeout: Duration) -> Ready {
     let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
     let is_ready = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
     // an interrupted wait is as good as a short one
-    if let Some(output) = child.output.waits() {
+    if let Some(output) = child.output.waits().filter(|_| reads) {
         let mut fds = [link, wake, PollFd::from_borrowed_fd(output, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&timeout));
         Ready { link: is_ready(&fds[0]), wake: is_ready(&fds[1]), output: is_ready(&fds[2]) }

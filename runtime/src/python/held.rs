@@ -99,6 +99,11 @@ impl Pipeline {
         self.tasks.front()?.task.as_ref()
     }
 
+    /// Whether that is a live one.
+    pub(super) fn is_live(&self) -> bool {
+        self.head().is_some_and(|task| task.options.live)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

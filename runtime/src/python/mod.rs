@@ -11,6 +11,7 @@ mod endings;
 mod executor;
 mod frames;
 mod held;
+mod live;
 mod output;
 mod pace;
 mod refusal;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use crate::engine::{Bench, PythonSettings};
 use crate::native::NativeFunctions;
 
+mod live;
+
 const GENEROUS: Duration = Duration::from_secs(60);
 
 /// An engine whose interpreter finds a stand-in for cloudpickle, and the directory that holds it.
