@@ -5,6 +5,7 @@ mod faults {
     mod clock;
     mod controller;
     mod engine_host;
+    mod flood;
     mod full_disk;
     mod interpreter;
     mod permission;

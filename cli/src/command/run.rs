@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rpar_core::task::{Arguments, TaskStatus};
-use rpar_runtime::client::{Client, Group};
+use rpar_runtime::client::{Client, Event, Group};
 
 use super::attach::attach;
 use super::context::Context;
@@ -15,7 +15,7 @@ use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
 use crate::command::report::{Outcome, Report};
 
-/// How soon Ctrl-C is felt; the result is printed at once.
+/// How soon Ctrl-C is felt; what comes is printed at once.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A cancelled task reports back at once unless its engine is in trouble.
@@ -38,27 +38,33 @@ pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
         }
     };
     let function = task::defined(&task::spec(script, &arguments.task)?);
-    let options = task::options(&arguments.task, 0);
+    let options = task::options(&arguments.task, 0, !context.output.json);
     let interrupts = Interrupts::watch(|_| {})?;
     let attached = attach(context, &arguments.throw_away)?;
     let group = attached.client.group();
     let mut payload = BytesMut::new();
     Arguments(words).encode(&mut payload);
     attached.client.submit(&group, &function, &options, payload.freeze());
-    let ended = wait(&attached.client, &group, &interrupts).and_then(|end| show(context, &end));
+    let ended = wait(context, &attached.client, &group, &interrupts).and_then(|end| show(context, &end));
     let finished = attached.finish();
     let exit = ended?;
     finished.map(|()| exit)
 }
 
-fn wait(client: &Client, group: &Group, interrupts: &Interrupts) -> Outcome<End> {
+/// Prints what the command writes, as if it ran here, until it has ended.
+fn wait(context: &Context, client: &Client, group: &Group, interrupts: &Interrupts) -> Outcome<End> {
     loop {
-        if let Some(outcome) = group.wait(0, Some(Instant::now() + LOOK)) {
-            return Ok(End::read(outcome));
+        match group.next_event(Some(Instant::now() + LOOK)) {
+            Some(Event::Output(output)) if output.stream == 1 => context.output.bytes(&output.data)?,
+            Some(Event::Output(output)) => context.output.diagnostics(&output.data),
+            Some(Event::Ended(_, outcome)) => return Ok(End::read(outcome)),
+            None => {}
         }
         if let Some(signal) = interrupts.pending() {
             client.cancel(group);
-            group.wait_all(Some(Instant::now() + CANCEL_WITHIN));
+            let until = Instant::now() + CANCEL_WITHIN;
+            // its end comes after what it has written
+            while group.next_event(Some(until)).is_some() {}
             return Err(Report::silent(Exit::Signal(signal)));
         }
     }
@@ -69,7 +75,7 @@ fn show(context: &Context, end: &End) -> Outcome {
         context.output.document(end.document())?;
     }
     if let (Some(TaskStatus::Ok | TaskStatus::Failed), None) = (end.status, &end.message) {
-        if !context.output.json {
+        if !context.output.json && !end.command.streamed {
             context.output.bytes(&end.command.stdout)?;
             context.output.diagnostics(&end.command.stderr);
         }
@@ -80,7 +86,8 @@ fn show(context: &Context, end: &End) -> Outcome {
         return Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)));
     }
     let report = Report::new(Exit::Lost, end.problem());
-    Err(match end.last_words() {
+    // what it wrote was printed
+    Err(match end.last_words().filter(|_| context.output.json) {
         Some(words) => report.because(words),
         None => report,
     })

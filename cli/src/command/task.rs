@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use rpar_core::id::EngineId;
 use rpar_core::resources::Resources;
-use rpar_core::task::{
-    CommandOutcome, CommandSpec, Failure, Function, FunctionKind, TaskOptions, TaskStatus,
-};
+use rpar_core::task::{CommandOutcome, CommandSpec, Failure, TaskOptions, TaskStatus};
 use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
 use serde_json::{Value, json};
 
@@ -25,14 +23,11 @@ pub(crate) fn spec(script: String, arguments: &TaskArguments) -> Outcome<Command
 
 /// A command as a function.
 pub(crate) fn defined(spec: &CommandSpec) -> Arc<Defined> {
-    let mut body = Vec::new();
-    // plain data into memory has no way to fail
-    let _ = ciborium::into_writer(spec, &mut body);
-    Defined::new(Function { kind: FunctionKind::Command, body: body.into() })
+    Defined::new(spec.function())
 }
 
-/// The options of a task, as the user gave them.
-pub(crate) fn options(arguments: &TaskArguments, retries: u16) -> Arc<TaskOptions> {
+/// The options of a task, as the user gave them; with `live`, what it writes comes while it runs.
+pub(crate) fn options(arguments: &TaskArguments, retries: u16, live: bool) -> Arc<TaskOptions> {
     let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     let place = &arguments.place;
     Arc::new(TaskOptions {
@@ -48,6 +43,7 @@ pub(crate) fn options(arguments: &TaskArguments, retries: u16) -> Arc<TaskOption
             memory_bytes: place.memory.unwrap_or(0),
             custom: place.resource.iter().cloned().collect(),
         },
+        live,
         ..TaskOptions::default()
     })
 }
@@ -85,6 +81,8 @@ pub(crate) struct End {
     pub(crate) status: Option<TaskStatus>,
     /// What the command wrote and how it ended, as far as it got.
     pub(crate) command: CommandOutcome,
+    /// How much it wrote to stdout.
+    pub(crate) stdout_bytes: u64,
     /// Why it did not end well, when that was not the command's own doing.
     pub(crate) message: Option<String>,
     /// Which engine had it last.
@@ -115,7 +113,10 @@ impl End {
         let broken = |what: String| End { status, message: Some(what), ..End::default() };
         match outcome.status {
             TaskStatus::Ok | TaskStatus::Failed => match CommandOutcome::decode(outcome.payload.clone()) {
-                Ok(command) => End { status, command, ..End::default() },
+                Ok(command) => {
+                    let stdout_bytes = command.stdout.len() as u64;
+                    End { status, command, stdout_bytes, ..End::default() }
+                }
                 // a command that could not even be started fails without an outcome of its own
                 Err(error) => failure(&outcome.payload, status).unwrap_or_else(|| broken(error.to_string())),
             },

@@ -60,7 +60,7 @@ pub(crate) struct ResultArguments {
     /// Prints results in the order of the arguments; the default
     #[arg(short, long)]
     pub(crate) keep_order: bool,
-    /// Prints each result, whole, when its task ends
+    /// Prints each line as soon as a task has written it; lines of two tasks never mix
     #[arg(short, long, conflicts_with = "keep_order")]
     pub(crate) unordered: bool,
     /// Begins each line with the task's arguments and a tab

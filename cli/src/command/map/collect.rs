@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rpar_core::task::TaskStatus;
-use rpar_runtime::client::{Group, Outcome as TaskOutcome};
+use rpar_runtime::client::{Event, Group, Outcome as TaskOutcome, TaskOutput};
 use rustix::process::Signal;
 
 use super::super::attach::Attached;
@@ -12,6 +12,7 @@ use super::super::task::End;
 use super::board::Board;
 use super::halt::Halting;
 use super::joblog::Joblog;
+use super::lines::{Lines, Stream};
 use super::print::Printer;
 use super::saved::Saved;
 use super::summary::Summary;
@@ -46,6 +47,8 @@ pub(super) struct Collector<'a> {
     pub(super) joblog: Option<Joblog>,
     pub(super) saved: Option<Saved>,
     pub(super) printer: Printer,
+    /// What tasks write is printed while they run.
+    pub(super) lines: Option<Lines>,
     pub(super) halting: Halting,
     pub(super) summary: Summary,
     /// When the first task was about to be submitted.
@@ -90,40 +93,46 @@ impl Collector<'_> {
         if ended.is_err() {
             self.stop(Cause::Trouble, true);
             let until = Instant::now() + CANCEL_WITHIN;
-            while let Some((index, _)) = self.group.next_finished(Some(until)) {
-                self.group.discard(index);
+            // their ends come after what they have written
+            while let Some(event) = self.group.next_event(Some(until)) {
+                if let Event::Ended(index, _) = event {
+                    self.group.discard(index);
+                }
             }
         }
         ended
     }
 
     fn collect(&mut self) -> Outcome<()> {
-        while let Some((index, outcome)) = self.next()? {
-            self.ended(index, outcome)?;
+        while let Some(event) = self.next()? {
+            match event {
+                Event::Output(output) => self.wrote(&output)?,
+                Event::Ended(index, outcome) => self.ended(index, outcome)?,
+            }
         }
         self.flush()
     }
 
-    /// The next task that has ended; `None` when all have, or what was killed has had its time.
-    fn next(&mut self) -> Outcome<Option<(usize, TaskOutcome)>> {
+    /// What happens next; `None` when all tasks have ended, or what was killed has had its time.
+    fn next(&mut self) -> Outcome<Option<Event>> {
         loop {
             // however fast results come
             if self.news.looked.elapsed() >= LOOK {
                 self.look();
             }
             // what is there already is printed in one go
-            if let Some(next) = self.group.next_finished(Some(Instant::now())) {
+            if let Some(next) = self.group.next_event(Some(Instant::now())) {
                 return Ok(Some(next));
             }
             self.flush()?;
             let over = self.board.is_over();
             if self.group.finished() < self.group.len() {
-                if let Some(next) = self.group.next_finished(Some(Instant::now() + LOOK)) {
+                if let Some(next) = self.group.next_event(Some(Instant::now() + LOOK)) {
                     return Ok(Some(next));
                 }
             } else if !over {
                 self.board.wait(LOOK);
-            } else if let Some(next) = self.group.next_finished(Some(Instant::now())) {
+            } else if let Some(next) = self.group.next_event(Some(Instant::now())) {
                 return Ok(Some(next));
             } else {
                 return Ok(None);
@@ -135,12 +144,41 @@ impl Collector<'_> {
         }
     }
 
-    fn ended(&mut self, index: usize, outcome: TaskOutcome) -> Outcome<()> {
-        let end = End::read(self.usable(outcome)?);
-        self.group.discard(index);
+    /// Takes note of the tasks that were submitted, up to one that is heard of.
+    fn note(&mut self, index: usize) {
         if self.turns.record(index).is_none() {
             self.turns.add(self.board.take());
         }
+    }
+
+    /// Prints what a running task wrote.
+    fn wrote(&mut self, output: &TaskOutput) -> Outcome<()> {
+        self.note(output.index);
+        let Collector { lines, turns, printer, progress, .. } = self;
+        let (Some(lines), Some(record)) = (lines, turns.record(output.index)) else { return Ok(()) };
+        lines.add(output, |stream, attempt, text| printer.lines(record, attempt, stream, text, progress))
+    }
+
+    /// Prints the last of what a task wrote before its end, or what is told of a task that never ran.
+    fn wrote_last(&mut self, index: usize, end: &mut End) -> Outcome<()> {
+        let Collector { lines, turns, printer, progress, .. } = self;
+        let (Some(lines), Some(record)) = (lines, turns.record(index)) else { return Ok(()) };
+        let mut print = |stream, attempt, text: &[u8]| printer.lines(record, attempt, stream, text, progress);
+        if let Some(writer) = lines.end(index, &mut print)? {
+            end.stdout_bytes = writer.stdout_bytes;
+        }
+        // what it wrote was printed; the rest is not its own
+        if !end.command.streamed && end.message.is_none() && !end.command.stderr.is_empty() {
+            print(Stream::Err, end.attempts.into(), &end.command.stderr)?;
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, index: usize, outcome: TaskOutcome) -> Outcome<()> {
+        let mut end = End::read(self.usable(outcome)?);
+        self.group.discard(index);
+        self.note(index);
+        self.wrote_last(index, &mut end)?;
         let dropped = self.stop.is_some() && end.status == Some(TaskStatus::Cancelled);
         if let Some(record) = self.turns.record(index).filter(|_| !dropped) {
             if let Some(joblog) = &mut self.joblog {
@@ -157,7 +195,9 @@ impl Collector<'_> {
         };
         self.turns.end(index, (!dropped).then_some(end)).map_err(failed)?;
         while let Some((record, end)) = self.turns.next().map_err(failed)? {
-            self.printer.print(&record, &end, &self.progress)?;
+            if self.lines.is_none() {
+                self.printer.print(&record, &end, &self.progress)?;
+            }
             self.summary.add(&record, &end);
         }
         self.board.release(self.turns.released());

@@ -57,7 +57,7 @@ impl Joblog {
             end.node.as_deref().unwrap_or(":"),
             started.as_secs_f64(),
             end.ran.as_secs_f64(),
-            end.command.stdout.len(),
+            end.stdout_bytes,
         );
         let mut line = line.into_bytes();
         // a task has one line: GNU parallel, too, writes NUL in place of a line's end

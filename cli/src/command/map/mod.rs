@@ -5,6 +5,7 @@ mod collect;
 mod halt;
 mod held;
 mod joblog;
+mod lines;
 mod print;
 mod resume;
 mod saved;
@@ -24,6 +25,7 @@ use self::board::Board;
 use self::collect::{Cause, Collector, News};
 use self::halt::Halting;
 use self::joblog::Joblog;
+use self::lines::Lines;
 use self::print::Printer;
 use self::resume::Earlier;
 use self::saved::Saved;
@@ -71,18 +73,20 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let interrupts = Interrupts::watch_more(SIGNALS_OBEYED, |_| {})?;
     let attached = attach(context, &arguments.throw_away)?;
     let (board, group) = (Arc::new(Board::default()), attached.client.paced_group());
+    let results = &arguments.results;
+    let output = context.output;
+    // a file, or a document, holds all that a task wrote
+    let live = results.unordered && results.results.is_none() && !output.json;
     let submission = Submission {
         records: input.records(),
         earlier,
         functions: Functions::new(numbered, spec),
-        options: task::options(&arguments.task, arguments.pace.retries),
+        options: task::options(&arguments.task, arguments.pace.retries, live),
         delay: arguments.pace.delay,
         client: attached.client.clone(),
         group: group.clone(),
         board: Arc::clone(&board),
     };
-    let results = &arguments.results;
-    let output = context.output;
     let collector = Collector {
         attached: &attached,
         group: &group,
@@ -94,6 +98,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
         turns: Turns::new(!results.unordered),
         joblog,
         saved: results.results.as_deref().map(Saved::new),
+        lines: live.then(Lines::default),
         printer: Printer::new(output, results.tag, results.results.is_some()),
         halting: Halting::new(arguments.pace.halt),
         summary: Summary::default(),

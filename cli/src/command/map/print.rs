@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::task::End;
+use super::lines::Stream;
 use crate::command::input::Record;
 use crate::command::output::{Answers, Output, Progress, json_line};
 use crate::command::report::Outcome;
@@ -16,11 +17,20 @@ pub(super) struct Printer {
     tag: bool,
     /// What tasks print goes elsewhere.
     mute: bool,
+    /// Whose last line has no end yet, on stdout and on stderr.
+    open: [Option<Try>; 2],
+}
+
+/// One try at a task: whose lines these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Try {
+    number: u64,
+    attempt: u16,
 }
 
 impl Printer {
     pub(super) fn new(output: Output, tag: bool, mute: bool) -> Self {
-        Printer { output, answers: output.answers(), tag, mute }
+        Printer { output, answers: output.answers(), tag, mute, open: [None; 2] }
     }
 
     /// Prints how a task ended. What goes to stdout waits for [`flush`](Self::flush), unless there is much of it.
@@ -36,17 +46,48 @@ impl Printer {
         }
         let (stdout, stderr) = (&end.command.stdout, &end.command.stderr);
         match self.tag {
-            true => self.answers.write(&tagged(record, stdout))?,
+            true => self.answers.write(&tagged(record, stdout, true))?,
             false => self.answers.write(stdout)?,
         }
         if !stderr.is_empty() {
             self.flush(progress)?;
             progress.suspend(|| match self.tag {
-                true => self.output.diagnostics(&tagged(record, stderr)),
+                true => self.output.diagnostics(&tagged(record, stderr, true)),
                 false => self.output.diagnostics(stderr),
             });
         }
         Ok(())
+    }
+
+    /// Prints lines that a running task has written; the last one may have no end yet. Another task's begin on a line of
+    /// their own.
+    ///
+    /// # Errors
+    /// As of [`print`](Self::print).
+    pub(super) fn lines(
+        &mut self,
+        record: &Record,
+        attempt: u16,
+        stream: Stream,
+        text: &[u8],
+        progress: &Progress,
+    ) -> Outcome<()> {
+        let (own, open) = (Try { number: record.number, attempt }, self.open[stream as usize]);
+        let begins = open != Some(own);
+        let mut lines = if open.is_some() && begins { vec![b'\n'] } else { Vec::new() };
+        match self.tag {
+            true => lines.extend(tagged(record, text, begins)),
+            false => lines.extend_from_slice(text),
+        }
+        self.open[stream as usize] = (!text.ends_with(b"\n")).then_some(own);
+        match stream {
+            Stream::Out => self.answers.write(&lines),
+            Stream::Err => {
+                self.flush(progress)?;
+                progress.suspend(|| self.output.diagnostics(&lines));
+                Ok(())
+            }
+        }
     }
 
     /// Prints a document of its own, at once.
@@ -79,13 +120,15 @@ fn document(record: &Record, end: &End) -> Value {
     document
 }
 
-/// The text with the task's arguments and a tab before each line.
-fn tagged(record: &Record, text: &[u8]) -> Vec<u8> {
+/// The text with the task's arguments and a tab before each line; before the first one only if that `begins` there.
+fn tagged(record: &Record, text: &[u8], begins: bool) -> Vec<u8> {
     let tag = record.whole();
     let mut tagged = Vec::with_capacity(text.len() + tag.len() + 1);
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        tagged.extend_from_slice(&tag);
-        tagged.push(b'\t');
+    for (at, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if at > 0 || begins {
+            tagged.extend_from_slice(&tag);
+            tagged.push(b'\t');
+        }
         tagged.extend_from_slice(line);
     }
     tagged
@@ -98,7 +141,8 @@ mod tests {
     #[test]
     fn a_tag_is_before_each_line() {
         let record = Record { number: 1, arguments: vec!["a b".into(), "c".into()] };
-        assert_eq!(tagged(&record, b"x\n\ny"), b"a b c\tx\na b c\t\na b c\ty");
-        assert!(tagged(&record, b"").is_empty());
+        assert_eq!(tagged(&record, b"x\n\ny", true), b"a b c\tx\na b c\t\na b c\ty");
+        assert_eq!(tagged(&record, b"x\ny", false), b"x\na b c\ty", "the first goes on");
+        assert!(tagged(&record, b"", true).is_empty());
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
 }
 
 fn options(arguments: &SubmitArguments) -> Arc<TaskOptions> {
-    let options = task::options(&arguments.task, arguments.retries);
+    let options = task::options(&arguments.task, arguments.retries, false);
     if arguments.after.is_empty() {
         return options;
     }
