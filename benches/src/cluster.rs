@@ -177,6 +177,7 @@ pub fn engines(directory: &str) -> io::Result<()> {
         registration,
         native,
         python: PythonSettings::default(),
+        gpus: Vec::new(),
         cores: ENGINES,
         lost_after: Duration::from_secs(20),
         give_up_after: Duration::from_secs(1),

@@ -108,6 +108,7 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
     let (directory, resolved, site) = opened(context, &arguments.at)?;
     let name = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let gpus = node::gpus(&resolved.engines);
     let setup = EngineSetup {
         connection: directory.engine_file(),
         transport: site.transport,
@@ -117,10 +118,11 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
             pid: std::process::id(),
             allocation: arguments.allocation.clone().map(AllocationId),
             labels: resolved.engines.labels.clone(),
-            resources: node::resources(&resolved.engines),
+            resources: node::resources(&resolved.engines, &gpus),
         },
         native: context.native.clone(),
         python: PythonSettings { executable: resolved.python.executable.map(Into::into) },
+        gpus,
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
         lost_after: resolved.controller.lost_after,
         give_up_after: resolved.engines.give_up_after,

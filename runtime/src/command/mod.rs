@@ -54,14 +54,21 @@ impl CommandExecutor {
             Ok(arguments) => arguments.0,
             Err(error) => return not_run(&error.to_string()),
         };
+        let resources = &task.options.resources;
+        let share = match self.context.stock.share(resources, &[]) {
+            Ok(share) => share,
+            Err(reason) => return not_run(&reason),
+        };
+        let limit = self.context.stock.limit(resources);
         let mut variables = self.context.environment();
+        variables.extend(share.environment());
         variables.push(("RPAR_TASK_ID", task.id.to_string()));
         variables.push(("RPAR_ENGINE_ID", feed.engine().to_string()));
         let number = task.options.client_id(task.id).0.wrapping_add(1);
         variables.push(("PARALLEL_SEQ", number.to_string()));
         variables.extend(self.context.guard.mark());
         self.context.guard.begin(self.context.slot, task.id);
-        let child = match prepared.start(spec, &arguments, &variables) {
+        let child = match prepared.start(spec, &arguments, &variables, limit.as_ref()) {
             Ok(child) => child,
             Err(error) => {
                 self.context.guard.release(self.context.slot, Child::Command);
@@ -74,10 +81,11 @@ impl CommandExecutor {
         let deadline = task.timeout().and_then(|limit| Instant::now().checked_add(limit));
         let attendance = Attendance { child, task, deadline, feed, buffer: &mut self.buffer };
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
-        if end.forced.is_none() {
+        let verdict = limit.and_then(|limit| limit.verdict());
+        if end.forced.is_none() && verdict.is_none() {
             feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal));
         }
-        outcome(end, task.timeout())
+        outcome(end, task.timeout(), verdict)
     }
 }
 
@@ -117,7 +125,8 @@ fn not_run(reason: &str) -> (TaskStatus, Bytes) {
     (TaskStatus::Failed, encoded(&outcome))
 }
 
-fn outcome(end: End, limit: Option<Duration>) -> (TaskStatus, Bytes) {
+/// `verdict` is why something of it was killed for want of memory.
+fn outcome(end: End, limit: Option<Duration>, verdict: Option<String>) -> (TaskStatus, Bytes) {
     let End { status, forced, streamed, stdout, mut stderr } = end;
     let status = match status {
         Ok(status) => status,
@@ -145,6 +154,9 @@ fn outcome(end: End, limit: Option<Duration>) -> (TaskStatus, Bytes) {
             (TaskStatus::Failed, encoded(&outcome))
         }
         None => {
+            if let Some(verdict) = verdict.filter(|_| exit != Some(0)) {
+                stderr.extend_from_slice(format!("rpar: {verdict}\n").as_bytes());
+            }
             let (stdout, stderr) = (clipped(stdout), clipped(stderr));
             let outcome = CommandOutcome { exit, signal, streamed, stdout, stderr };
             let status = if exit == Some(0) { TaskStatus::Ok } else { TaskStatus::Failed };

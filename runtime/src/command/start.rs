@@ -1,6 +1,6 @@
 //! Starting a command: directly where that is the same, else through the shell.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -12,6 +12,7 @@ use rpar_core::task::{CommandSpec, Function};
 
 use super::program;
 use super::script::Script;
+use crate::engine::Limit;
 
 /// What the shell is told as its name, and so what `$0` says.
 const NAME: &str = "rpar";
@@ -34,7 +35,7 @@ impl Prepared {
         Prepared { function, spec, script }
     }
 
-    /// Starts a task's process in a group of its own, its stdout and stderr on pipes.
+    /// Starts a task's process in a group of its own, its stdout and stderr on pipes, and within its limit if it has one.
     ///
     /// All that is asked for here keeps std on its fast path, posix_spawn(3): a program with a slash in it, no `pre_exec`,
     /// no change of user.
@@ -43,8 +44,16 @@ impl Prepared {
         spec: &CommandSpec,
         arguments: &[Bytes],
         variables: &[(&str, String)],
+        limit: Option<&Limit>,
     ) -> io::Result<Child> {
-        let words = self.script.as_ref().and_then(|script| script.expand(NAME, arguments));
+        let mut shell = Command::new("/bin/sh");
+        if let Some(limit) = limit {
+            shell.args(["-c", Limit::ENTERS]).arg(limit.entrance()).arg("/bin/sh");
+        }
+        shell.args(["-c", &spec.script, NAME]);
+        shell.args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));
+        let script = self.script.as_ref().filter(|_| limit.is_none());
+        let words = script.and_then(|script| script.expand(NAME, arguments));
         if let Some(words) = words
             && let Some(file) = program::find(&words[0], &spec.workdir, &spec.environment)
         {
@@ -55,10 +64,7 @@ impl Prepared {
                 return Ok(child);
             }
         }
-        let mut command = Command::new("/bin/sh");
-        command.arg0("sh").args(["-c", &spec.script, NAME]);
-        command.args(arguments.iter().map(|argument| std::ffi::OsStr::from_bytes(argument)));
-        equip(&mut command, spec, variables).spawn()
+        equip(shell.arg0("sh"), spec, variables).spawn()
     }
 }
 

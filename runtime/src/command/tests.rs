@@ -10,6 +10,7 @@ use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, Function,
 use crate::engine::Bench;
 
 mod live;
+mod share;
 
 const GENEROUS: Duration = Duration::from_secs(30);
 

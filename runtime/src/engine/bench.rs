@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::id::{EngineId, TaskId};
+use rpar_core::resources::Resources;
 use rpar_core::task::{Function, RunOptions, TaskStatus};
 use rpar_core::wire::{BULK, Outcomes, Output, Runs};
 
 use super::executor::{EngineContext, PythonSettings};
 use super::guard::Guard;
 use super::lane::{Lane, Ready, RunBatch};
+use super::stock::Stock;
 use super::thread;
 use crate::native::NativeFunctions;
 
@@ -32,6 +34,13 @@ impl Bench {
     pub(crate) const NODE: &'static str = "node-of-tests";
     pub(crate) const ENGINE: u32 = 41;
     pub(crate) const THREADS: u32 = 3;
+    pub(crate) const GPUS: [&'static str; 2] = ["0", "GPU-7"];
+
+    /// Whether limits on memory are enforced on this machine.
+    pub(crate) fn limits_memory() -> bool {
+        let resources = Resources { memory_bytes: 1 << 30, ..Resources::default() };
+        Stock::default().limit(&resources).is_some()
+    }
 
     pub(crate) fn start() -> Self {
         Self::with(NativeFunctions::new(), PythonSettings::default())
@@ -44,6 +53,7 @@ impl Bench {
             node: Self::NODE.to_owned(),
             threads: Self::THREADS,
             guard: Arc::new(Guard::default()),
+            stock: Arc::new(Stock::new(Self::GPUS.map(String::from).to_vec())),
             python,
         };
         let thread = thread::start(Arc::clone(&lane), Arc::new(context), Arc::new(native)).unwrap();

@@ -14,6 +14,7 @@ use super::EngineSetup;
 use super::executor::EngineContext;
 use super::guard::Guard;
 use super::lane::{Lane, Ready, RunBatch};
+use super::stock::Stock;
 use super::thread;
 
 /// How long the engines' threads may take to end what they do: a command gets 2 s between SIGTERM and SIGKILL.
@@ -40,6 +41,7 @@ impl Engines {
             Guard::default()
         });
         let (guard, native) = (Arc::new(guard), Arc::new(setup.native.clone()));
+        let stock = Arc::new(Stock::new(setup.gpus.clone()));
         let ready = Arc::<Ready>::default();
         let mut engines = Engines {
             lanes: Vec::new(),
@@ -55,6 +57,7 @@ impl Engines {
                 node: setup.registration.node.clone(),
                 threads: (setup.cores / count.max(1)).max(1),
                 guard: Arc::clone(&guard),
+                stock: Arc::clone(&stock),
                 python: setup.python.clone(),
             };
             engines.lanes.push(Arc::clone(&lane));

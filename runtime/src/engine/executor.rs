@@ -10,6 +10,7 @@ use rpar_core::task::{Function, RunOptions};
 
 use super::feed::Feed;
 use super::guard::Guard;
+use super::stock::Stock;
 
 /// Runs the tasks of one [`FunctionKind`](rpar_core::task::FunctionKind) for one engine.
 ///
@@ -66,6 +67,8 @@ pub(crate) struct EngineContext {
     pub(crate) threads: u32,
     /// Kills children should this process be killed itself.
     pub(crate) guard: Arc<Guard>,
+    /// Where tasks get what they ask for, shared by the host's engines.
+    pub(crate) stock: Arc<Stock>,
     /// How Python tasks are run.
     pub(crate) python: PythonSettings,
 }

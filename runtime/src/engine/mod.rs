@@ -7,11 +7,14 @@ mod doubt;
 mod engines;
 mod executor;
 mod feed;
+mod gpus;
 mod guard;
 mod host;
 mod interrupt;
 mod lane;
+mod memory;
 mod outbox;
+mod stock;
 mod thread;
 
 use std::io;
@@ -31,6 +34,8 @@ pub(crate) use executor::{EngineContext, Executor, Task};
 pub(crate) use feed::Feed;
 pub(crate) use guard::Child;
 pub(crate) use interrupt::Interrupts;
+pub(crate) use memory::Limit;
+pub(crate) use stock::Share;
 
 use crate::files::FileError;
 use crate::native::NativeFunctions;
@@ -48,6 +53,8 @@ pub struct EngineSetup {
     pub native: NativeFunctions,
     /// How it runs Python.
     pub python: PythonSettings,
+    /// The node's GPUs for tasks that ask for some, as programs know them: what goes into `CUDA_VISIBLE_DEVICES`.
+    pub gpus: Vec<String>,
     /// The node's cores, shared by its engines: says how many threads each may use.
     pub cores: u32,
     /// A controller that has been silent for this long is lost.

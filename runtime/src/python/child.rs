@@ -16,8 +16,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 
 use super::control::Control;
 use super::frames::{self, Code, Reply, ReplyHead};
+use super::means::Means;
 use super::output::Output;
-use crate::engine::{Child as Place, EngineContext};
+use crate::engine::{Child as Place, EngineContext, Limit, Share};
 
 const SCRIPT: &str = include_str!("interpreter.py");
 
@@ -33,6 +34,9 @@ pub(super) struct Child {
     process: std::process::Child,
     group: Pid,
     context: Arc<EngineContext>,
+    /// What it was given when it was started.
+    pub(super) means: Means,
+    pub(super) limit: Option<Limit>,
     link: UnixStream,
     pub(super) control: Control,
     pub(super) output: Output,
@@ -49,13 +53,20 @@ impl Child {
     ///
     /// # Errors
     /// When there is no such program, or no process or descriptor to be had.
-    pub(super) fn start(context: &Arc<EngineContext>, engine: EngineId) -> io::Result<Self> {
+    pub(super) fn start(
+        context: &Arc<EngineContext>,
+        engine: EngineId,
+        means: Means,
+        share: &Share,
+    ) -> io::Result<Self> {
         let (link, theirs) = UnixStream::pair()?;
         let control = Control::new()?;
         let (output, writer) = io::pipe()?;
-        let process = Command::new(executable(context))
+        let limit = context.stock.limit(&means.resources());
+        let process = interpreter(context, limit.as_ref())
             .args(["-u", "-c", &bootstrap(), "rpar", "engine", &engine.to_string()])
             .envs(context.environment())
+            .envs(share.environment())
             .env("RPAR_ENGINE_ID", engine.to_string())
             .stdin(Stdio::from(control.share()?))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
@@ -68,6 +79,8 @@ impl Child {
         Ok(Child {
             output: Output::new(output, context.slot)?,
             context: Arc::clone(context),
+            means,
+            limit,
             begun: Instant::now(),
             outgoing: VecDeque::from([Bytes::from_static(SCRIPT.as_bytes())]),
             incoming: BytesMut::new(),
@@ -222,6 +235,14 @@ impl Drop for Child {
             tracing::warn!(slot = self.context.slot, "an interpreter's end was missed: {error}");
         }
     }
+}
+
+/// The interpreter, to be started within a limit if there is one.
+fn interpreter(context: &EngineContext, limit: Option<&Limit>) -> Command {
+    let Some(limit) = limit else { return Command::new(executable(context)) };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", Limit::ENTERS]).arg(limit.entrance()).arg(executable(context));
+    command
 }
 
 /// The interpreter's name or path.

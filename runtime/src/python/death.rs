@@ -6,23 +6,29 @@ use std::process::ExitStatus;
 use rpar_core::task::Failure;
 
 /// Why a task of a dead child did not end well.
-pub(super) fn crash(status: ExitStatus, tail: String) -> Failure {
-    let message = format!("the task ended its Python interpreter: {}", how(status));
+pub(super) fn crash(status: ExitStatus, tail: String, verdict: Option<&str>) -> Failure {
+    let message = format!("the task ended its Python interpreter: {}", how(status, verdict));
     Failure { message, detail: tail, exit: status.code(), signal: status.signal(), exception: Vec::new() }
 }
 
 /// Why no child could be started.
 pub(super) fn stillborn(executable: &str, node: &str, status: ExitStatus, tail: String) -> Failure {
-    let message = format!("the Python interpreter `{executable}` on {node} does not start: {}", how(status));
+    let message =
+        format!("the Python interpreter `{executable}` on {node} does not start: {}", how(status, None));
     Failure { message, detail: tail, exit: status.code(), signal: status.signal(), exception: Vec::new() }
 }
 
-fn how(status: ExitStatus) -> String {
+/// `verdict` is why it was killed for want of memory, where that is known.
+fn how(status: ExitStatus, verdict: Option<&str>) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => {
             let name = name(signal).map(|name| format!(" ({name})")).unwrap_or_default();
-            let guess = if signal == 9 { "; perhaps the node or the job ran out of memory" } else { "" };
-            format!("killed by signal {signal}{name}{guess}")
+            let why = match verdict {
+                Some(verdict) => format!(": {verdict}"),
+                None if signal == 9 => "; perhaps the node or the job ran out of memory".to_owned(),
+                None => String::new(),
+            };
+            format!("killed by signal {signal}{name}{why}")
         }
         (None, Some(code)) => format!("it exited with status {code}"),
         (None, None) => status.to_string(),

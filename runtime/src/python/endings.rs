@@ -10,7 +10,7 @@ use super::death;
 use super::executor::PythonExecutor;
 use super::frames::{self, Code, Reply};
 use super::live;
-use crate::engine::Feed;
+use crate::engine::{Feed, Limit};
 
 /// How long an interpreter may take to start: its libraries come from shared file systems, to many nodes at once.
 const START: Duration = Duration::from_secs(120);
@@ -49,6 +49,10 @@ impl PythonExecutor {
             pace.learn(reply.micros);
         }
         let Some(task) = written.task else { return Ok(()) };
+        if self.pipeline.is_empty() {
+            // before its end is told: others may be given it then
+            self.share = None;
+        }
         if task.options.live && reply.code != Code::Skipped {
             // the child has written it before its answer
             if let Some(child) = &mut self.child {
@@ -79,6 +83,8 @@ impl PythonExecutor {
         while self.receive(feed).is_ok() {}
         let Some(mut child) = self.child.take() else { return };
         let status = child.end();
+        self.share = None;
+        let verdict = child.limit.as_ref().and_then(Limit::verdict);
         match self.pipeline.head().filter(|task| task.options.live && ending.is_none()) {
             Some(task) => live::pass_rest(&mut child.output, task, feed),
             // what was ended by force does not wait for room
@@ -86,7 +92,7 @@ impl PythonExecutor {
         }
         let tail = child.output.tail();
         let failure = match (status, self.ready) {
-            (Ok(status), true) => death::crash(status, tail),
+            (Ok(status), true) => death::crash(status, tail, verdict.as_deref()),
             (Ok(status), false) => {
                 death::stillborn(&executable(&self.context), &self.context.node, status, tail)
             }
@@ -100,7 +106,7 @@ impl PythonExecutor {
         let running = self.pipeline.iter().next().map(|(number, task)| (number, task.id));
         // a task that began in the moment in which we ended another one has done nothing wrong
         let guilty = running.filter(|(number, _)| ending.is_none_or(|ending| ending.number == *number));
-        if guilty.is_some() && ending.is_none() {
+        if guilty.is_some() && ending.is_none() && verdict.is_none() {
             feed.doubt(failure.signal);
         }
         let pipeline = std::mem::take(&mut self.pipeline);

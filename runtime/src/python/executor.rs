@@ -13,8 +13,9 @@ use super::endings::Ending;
 use super::frames::{self, RunFrame};
 use super::held::{Functions, Pipeline};
 use super::live;
+use super::means::{Means, is_apart};
 use super::refusal::Refusal;
-use crate::engine::{EngineContext, Executor, Feed, Task};
+use crate::engine::{EngineContext, Executor, Feed, Share, Task};
 
 /// The longest sleep while a task runs: a child whose socket lives on in a forked copy is found dead after this.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -36,17 +37,22 @@ pub(crate) struct PythonExecutor {
     /// What a child said that cannot run any task.
     pub(super) complaint: Option<Failure>,
     pub(super) refusal: Option<Refusal>,
+    /// What the tasks in the pipeline have, or the next one will.
+    pub(super) share: Option<Share>,
+    pub(super) means: Means,
 }
 
 impl Executor for PythonExecutor {
     fn run(&mut self, feed: &mut Feed) {
         loop {
             if self.waiting.is_empty() && self.pipeline.is_empty() {
+                self.share = None;
                 match feed.take(FunctionKind::Python) {
                     Some(task) => self.waiting.push_back(task),
                     None => return,
                 }
             }
+            self.provide(feed);
             if self.is_childless() {
                 self.restart(feed);
             }
@@ -73,6 +79,8 @@ impl PythonExecutor {
             ending: None,
             complaint: None,
             refusal: None,
+            share: None,
+            means: Means::default(),
         }
     }
 
@@ -98,6 +106,7 @@ impl PythonExecutor {
         }
         self.forget_child();
         self.waiting.clear();
+        self.share = None;
     }
 
     /// Writes tasks ahead, as far as the child's pace allows.
@@ -119,9 +128,8 @@ impl PythonExecutor {
                 child.send(frames::define(number, task.function.body.len()));
                 child.send(task.function.body.clone());
             }
-            // a live task has its child for itself
-            let alone = task.options.live || self.pipeline.is_live();
-            if !self.pipeline.fits(cost, task.argument.len()) || alone && !self.pipeline.is_empty() {
+            let apart = is_apart(&task) || self.pipeline.is_apart();
+            if !self.pipeline.fits(cost, task.argument.len()) || apart && !self.pipeline.is_empty() {
                 self.waiting.push_front(task);
                 break;
             }

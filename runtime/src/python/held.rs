@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rpar_core::id::FunctionHash;
 use rpar_core::task::Function;
 
+use super::means::is_apart;
 use super::pace::{Ahead, Pace};
 use crate::engine::Task;
 
@@ -73,6 +74,8 @@ pub(super) struct Pipeline {
     tasks: VecDeque<Written>,
     ahead: Ahead,
     answered: u64,
+    /// It holds a task that has the child for itself.
+    apart: bool,
 }
 
 impl Pipeline {
@@ -86,6 +89,7 @@ impl Pipeline {
 
     pub(super) fn push(&mut self, task: Task, function: u32, micros: u64) {
         self.ahead.add(micros, task.argument.len());
+        self.apart |= is_apart(&task);
         self.tasks.push_back(Written { task: Some(task), function });
     }
 
@@ -104,6 +108,11 @@ impl Pipeline {
         self.head().is_some_and(|task| task.options.live)
     }
 
+    /// Whether nothing may be written behind what was.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -117,7 +126,9 @@ impl Pipeline {
     pub(super) fn answer(&mut self) -> Option<Written> {
         self.ahead.remove();
         self.answered += 1;
-        self.tasks.pop_front()
+        let written = self.tasks.pop_front();
+        self.apart &= !self.tasks.is_empty();
+        written
     }
 
     /// All unanswered tasks with their numbers.

@@ -1,7 +1,7 @@
 //! What a live task prints, on its way to the client.
 //!
 //! The child's stdout and stderr are one pipe, and it does not say whose output that is. So a live task has its child
-//! for itself: nothing is written ahead behind it, and what is in the pipe when its answer comes is its own.
+//! for itself, and what is in the pipe when its answer comes is its own.
 
 use std::thread;
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod executor;
 mod frames;
 mod held;
 mod live;
+mod means;
 mod output;
 mod pace;
 mod refusal;

@@ -26,7 +26,8 @@ impl PythonExecutor {
         if self.refusal.as_ref().is_some_and(|refusal| refusal.until > Instant::now()) {
             return self.give_back(feed);
         }
-        match Child::start(&self.context, feed.engine()) {
+        let Some(share) = &self.share else { return };
+        match Child::start(&self.context, feed.engine(), self.means.clone(), share) {
             Ok(child) => self.child = Some(child),
             Err(error) => {
                 let (python, node) = (executable(&self.context), &self.context.node);
@@ -46,6 +47,7 @@ impl PythonExecutor {
     }
 
     fn give_back(&mut self, feed: &mut Feed) {
+        self.share = None;
         let Some(Refusal { failure, .. }) = &self.refusal else { return };
         while let Some(task) = self.waiting.pop_front().or_else(|| feed.take(FunctionKind::Python)) {
             feed.fail(task.id, TaskStatus::Unplaced, Duration::ZERO, failure);

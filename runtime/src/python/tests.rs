@@ -12,6 +12,7 @@ use crate::engine::{Bench, PythonSettings};
 use crate::native::NativeFunctions;
 
 mod live;
+mod means;
 
 const GENEROUS: Duration = Duration::from_secs(60);
 

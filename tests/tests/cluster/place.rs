@@ -177,6 +177,7 @@ impl Place {
             },
             native,
             python: PythonSettings { executable: None },
+            gpus: Vec::new(),
             cores: engines,
             lost_after: Duration::from_secs(20),
             give_up_after: Duration::from_secs(5),

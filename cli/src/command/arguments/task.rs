@@ -45,10 +45,10 @@ pub(crate) struct PlaceArguments {
     /// Cores of its node that each task takes [default: the node's cores by its engines]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) cpus: u64,
-    /// GPUs that each task takes
+    /// GPUs that each task has to itself: CUDA_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES list them
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) gpus: u64,
-    /// Memory that each task takes, such as 4GiB
+    /// Memory that each task takes, such as 4GiB; one that takes more is killed, where the system allows that
     #[arg(long, value_name = "SIZE", value_parser = read_size)]
     pub(crate) memory: Option<u64>,
     /// What else each task takes of what the profile counts; may be given often
