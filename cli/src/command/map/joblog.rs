@@ -163,6 +163,7 @@ mod tests {
             status: Some(if ok { TaskStatus::Ok } else { TaskStatus::Failed }),
             command,
             message: message.map(str::to_owned),
+            stdout_bytes: 3,
             node: Some("n1".into()),
             started: Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_125)),
             ran: Duration::from_millis(1500),
