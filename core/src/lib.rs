@@ -16,6 +16,7 @@ mod ranges;
 pub mod resources;
 pub mod runner;
 pub mod scheduler;
+pub mod signal;
 pub mod task;
 pub mod time;
 mod transfer;

@@ -219,7 +219,7 @@ fn the_first_ctrl_c_lets_what_runs_end_and_starts_nothing_more() {
     let home = Home::new();
     let command = "touch begun.{}; while [ ! -e over ]; do sleep 0.02; done; echo {}";
     let many: Vec<String> = (1..=50).map(|number| number.to_string()).collect();
-    let mut words = vec!["map", "-j2", "--joblog", "log", command, ":::"];
+    let mut words = vec!["map", "-j2", "--bar", "--joblog", "log", command, ":::"];
     words.extend(many.iter().map(String::as_str));
     let mut child = home
         .command()
@@ -233,8 +233,11 @@ fn the_first_ctrl_c_lets_what_runs_end_and_starts_nothing_more() {
     send(&child, Signal::INT);
     let mut said = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
-    said.read_line(&mut line).expect("rpar says what it does");
-    assert!(line.contains("waiting for the tasks that run") && line.contains("Ctrl-C again kills"), "{line}");
+    until("rpar says what it does", || {
+        said.read_line(&mut line).expect("rpar says UTF-8");
+        line.contains("waiting for the tasks that run").then_some(()).ok_or_else(|| line.clone())
+    });
+    assert!(line.contains("Ctrl-C again kills"), "{line}");
     std::fs::write(home.work().join("over"), "").expect("a file");
     let output = child.wait_with_output().expect("rpar ends");
     said.read_to_string(&mut line).expect("rpar says UTF-8");
@@ -243,9 +246,11 @@ fn the_first_ctrl_c_lets_what_runs_end_and_starts_nothing_more() {
     assert_eq!(ran.len(), 2, "no other was to begin");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(130), lines(&ran)), "{line}");
     assert!(
-        line.ends_with("interrupted by signal 2: 2 tasks had ended, nothing more was started\n"),
+        line.ends_with("interrupted by signal 2 (SIGINT): 2 tasks had ended, nothing more was started\n"),
         "{line}"
     );
+    let counts: Vec<&str> = line.lines().filter_map(|line| Some(line.split_once(" [")?.0)).collect();
+    assert_eq!(counts.last(), Some(&"2/2"), "what was dropped is neither done nor to come: {line}");
     // and the rest can be done later
     words.splice(1..1, ["--resume"]);
     let output = home.command().args(&words).output().expect("rpar starts");

@@ -124,7 +124,7 @@ impl<A: Arguments> Callable<A> for &Command {
             if let Some(refusal) = refusal(template, &arguments) {
                 return Err(Failure::new(refusal));
             }
-            let (function, payload) = scripts.of(&Record { number, arguments });
+            let (function, payload) = scripts.of(&Record { number, arguments, alike: 0 });
             Ok((function.clone(), payload))
         };
         Call { encode: Box::new(encode), decode, exit }

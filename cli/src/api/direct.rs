@@ -118,7 +118,7 @@ impl DirectView {
                 engine.iter().for_each(|engine| options = self.options_on(**engine));
             }
             self.submit(&tasks.group, &options, (call.encode)(index as u64 + 1, argument));
-            self.client.link().wait_ready();
+            self.client.link().wait_ready(None);
         }
         AsyncResult::new(tasks, Many::default())
     }

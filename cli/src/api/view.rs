@@ -182,7 +182,7 @@ impl LoadBalancedView {
         let tasks = self.tasks(&call);
         for (number, argument) in (1..).zip(arguments) {
             self.submit(&tasks.group, &self.options, (call.encode)(number, argument));
-            self.client.link().wait_ready();
+            self.client.link().wait_ready(None);
         }
         AsyncResult::new(tasks, Many::default())
     }

@@ -154,7 +154,7 @@ impl End {
     pub(crate) fn problem(&self) -> String {
         match (&self.message, self.command.exit, self.command.signal) {
             (Some(message), _, _) => message.clone(),
-            (None, _, Some(signal)) => format!("killed by signal {signal}{}", signal_name(signal)),
+            (None, _, Some(signal)) => format!("killed by {}", rpar_core::signal::told(signal)),
             (None, exit, None) => format!("exit status {}", exit.unwrap_or_default()),
         }
     }
@@ -175,23 +175,6 @@ fn failure(payload: &Bytes, status: Option<TaskStatus>) -> Option<End> {
         ..CommandOutcome::default()
     };
     Some(End { status, command, message: Some(failure.message), ..End::default() })
-}
-
-/// The usual name of a signal, in brackets, signal(7) on x86 and ARM.
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        1 => " (SIGHUP)",
-        2 => " (SIGINT)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        8 => " (SIGFPE)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        13 => " (SIGPIPE)",
-        15 => " (SIGTERM)",
-        24 => " (SIGXCPU)",
-        _ => "",
-    }
 }
 
 #[cfg(test)]

@@ -140,9 +140,9 @@ impl Client {
     }
 
     /// Blocks while more than 64 MiB of submissions have not left, so that endless inputs do not fill this process.
-    /// A task counts its argument and 64 bytes.
-    pub fn wait_ready(&self) {
-        self.guard.outbox.wait_ready();
+    /// A task counts its argument and 64 bytes. False when it is still so at `deadline`.
+    pub fn wait_ready(&self, deadline: Option<Instant>) -> bool {
+        self.guard.outbox.wait_ready(deadline)
     }
 
     /// Cancels the group's unfinished tasks. Each still ends: as cancelled, or as it would have, if that came first.

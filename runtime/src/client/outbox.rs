@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
@@ -227,11 +227,20 @@ impl Outbox {
         self.lock().is_ready()
     }
 
-    pub(super) fn wait_ready(&self) {
+    /// Whether there is room, waiting for it until `deadline`.
+    pub(super) fn wait_ready(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         while !state.is_ready() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return false,
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+        true
     }
 
     /// Marks the link's end; gives back what had not been taken before it. Only the first end counts.

@@ -165,7 +165,7 @@ fn tasks_one_by_one_come_back_each_in_its_place() {
         let group = if number % 1000 < 500 { &even } else { &odd };
         client.submit(group, &function, &options, Bytes::copy_from_slice(&number.to_le_bytes()));
     }
-    client.wait_ready();
+    client.wait_ready(None);
     assert!(even.wait_all(soon()) && odd.wait_all(soon()));
     assert_eq!((even.len(), odd.len()), (5000, 5000));
     let outcome = odd.wait(500, None).unwrap();
@@ -230,7 +230,7 @@ fn a_controller_that_is_gone_ends_every_task_with_the_reason() {
         assert!(message.contains("the peer closed the link") && message.contains("rpar status"), "{message}");
     }
     assert_eq!(client.lost().as_deref(), Some("the peer closed the link"));
-    client.wait_ready();
+    client.wait_ready(None);
     let error = client.status(None, Duration::from_secs(30)).unwrap_err();
     assert_eq!(error, ClientError::Lost { reason: "the peer closed the link".to_owned() });
     controller.join().unwrap();

@@ -127,6 +127,18 @@ const DIFFERENT_RESULTS: &[Differs] = &[
         rpar: ("2\n", 0),
         why: "no result overwrites another",
     },
+    Differs {
+        line: "map --results res 'echo {#}' ::: a b a; cat res/1/*/stdout",
+        parallel: ("3\n2\n", 0),
+        rpar: ("1\n3\n2\n", 0),
+        why: "nor that of a task with the same arguments",
+    },
+    Differs {
+        line: "map --results res --resume 'echo {#}' ::: a a b; map --results res --resume 'echo {#}' ::: b a a a; cat res/1/*/stdout",
+        parallel: ("1\n3\n", 0),
+        rpar: ("1\n2\n4\n3\n", 0),
+        why: "each of them is left out once it has its own",
+    },
 ];
 
 #[test]

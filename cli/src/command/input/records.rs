@@ -1,7 +1,10 @@
 //! The arguments of one task after the other: rows of linked sources, multiplied.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use regex::bytes::Regex;
+use sha2::{Digest, Sha256};
 
 use super::InputError;
 use super::source::{Source, Values};
@@ -17,12 +20,14 @@ const KEPT_COST_BYTES: usize = 64;
 pub(crate) const COLUMNS_LIMIT: usize = 1000;
 
 /// The arguments of one task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     /// The task's number, from 1.
     pub(crate) number: u64,
     /// One for each source, or column.
     pub(crate) arguments: Vec<Bytes>,
+    /// How many tasks before it have the same arguments, where that is [counted](Records::counting_alike).
+    pub(crate) alike: u32,
 }
 
 impl Record {
@@ -48,6 +53,8 @@ pub(crate) struct Records {
     at: Vec<usize>,
     number: u64,
     over: bool,
+    /// How many tasks had arguments with this hash.
+    alike: Option<BTreeMap<u64, u32>>,
 }
 
 /// The groups after the first.
@@ -66,7 +73,14 @@ impl Records {
         let first = groups.next().unwrap_or_default();
         let rest: Vec<Rows> = groups.collect();
         let at = vec![0; rest.len()];
-        Records { first, rest: Rest::Unread(rest), row: None, at, number: 0, over: false }
+        Records { first, rest: Rest::Unread(rest), row: None, at, number: 0, over: false, alike: None }
+    }
+
+    /// Counts for each record how many before it have the same arguments. It remembers some 20 bytes for each of them
+    /// that differ, which is little beside what a task leaves where this is asked for: a directory and three files.
+    pub(crate) fn counting_alike(mut self) -> Self {
+        self.alike = Some(BTreeMap::new());
+        self
     }
 
     /// Reads the groups after the first; empty when one of them is, and so the product.
@@ -109,8 +123,23 @@ impl Records {
         if advance(&mut self.at, rest) {
             self.row = None;
         }
-        Ok(Some(Record { number: self.number, arguments }))
+        let alike = self.alike.as_mut().map_or(0, |seen| {
+            let count = seen.entry(hash(&arguments)).or_default();
+            std::mem::replace(count, count.saturating_add(1))
+        });
+        Ok(Some(Record { number: self.number, arguments, alike }))
     }
+}
+
+/// The same in every run, so that tasks are told apart alike when a map is resumed.
+fn hash(arguments: &[Bytes]) -> u64 {
+    let mut hash = Sha256::new();
+    for argument in arguments {
+        hash.update(argument);
+        // no argument holds it
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// Moves on to the next combination; true when all were gone through.

@@ -56,6 +56,8 @@ pub(super) struct Collector<'a> {
     pub(super) progress: Progress,
     pub(super) news: News,
     pub(super) stop: Option<Stop>,
+    /// How many tasks ended only because no more are started.
+    pub(super) dropped: u64,
 }
 
 /// When the collector last looked up from its results, and what a map without results waits for.
@@ -180,6 +182,7 @@ impl Collector<'_> {
         self.note(index);
         self.wrote_last(index, &mut end)?;
         let dropped = self.stop.is_some() && end.status == Some(TaskStatus::Cancelled);
+        self.dropped += u64::from(dropped);
         if let Some(record) = self.turns.record(index).filter(|_| !dropped) {
             if let Some(joblog) = &mut self.joblog {
                 joblog.add(record, &self.template.command_line(record), &end)?;
@@ -211,10 +214,9 @@ impl Collector<'_> {
     fn usable(&self, outcome: TaskOutcome) -> Outcome<TaskOutcome> {
         match self.attached.client.lost() {
             Some(reason) if outcome.status == TaskStatus::Lost => {
-                let (ended, tasks) = (self.summary.ended(), self.group.len());
-                let error = format!(
-                    "lost the link to the controller, when {ended} of {tasks} tasks had ended: {reason}"
-                );
+                let (ended, tasks) = (self.summary.ended(), cluster::plural(self.group.len() as u64, "task"));
+                let error =
+                    format!("lost the link to the controller, when {ended} of {tasks} had ended: {reason}");
                 Err(Report::new(Exit::Link, error).hint(self.attached.hint_when_lost()))
             }
             _ => Ok(outcome),
@@ -236,8 +238,7 @@ impl Collector<'_> {
             self.stop(Cause::Signal(signal), kill);
         }
         self.warn();
-        let done = self.group.finished() as u64;
-        if done > 0 {
+        if self.group.finished() > 0 {
             self.news.waiting.clear();
         } else if self.news.asked.elapsed() >= ASK_EVERY {
             self.news.asked = Instant::now();
@@ -258,8 +259,11 @@ impl Collector<'_> {
     }
 
     fn tell(&mut self) {
-        let (done, submitted) = (self.group.finished() as u64, self.group.len() as u64);
-        self.progress.count(done, submitted, self.total(), &self.news.waiting);
+        let (ended, submitted) = (self.group.finished() as u64, self.group.len() as u64);
+        // what was dropped is neither done nor to come
+        let total = self.total().filter(|_| self.dropped == 0);
+        let [done, submitted] = [ended, submitted].map(|count| count - self.dropped);
+        self.progress.count(done, submitted, total, &self.news.waiting);
     }
 
     /// Starts no more tasks; kills those that run, or waits for them.
@@ -299,15 +303,16 @@ impl Collector<'_> {
         self.tell();
         self.progress.clear();
         self.warn();
-        let ended = self.summary.ended();
+        let ended = cluster::plural(self.summary.ended(), "task");
         let killed = self.stop.as_ref().is_some_and(|stop| stop.killed.is_some());
         let rest = if killed { "what still ran was killed" } else { "nothing more was started" };
         match self.stop.as_ref().map(|stop| stop.cause) {
             Some(Cause::Signal(signal)) => {
-                let text = format!("interrupted by signal {signal}: {ended} tasks had ended, {rest}");
+                let signal = rpar_core::signal::told(signal.into());
+                let text = format!("interrupted by {signal}: {ended} had ended, {rest}");
                 self.output.note_signal(&text);
             }
-            Some(Cause::Halt) => self.output.note(&format!("halted after {ended} tasks: {rest}")),
+            Some(Cause::Halt) => self.output.note(&format!("halted after {ended}: {rest}")),
             Some(Cause::Trouble) | None => {}
         }
         let text = self.summary.text(self.total());

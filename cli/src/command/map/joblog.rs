@@ -187,7 +187,7 @@ mod tests {
         let mut log = Joblog::open(&path, 0).unwrap();
         let mut expected = HEADING.to_owned();
         for (number, end, codes) in &ends {
-            let record = Record { number: *number, arguments: vec!["x".into()] };
+            let record = Record { number: *number, arguments: vec!["x".into()], alike: 0 };
             log.add(&record, b"echo 'a\nb'", end).unwrap();
             expected += &format!("{number}\tn1\t1700000000.125\t     1.500\t0\t3\t{codes}\techo 'a\0b'\n");
         }

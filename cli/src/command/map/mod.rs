@@ -35,9 +35,9 @@ use self::turns::Turns;
 use super::attach::attach;
 use super::context::Context;
 use super::task;
-use crate::command::arguments::MapArguments;
+use crate::command::arguments::{MapArguments, ResultArguments};
 use crate::command::exit::Exit;
-use crate::command::input::Input;
+use crate::command::input::{Input, Records};
 use crate::command::interrupt::Interrupts;
 use crate::command::output::{Progress, json_line};
 use crate::command::report::{Outcome, Report};
@@ -56,7 +56,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
             .note("arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them");
     }
     if arguments.results.dry_run {
-        return show(context, input, &template, &earlier);
+        return show(context, records(input, &arguments.results), &template, &earlier);
     }
     let spec = task::spec(String::new(), &arguments.task)?;
     let joblog = match &arguments.results.joblog {
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     // a file, or a document, holds all that a task wrote
     let live = results.unordered && results.results.is_none() && !output.json;
     let submission = Submission {
-        records: input.records(),
+        records: records(input, results),
         earlier,
         functions: Functions::new(numbered, spec),
         options: task::options(&arguments.task, arguments.pace.retries, live),
@@ -106,6 +106,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
         progress: Progress::new(&output, results.bar || results.eta, results.eta),
         news: News::default(),
         stop: None,
+        dropped: 0,
     };
     let ended = submission.start().and_then(|()| collect(collector));
     let finished = attached.finish();
@@ -125,10 +126,15 @@ fn collect(mut collector: Collector<'_>) -> Outcome {
     }
 }
 
+/// The arguments; those of `--results` go to places that tell alike ones apart.
+fn records(input: Input, results: &ResultArguments) -> Records {
+    if results.results.is_some() { input.records().counting_alike() } else { input.records() }
+}
+
 /// `--dry-run`: the commands, one a line.
-fn show(context: &Context, input: Input, template: &Template, earlier: &Earlier) -> Outcome {
+fn show(context: &Context, records: Records, template: &Template, earlier: &Earlier) -> Outcome {
     let mut answers = context.output.answers();
-    for record in input.records() {
+    for record in records {
         let record = record?;
         if !earlier.has(&record) {
             let mut line = template.command_line(&record);

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_before_each_line() {
-        let record = Record { number: 1, arguments: vec!["a b".into(), "c".into()] };
+        let record = Record { number: 1, arguments: vec!["a b".into(), "c".into()], alike: 0 };
         assert_eq!(tagged(&record, b"x\n\ny", true), b"a b c\tx\na b c\t\na b c\ty");
         assert_eq!(tagged(&record, b"x\ny", false), b"x\na b c\ty", "the first goes on");
         assert!(tagged(&record, b"", true).is_empty());

@@ -55,20 +55,22 @@ impl Saved {
         })
     }
 
-    /// `DIRECTORY/1/ARGUMENT/2/ARGUMENT`
+    /// `DIRECTORY/1/ARGUMENT/2/ARGUMENT`, and `DIRECTORY/1/ARGUMENT/2/ARGUMENT\#2` for the second task with these
+    /// arguments.
     fn place(&self, record: &Record) -> PathBuf {
         let mut place = self.directory.clone();
         for (index, argument) in record.arguments.iter().enumerate() {
             place.push((index + 1).to_string());
             // pushing nothing would add a slash only: the same place, as GNU parallel has it
-            place.push(OsString::from_vec(name(argument)));
+            let last = index + 1 == record.arguments.len();
+            place.push(OsString::from_vec(name(argument, if last { record.alike } else { 0 })));
         }
         place
     }
 }
 
-/// An argument as the name of a directory.
-fn name(argument: &[u8]) -> Vec<u8> {
+/// An argument as the name of a directory, told apart from so many tasks before it that would have the same.
+fn name(argument: &[u8], alike: u32) -> Vec<u8> {
     let mut name = Vec::with_capacity(argument.len());
     for byte in argument {
         match byte {
@@ -81,6 +83,10 @@ fn name(argument: &[u8]) -> Vec<u8> {
     if name == b"." || name == b".." {
         // not this directory, nor the one above
         name = name.iter().flat_map(|dot| [b'\\', *dot]).collect();
+    }
+    if alike > 0 {
+        // no argument is written so: its backslashes are doubled
+        name.extend(format!(r"\#{}", u64::from(alike) + 1).into_bytes());
     }
     if name.len() > NAME_LIMIT_BYTES {
         let hash = Sha256::digest(&name);
@@ -98,7 +104,8 @@ mod tests {
     use rpar_core::task::CommandOutcome;
 
     fn record(arguments: &[&[u8]]) -> Record {
-        Record { number: 7, arguments: arguments.iter().map(|a| Bytes::copy_from_slice(a)).collect() }
+        let arguments = arguments.iter().map(|a| Bytes::copy_from_slice(a)).collect();
+        Record { number: 7, arguments, alike: 0 }
     }
 
     #[test]
@@ -116,8 +123,12 @@ mod tests {
         for (arguments, expected) in cases {
             assert_eq!(saved.place(&record(arguments)), Path::new(expected), "{arguments:?}");
         }
-        let long = |last: u8| name(&[&[b'x'; 300][..], &[last]].concat());
-        assert!(long(b'a').len() <= NAME_LIMIT_BYTES && long(b'a') != long(b'b'));
+        let long = |last: u8, alike| name(&[&[b'x'; 300][..], &[last]].concat(), alike);
+        assert!(long(b'a', 0).len() <= NAME_LIMIT_BYTES && long(b'a', 0) != long(b'b', 0));
+        assert!(long(b'a', 1).len() <= NAME_LIMIT_BYTES && long(b'a', 0) != long(b'a', 1));
+        let alike = |arguments, alike| saved.place(&Record { alike, ..record(arguments) });
+        assert_eq!(alike(&[b"a", b"b"], 1), Path::new(r"r/1/a/2/b\#2"));
+        assert_eq!(alike(&[b""], 2), Path::new(r"r/1/\#3"));
     }
 
     #[test]

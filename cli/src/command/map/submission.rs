@@ -63,7 +63,7 @@ impl Submission {
             if !submitted {
                 break;
             }
-            self.client.wait_ready();
+            self.client.wait_ready(None);
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ mod tests {
     use rpar_core::task::{CommandOutcome, TaskStatus};
 
     fn record(number: u64, argument: &[u8]) -> Record {
-        Record { number, arguments: vec![Bytes::copy_from_slice(argument)] }
+        Record { number, arguments: vec![Bytes::copy_from_slice(argument)], alike: 0 }
     }
 
     #[test]

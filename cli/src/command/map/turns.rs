@@ -93,7 +93,7 @@ mod tests {
 
     fn turns(ordered: bool) -> Turns {
         let mut turns = Turns::new(ordered);
-        turns.add((1..=4).map(|number| Record { number, arguments: Vec::new() }).collect());
+        turns.add((1..=4).map(|number| Record { number, ..Record::default() }).collect());
         turns
     }
 

@@ -26,7 +26,7 @@ const NASTY: [&str; 12] = [
 
 fn record(arguments: &[&str]) -> Record {
     let arguments = arguments.iter().map(|argument| Bytes::copy_from_slice(argument.as_bytes()));
-    Record { number: 7, arguments: arguments.collect() }
+    Record { number: 7, arguments: arguments.collect(), alike: 0 }
 }
 
 fn parse(command: &str) -> Result<Template, TemplateError> {
