@@ -130,7 +130,7 @@ impl Scheduler for Local {
                 }
                 ProcessState::Ended { exit, signal, .. } => AllocationState {
                     exit,
-                    reason: signal.map(|number| format!("killed by signal {number}")),
+                    reason: signal.map(|number| format!("killed by {}", rpar_core::signal::told(number))),
                     ..AllocationState::new(AllocationPhase::Ended)
                 },
             }

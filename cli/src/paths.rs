@@ -16,6 +16,18 @@ pub const DEFAULT_CLUSTER: &str = "default";
 /// The profile when none is given.
 pub const DEFAULT_PROFILE: &str = "local";
 
+/// The flags that name a cluster on a command line, each with a blank before it; nothing for the one that needs none.
+pub(crate) fn flags(profile: &str, cluster_id: &str) -> String {
+    let profile = match profile {
+        DEFAULT_PROFILE => String::new(),
+        other => format!(" --profile {other}"),
+    };
+    match cluster_id {
+        DEFAULT_CLUSTER => profile,
+        other => format!("{profile} --cluster-id {other}"),
+    }
+}
+
 /// A cluster's directory and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClusterDir {
@@ -83,15 +95,7 @@ impl ClusterDir {
 
     /// The command that does something to this cluster, as the user would type it, for messages.
     pub fn command(&self, verb: &str) -> String {
-        let profile = match self.profile.as_str() {
-            DEFAULT_PROFILE => String::new(),
-            other => format!(" --profile {other}"),
-        };
-        let cluster_id = match self.cluster_id.as_str() {
-            DEFAULT_CLUSTER => String::new(),
-            other => format!(" --cluster-id {other}"),
-        };
-        format!("`rpar{profile}{cluster_id} {verb}`")
+        format!("`rpar{} {verb}`", flags(&self.profile, &self.cluster_id))
     }
 
     /// What marks the cluster's allocations in the site's queue: the profile's `name`, `-`, and 8 digits that differ

@@ -1,9 +1,11 @@
 //! Work that outlives the terminal that submitted it: `rpar submit`, `tasks`, `wait`, `results`, `cancel`.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 use rpar_tests::binary::{Home, until};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A home with a cluster of two engines.
 fn cluster() -> Home {
@@ -55,10 +57,10 @@ fn a_cancelled_submission_ends() {
     assert_eq!(out.matches("assigned").count(), 2, "{out}");
     assert_eq!(home.said(&["wait", &id, "--timeout", "10ms"]).0, Some(121));
     let (_, _, err) = home.said(&["cancel", &id, "--tasks", "4"]);
-    assert!(err.contains("1 tasks have ended since, 3 of 4 are left"), "{err}");
+    assert!(err.contains("1 task ended since, 3 of 4 left"), "{err}");
     let (exit, _, err) = home.said(&["cancel", &id]);
     assert_eq!(exit, Some(0), "{err}");
-    assert!(err.contains("0 of 4 are left"), "{err}");
+    assert!(err.contains("0 of 4 left"), "{err}");
     assert_eq!(home.said(&["wait"]).0, Some(4));
     let (_, _, err) = home.said(&["results", &id]);
     assert_eq!(err.matches("cancelled").count(), 4, "{err}");
@@ -70,7 +72,16 @@ fn results_that_are_there_can_be_had_before_the_rest() {
     let id = submitted(&home, &["echo {}; [ {} = 1 ] || sleep 600", ":::", "1", "2"]);
     until("one has ended", || home.json(&["tasks"])["submissions"][0]["succeeded"] == 1);
     assert_eq!(home.said(&["results", &id, "--no-wait"]), (Some(0), "1\n".into(), String::new()));
+    let arguments = home.state().join("local/default/submissions");
+    let modes =
+        [arguments.clone(), arguments.join(&id)].map(|path| path.metadata().expect("it is there").mode());
+    assert_eq!(modes.map(|mode| mode & 0o777), [0o700, 0o600], "others are not to know what is worked on");
+    assert_eq!(home.said(&["results", &id, "--no-wait", "--forget"]).0, Some(0));
+    assert!(arguments.join(&id).exists(), "task 2 needs its argument");
     assert_eq!(home.said(&["cancel", &id]).0, Some(0));
+    let (exit, _, err) = home.said(&["results", &id, "--no-wait", "--forget"]);
+    assert!(exit == Some(1) && err.contains("begin with task 2"), "{err}");
+    assert!(!arguments.join(&id).exists(), "nothing needs it any more");
 }
 
 #[test]
@@ -94,6 +105,24 @@ fn arguments_come_through_a_pipe_and_the_terminal_may_close() {
 }
 
 #[test]
+fn who_waits_for_arguments_can_be_interrupted() {
+    let home = cluster();
+    let mut submit = home.command();
+    submit.args(["submit", "echo {}"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut submit = submit.spawn().expect("rpar starts");
+    let mut pipe = submit.stdin.take().expect("a pipe");
+    pipe.write_all(b"a\nb\n").expect("rpar reads");
+    until("both ran", || home.json(&["tasks"])["submissions"][0]["succeeded"] == 2);
+    kill_process(Pid::from_child(&submit), Signal::INT).expect("it runs");
+    let output = submit.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(130), &b"1\n"[..]), "{err}");
+    assert!(err.contains("not all arguments were read") && err.contains("`rpar cancel 1` drops"), "{err}");
+    assert_eq!(home.said(&["results", "1"]), (Some(0), "a\nb\n".into(), String::new()));
+    drop(pipe);
+}
+
+#[test]
 fn without_a_cluster_it_says_how_to_start_one() {
     let home = Home::new();
     let (exit, _, err) = home.said(&["submit", "true", ":::", "1"]);
@@ -111,7 +140,7 @@ fn one_runs_after_another() {
     assert_eq!(home.said(&["results", &ill]), (Some(0), "ill x\n".into(), String::new()));
     let (exit, out, err) = home.said(&["results", &well]);
     assert_eq!((exit, out.as_str()), (Some(1), ""));
-    assert!(err.contains("after the success of submission 1, of which 1 tasks failed"), "{err}");
+    assert!(err.contains("after the success of submission 1, of whose tasks 1 failed"), "{err}");
     let (exit, _, err) = home.said(&["submit", "--after", "9", "true", ":::", "x"]);
     assert_eq!(exit, Some(120), "{err}");
 }

@@ -47,6 +47,7 @@ use self::context::Context;
 use self::exit::Exit;
 use self::output::{ColorChoice, Output};
 use self::report::{Outcome, Report};
+use crate::paths::flags;
 use crate::profile::Profiles;
 use crate::registry::Registry;
 
@@ -94,7 +95,8 @@ fn understood(
         cluster_id: global.cluster_id.clone(),
         values,
     };
-    obey(&context, &cli.command).map_err(|report| (output, report))
+    let flags = flags(&context.profile, &context.cluster_id);
+    obey(&context, &cli.command).map_err(|report| (output, report.about(&flags)))
 }
 
 fn obey(context: &Context, command: &Commands) -> Outcome {

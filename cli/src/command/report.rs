@@ -7,6 +7,9 @@ use crate::command::exit::Exit;
 /// The result of a command.
 pub(crate) type Outcome<T = Exit> = Result<T, Report>;
 
+/// What is about one cluster, and needs to be told which.
+const OF_CLUSTERS: [&str; 4] = ["start", "stop", "status", "logs"];
+
 /// A failure on its way to the user.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -58,6 +61,15 @@ impl Report {
         self
     }
 
+    /// The same, with the cluster that `flags` name in the commands of its hint: what makes an error knows no cluster.
+    pub(crate) fn about(mut self, flags: &str) -> Self {
+        for verb in OF_CLUSTERS.iter().filter(|_| !flags.is_empty()) {
+            let (plain, whole) = (format!("`rpar {verb}"), format!("`rpar{flags} {verb}"));
+            self.hint = self.hint.map(|hint| hint.replace(&plain, &whole));
+        }
+        self
+    }
+
     /// The lines to show; `color` adds terminal colours. Later lines of a text are indented below its first.
     pub(crate) fn render(&self, color: bool) -> String {
         let Some(error) = &self.error else { return String::new() };
@@ -92,6 +104,9 @@ mod tests {
         assert_eq!(report.render(false), plain);
         assert!(report.render(true).starts_with("\x1b[1;31merror:\x1b[0m no"));
         assert_eq!(Report::silent(Exit::Signal(13)).render(false), "");
+        let report = Report::new(Exit::Link, "lost").hint("`rpar logs controller` tells, `rpar list` shows");
+        let hint = report.about(" --cluster-id b").hint.unwrap();
+        assert_eq!(hint, "`rpar --cluster-id b logs controller` tells, `rpar list` shows");
     }
 
     #[test]

@@ -14,22 +14,23 @@ use crate::command::arguments::StatusArguments;
 use crate::command::exit::Exit;
 use crate::command::output::{Output, Table};
 use crate::command::report::Outcome;
+use crate::paths::ClusterDir;
 
 /// A controller answers in a millisecond; one that is this late is not well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(context: &Context, arguments: &StatusArguments) -> Outcome {
-    let (_, client) = context.client()?;
+    let (directory, client) = context.client()?;
     let status = client.status(None, ANSWER_WITHIN)?;
     if context.output.json {
         context.output.document(documents::cluster(&status))?;
     } else {
-        context.output.answer(&text(&status, arguments.engines, &context.output))?;
+        context.output.answer(&text(&status, arguments.engines, &directory, &context.output))?;
     }
     Ok(Exit::Ok)
 }
 
-fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
+fn text(status: &ClusterStatus, each_engine: bool, directory: &ClusterDir, output: &Output) -> String {
     let color = output.colors_stdout();
     let controller = &status.controller;
     let mut text = format!(
@@ -53,10 +54,13 @@ fn text(status: &ClusterStatus, each_engine: bool, output: &Output) -> String {
         tasks.failed
     );
     if !status.submissions.is_empty() {
-        let paused =
-            if status.paused { ", paused: `rpar results ID --forget` makes room for results" } else { "" };
+        let [tasks, forget] = ["tasks", "results ID --forget"].map(|verb| directory.command(verb));
+        let paused = match status.paused {
+            true => format!(", paused: {forget} makes room for results"),
+            false => String::new(),
+        };
         let count = plural(status.submissions.len() as u64, "submission");
-        text += &format!("{count}, which `rpar tasks` lists{paused}\n");
+        text += &format!("{count}, which {tasks} lists{paused}\n");
     }
     if !status.allocations.is_empty() {
         text += &format!("\n{}", allocations(&status.allocations).render(color));

@@ -167,8 +167,9 @@ impl Controller {
             submission.filler = None;
             self.waits.submission_ended(id);
             let tasks = self.accounts.get(&Owner::Submission(id)).map_or(0, |account| account.next);
-            let text =
-                format!("the client of submission {id} left before it had closed it: it has {tasks} tasks");
+            let text = format!(
+                "the client of submission {id} left before it had closed it: {tasks} of its tasks are there"
+            );
             self.problem(&text, effects);
             self.tell_opened(id, None, effects);
         }

@@ -258,7 +258,7 @@ impl Controller {
         }
         match (on, submission.store.failed) {
             (AfterEnd::Success, failed) if failed > 0 => Verdict::Never(format!(
-                "this was to run after the success of submission {id}, of which {failed} tasks failed"
+                "this was to run after the success of submission {id}, of whose tasks {failed} failed"
             )),
             (AfterEnd::Failure, 0) => Verdict::Never(format!(
                 "this was to run after a failure of submission {id}, which ended well"

@@ -227,7 +227,7 @@ impl Fleet {
 /// How a host died, for people: the controller and the log add which it was.
 fn obituary(exit: Option<i32>, signal: Option<i32>, detail: Option<String>) -> String {
     let how = match (exit, signal) {
-        (_, Some(signal)) => format!("killed by signal {signal}"),
+        (_, Some(signal)) => format!("killed by {}", rpar_core::signal::told(signal)),
         (Some(exit), None) => format!("exit status {exit}"),
         (None, None) => "nothing else is known".to_owned(),
     };

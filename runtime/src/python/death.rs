@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use rpar_core::signal::told;
 use rpar_core::task::Failure;
 
 /// Why a task of a dead child did not end well.
@@ -22,37 +23,14 @@ pub(super) fn stillborn(executable: &str, node: &str, status: ExitStatus, tail: 
 fn how(status: ExitStatus, verdict: Option<&str>) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => {
-            let name = name(signal).map(|name| format!(" ({name})")).unwrap_or_default();
             let why = match verdict {
                 Some(verdict) => format!(": {verdict}"),
                 None if signal == 9 => "; perhaps the node or the job ran out of memory".to_owned(),
                 None => String::new(),
             };
-            format!("killed by signal {signal}{name}{why}")
+            format!("killed by {}{why}", told(signal))
         }
         (None, Some(code)) => format!("it exited with status {code}"),
         (None, None) => status.to_string(),
     }
-}
-
-/// The names of the signals that end Python programs, with their numbers on Linux (signal(7)).
-fn name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        _ => return None,
-    })
 }

@@ -30,7 +30,7 @@ fn killed_in_mid_map_it_loses_and_doubles_nothing() {
         status["problems"].as_array().is_some_and(|problems| problems.len() >= 2)
     });
     let problems = status["problems"].to_string();
-    assert!(problems.contains("killed by signal 9; it is started again"), "{problems}");
+    assert!(problems.contains("killed by signal 9 (SIGKILL); it is started again"), "{problems}");
     assert!(problems.contains("1 of its tasks run again"), "{problems}");
     let after = place.engines(2);
     assert!(after.iter().all(|(_, pid)| *pid != host) && after[1].0 == 2, "{after:?}");
@@ -55,7 +55,7 @@ fn killed_again_and_again_it_is_given_up_and_the_map_is_told() {
         &[
             "3 of 3 tasks failed",
             "no engine",
-            "killed by signal 9; it is not started again",
+            "killed by signal 9 (SIGKILL); it is not started again",
             "stop the cluster",
         ],
     );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::read_duration;
+use super::read_limit;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnginesCommands {
@@ -36,8 +36,8 @@ pub(crate) struct AddArguments {
     /// Returns when the request is made, without waiting for the engines
     #[arg(long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
-    /// Gives up, and takes the request back, when the engines are not there by then
-    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    /// Gives up, and takes the request back, when the engines are not there by then, such as 90s or 1h30m; a bare number is seconds
+    #[arg(long, value_name = "DURATION", value_parser = read_limit)]
     pub(crate) timeout: Option<Duration>,
 }
 

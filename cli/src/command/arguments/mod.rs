@@ -160,8 +160,8 @@ pub(crate) struct StartArguments {
     /// Returns when the controller runs, without waiting for engines
     #[arg(long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
-    /// Gives up, and takes everything back, when the engines are not there by then
-    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    /// Gives up, and takes everything back, when the engines are not there by then, such as 90s or 1h30m; a bare number is seconds
+    #[arg(long, value_name = "DURATION", value_parser = read_limit)]
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -249,7 +249,8 @@ pub(crate) struct EngineArguments {
     pub(crate) engines: u32,
 }
 
-/// A duration; a bare number is seconds, as GNU parallel has it.
+/// How long something may take. A bare number is seconds, as GNU parallel has it: in every option, while a profile must say
+/// which unit it means.
 fn read_limit(text: &str) -> Result<Duration, String> {
     let limit = read_pause(text)?;
     if limit.is_zero() { Err("expected more than nothing".into()) } else { Ok(limit) }
@@ -262,6 +263,34 @@ fn read_pause(text: &str) -> Result<Duration, String> {
     pause.ok_or_else(|| format!("expected {}, or a number of seconds", duration::FORMS))
 }
 
-fn read_duration(text: &str) -> Result<Duration, String> {
-    duration::parse(text).filter(|d| !d.is_zero()).ok_or_else(|| format!("expected {}", duration::FORMS))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An option means the same in every command.
+    #[test]
+    fn every_duration_is_read_alike() {
+        let options = [
+            ("start --timeout", ""),
+            ("engines add --timeout", ""),
+            ("map --timeout", " x"),
+            ("map --delay", " x"),
+            ("run --timeout", " x"),
+            ("submit --timeout", " x"),
+            ("wait --timeout", ""),
+        ];
+        for (option, rest) in options {
+            let is_read = |value: &str| {
+                let line = format!("rpar {option} {value}{rest}");
+                Cli::try_parse_from(line.split(' ')).is_ok()
+            };
+            for value in ["1", "0.5", "90s", "1h30m", "250ms", "02:00:00", "1-12:00:00"] {
+                assert!(is_read(value), "{option} {value}");
+            }
+            for value in ["-1", "x", "1w", "1e30", "NaN"] {
+                assert!(!is_read(value), "{option} {value}");
+            }
+            assert_eq!(is_read("0"), option.contains("delay"), "{option} 0");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use rpar_core::id::SubmissionId;
 use rpar_core::task::AfterEnd;
 
 use super::input::InputArguments;
-use super::read_duration;
+use super::read_limit;
 use super::task::TaskArguments;
 
 pub(super) const SUBMIT_HELP: &str = "\
@@ -24,8 +24,6 @@ Examples:
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SubmitArguments {
-    #[command(flatten)]
-    pub(crate) input: InputArguments,
     /// What `rpar tasks` shows [default: the command]
     #[arg(long, value_name = "TEXT")]
     pub(crate) name: Option<String>,
@@ -38,6 +36,8 @@ pub(crate) struct SubmitArguments {
     /// How those must have ended
     #[arg(long, value_name = "END", default_value = "success", requires = "after")]
     pub(crate) when: When,
+    #[command(flatten)]
+    pub(crate) input: InputArguments,
     #[command(flatten)]
     pub(crate) task: TaskArguments,
     /// The command, then `::: ARGUMENTS` or `:::: FILES`
@@ -97,8 +97,8 @@ pub(crate) struct WaitArguments {
     /// Which submissions [default: all]
     #[arg(value_name = "ID", value_parser = read_submission)]
     pub(crate) submissions: Vec<SubmissionId>,
-    /// Gives up waiting then; the work goes on
-    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    /// Gives up waiting after that, such as 90s or 1h30m; a bare number is seconds. The work goes on
+    #[arg(long, value_name = "DURATION", value_parser = read_limit)]
     pub(crate) timeout: Option<Duration>,
 }
 

@@ -12,6 +12,7 @@ use super::read_limit;
 
 /// How tasks are run.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Tasks")]
 pub(crate) struct TaskArguments {
     /// Ends a task that runs longer, such as 90s or 1h30m; a bare number is seconds
     #[arg(long, value_name = "DURATION", value_parser = read_limit)]

@@ -1,8 +1,9 @@
 //! What the tasks of a submission are about, for people: the controller forgets arguments when their tasks end, so they
 //! are kept in the cluster's directory.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -30,8 +31,9 @@ impl ArgumentsFile {
     /// When the cluster's directory cannot be written to.
     pub(super) fn create(directory: &ClusterDir, id: SubmissionId) -> Outcome<Self> {
         let path = path(directory, id);
-        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        match made.and_then(|()| File::create(&path)) {
+        let make = |parent: &Path| DirBuilder::new().recursive(true).mode(0o700).create(parent);
+        let create = || OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path);
+        match path.parent().map_or(Ok(()), make).and_then(|()| create()) {
             Ok(file) => Ok(ArgumentsFile { path, writer: BufWriter::new(file) }),
             Err(error) => Err(failed(&path, &error)),
         }

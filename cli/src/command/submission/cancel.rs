@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::super::context::Context;
 use super::{ANSWER_WITHIN, LOOK, ended, find, is_over};
+use crate::cluster::plural;
 use crate::command::arguments::{CancelArguments, Tasks};
 use crate::command::exit::Exit;
 use crate::command::report::Outcome;
@@ -32,8 +33,10 @@ pub(crate) fn run(context: &Context, arguments: &CancelArguments) -> Outcome {
             .document(json!({ "submission": after.id, "ended_tasks": done, "left_tasks": left }))?;
     } else {
         context.output.note(&format!(
-            "submission {}: {done} tasks have ended since, {left} of {} are left",
-            arguments.submission, after.tasks
+            "submission {}: {} ended since, {left} of {} left",
+            arguments.submission,
+            plural(done, "task"),
+            after.tasks
         ));
     }
     Ok(Exit::Ok)

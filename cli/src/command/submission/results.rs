@@ -9,6 +9,7 @@ use super::super::context::Context;
 use super::super::task::End;
 use super::arguments_file::{Arguments, path};
 use super::{ANSWER_WITHIN, LOOK, find};
+use crate::cluster::plural;
 use crate::command::arguments::ResultsArguments;
 use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
@@ -25,7 +26,8 @@ pub(crate) fn run(context: &Context, arguments: &ResultsArguments) -> Outcome {
     let interrupts = Interrupts::watch(|_| {})?;
     let reading = client.read_submission(arguments.submission, ANSWER_WITHIN)?;
     if reading.first().0 > 0 {
-        context.output.note(&format!("the results of the first {} tasks were forgotten", reading.first()));
+        let next = reading.first().0 + 1;
+        context.output.note(&format!("these begin with task {next}: what came before was forgotten"));
     }
     let ready = (submission.succeeded + submission.failed).saturating_sub(reading.first().0);
     let mut results = Results {
@@ -37,6 +39,7 @@ pub(crate) fn run(context: &Context, arguments: &ResultsArguments) -> Outcome {
         progress: Progress::new(&context.output, false, false),
         arguments: Arguments::of(&directory, arguments.submission),
         forget: arguments.forget,
+        settled: 0,
         failed: 0,
     };
     let printed = match arguments.no_wait {
@@ -46,13 +49,13 @@ pub(crate) fn run(context: &Context, arguments: &ResultsArguments) -> Outcome {
     results.progress.clear();
     let failed = results.failed;
     printed?;
-    if arguments.forget && !arguments.no_wait {
+    let left = submission.open || submission.tasks > reading.first().0 + results.settled as u64;
+    if arguments.forget && !(arguments.no_wait && left) {
         forget_arguments(&directory, arguments);
     }
     if failed > 0 {
-        let tasks = directory.command("tasks");
-        let id = arguments.submission;
-        context.output.note(&format!("{failed} tasks failed: {tasks} {id} --state failed lists them"));
+        let tasks = directory.command(&format!("tasks {} --state failed", arguments.submission));
+        context.output.note(&format!("{} failed: {tasks} lists them", plural(failed, "task")));
     }
     Ok(if failed > 0 { Exit::Failed(failed) } else { Exit::Ok })
 }
@@ -72,6 +75,8 @@ struct Results<'a> {
     progress: Progress,
     arguments: Arguments,
     forget: bool,
+    /// How many at the start were printed without a gap.
+    settled: usize,
     failed: u64,
 }
 
@@ -159,6 +164,7 @@ impl Results<'_> {
     /// What is printed up to `index` need not be kept.
     fn settle(&mut self, index: usize) -> Outcome<()> {
         self.flush()?;
+        self.settled = index;
         if self.forget {
             self.client.forget_results(self.reading, index);
         }

@@ -1,6 +1,7 @@
 //! `rpar submit`.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,15 +15,19 @@ use super::super::context::Context;
 use super::super::task;
 use super::arguments_file::ArgumentsFile;
 use super::{ANSWER_WITHIN, find};
+use crate::cluster::plural;
 use crate::command::arguments::SubmitArguments;
 use crate::command::exit::Exit;
-use crate::command::input::{Input, Record};
+use crate::command::input::{Input, InputError, Record};
 use crate::command::interrupt::Interrupts;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
 use crate::command::template::{Functions, Template};
 
-/// How often a submission that waits for room at the controller looks whether it is still wanted.
+/// How many arguments are read before they are submitted: enough that neither thread waits for each of them.
+const READ_AHEAD: usize = 256;
+
+/// How often a submission that waits for arguments, or for room at the controller, looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
@@ -45,23 +50,24 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     };
     let waiting = Waiting::new(&context.output, "submitting");
     let filled = filling.all(input, &interrupts);
-    let tasks = filled.and_then(|()| closed(&client, &interrupts));
+    let tasks = filled.and_then(|()| closed(context, &client, id, &interrupts));
     drop(waiting);
     let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
     if context.output.json {
         context.output.document(json!({ "submission": id, "tasks": tasks }))?;
     } else {
         context.output.answer(&format!("{id}\n"))?;
-        let results = directory.command("results");
-        context
-            .output
-            .note(&format!("{tasks} tasks are submitted as {id}: {results} {id} prints what comes of them"));
+        let results = directory.command(&format!("results {id}"));
+        context.output.note(&format!(
+            "submitted {} as {id}: {results} prints what comes of them",
+            plural(tasks, "task")
+        ));
     }
     if let Some(signal) = interrupts.pending() {
-        let cancel = directory.command("cancel");
-        context.output.warn(&format!(
-            "interrupted: not all arguments were read; {cancel} {id} drops what was submitted"
-        ));
+        let cancel = directory.command(&format!("cancel {id}"));
+        context
+            .output
+            .warn(&format!("interrupted: not all arguments were read; {cancel} drops what was submitted"));
         return Err(Report::silent(Exit::Signal(signal)));
     }
     Ok(Exit::Ok)
@@ -86,23 +92,25 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn all(&mut self, input: Input, interrupts: &Interrupts) -> Outcome<()> {
-        for record in input.records() {
-            self.add(&record?)?;
-            if interrupts.pending().is_some() {
-                break;
+        let records = read(input)?;
+        while interrupts.pending().is_none() {
+            match records.recv_timeout(LOOK_EVERY) {
+                Ok(record) => self.add(&record?, interrupts)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.file.flush()
     }
 
-    fn add(&mut self, record: &Record) -> Outcome<()> {
+    fn add(&mut self, record: &Record, interrupts: &Interrupts) -> Outcome<()> {
         let (function, payload) = self.functions.of(record);
         if payload.len() > INLINE_LIMIT_BYTES {
             return Err(too_long(record, &payload));
         }
         self.file.add(&record.whole())?;
         self.client.submit(&self.group, function, &self.options, payload);
-        self.client.wait_ready();
+        while interrupts.pending().is_none() && !self.client.wait_ready(Some(Instant::now() + LOOK_EVERY)) {}
         match self.client.lost() {
             Some(reason) => Err(ClientError::Lost { reason }.into()),
             None => Ok(()),
@@ -118,8 +126,23 @@ fn too_long(record: &Record, payload: &Bytes) -> Report {
     Report::new(Exit::Usage, what).hint("put what is long in a file, and give its name")
 }
 
+/// Reads the arguments on a thread of its own, so that who waits for a line can be interrupted. The thread ends with the
+/// input; one that waits for its input is left behind.
+fn read(input: Input) -> Outcome<Receiver<Result<Record, InputError>>> {
+    let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
+    let run = move || {
+        for record in input.records() {
+            if sender.send(record).is_err() {
+                break;
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("rpar-input".into()).spawn(run);
+    started.map(|_| receiver).map_err(|error| Report::of(Exit::Files, &error))
+}
+
 /// Waits until the controller has everything; once interrupted, not for long.
-fn closed(client: &Client, interrupts: &Interrupts) -> Outcome<u64> {
+fn closed(context: &Context, client: &Client, id: SubmissionId, interrupts: &Interrupts) -> Outcome<u64> {
     let mut until = None;
     loop {
         match client.close_submission(LOOK_EVERY) {
@@ -128,9 +151,16 @@ fn closed(client: &Client, interrupts: &Interrupts) -> Outcome<u64> {
             Err(error) => return Err(error.into()),
         }
         if let Some(signal) = interrupts.pending() {
-            let until = until.get_or_insert_with(|| Instant::now() + ANSWER_WITHIN);
-            if Instant::now() >= *until {
-                return Err(Report::silent(Exit::Signal(signal)));
+            let until = *until.get_or_insert_with(|| {
+                context
+                    .output
+                    .note_signal("interrupted: what was read goes to the controller, if that has room");
+                Instant::now() + ANSWER_WITHIN
+            });
+            if Instant::now() >= until {
+                let what =
+                    format!("the controller has no room for what was read: submission {id} is cancelled");
+                return Err(Report::new(Exit::Signal(signal), what));
             }
         }
     }

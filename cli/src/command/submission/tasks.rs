@@ -22,12 +22,12 @@ use crate::paths::ClusterDir;
 pub(crate) fn run(context: &Context, arguments: &TasksArguments) -> Outcome {
     let (directory, client) = context.client()?;
     match arguments.submission {
-        None => submissions(context, &client.status(None, ANSWER_WITHIN)?),
+        None => submissions(context, &directory, &client.status(None, ANSWER_WITHIN)?),
         Some(id) => tasks(context, &directory, &client, id, arguments),
     }
 }
 
-fn submissions(context: &Context, status: &ClusterStatus) -> Outcome {
+fn submissions(context: &Context, directory: &ClusterDir, status: &ClusterStatus) -> Outcome {
     if context.output.json {
         let documents: Vec<Value> =
             status.submissions.iter().map(|one| documents::submission(one, status.paused)).collect();
@@ -54,9 +54,10 @@ fn submissions(context: &Context, status: &ClusterStatus) -> Outcome {
     }
     context.output.answer(&table.render(context.output.colors_stdout()))?;
     if status.paused {
-        context.output.warn(
-            "results fill what the controller keeps of them: `rpar results ID --forget` prints some and lets go of them",
-        );
+        let forget = directory.command("results ID --forget");
+        context.output.warn(&format!(
+            "results fill what the controller keeps of them: {forget} prints some and lets go of them"
+        ));
     }
     Ok(Exit::Ok)
 }

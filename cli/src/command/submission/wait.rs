@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::context::Context;
 use super::super::documents;
 use super::{ANSWER_WITHIN, LOOK, ended, is_over, one};
+use crate::cluster::plural;
 use crate::command::arguments::WaitArguments;
 use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
@@ -36,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
         progress.count(sum(ended), sum(|one| one.tasks), Some(sum(|one| one.tasks)), "");
         if until.is_some_and(|until| Instant::now() >= until) {
             progress.clear();
-            let what = format!("{} of {} tasks have ended", sum(ended), sum(|one| one.tasks));
+            let what = format!("{} of {} have ended", sum(ended), plural(sum(|one| one.tasks), "task"));
             return Err(Report::new(Exit::NotOver, what).hint("the work goes on: wait again, or cancel it"));
         }
         status = newer(&client, &interrupts)?;
@@ -49,11 +50,9 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
     }
     let failed = submissions.iter().map(|one| one.failed).sum();
     if failed > 0 {
-        let tasks: u64 = submissions.iter().map(|one| one.tasks).sum();
-        let hint = directory.command("tasks");
-        context
-            .output
-            .note(&format!("{failed} of {tasks} tasks failed: {hint} ID --state failed lists them"));
+        let tasks = plural(submissions.iter().map(|one| one.tasks).sum(), "task");
+        let hint = directory.command("tasks ID --state failed");
+        context.output.note(&format!("{failed} of {tasks} failed: {hint} lists them"));
     }
     Ok(if failed > 0 { Exit::Failed(failed) } else { Exit::Ok })
 }

@@ -107,7 +107,9 @@ fn a_client_that_is_lost_while_it_submits_is_told_of() {
     bench.submit(CLIENT, 3, TaskOptions::default());
     bench.leave(CLIENT);
     let problems = bench.controller.status().problems;
-    assert!(problems.iter().any(|text| text.contains("left before it had closed it: it has 3 tasks")));
+    assert!(
+        problems.iter().any(|text| text.contains("left before it had closed it: 3 of its tasks are there"))
+    );
     bench.work(1);
     assert_eq!(bench.controller.status().submissions[0].succeeded, 3);
 }
