@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use rpar_core::task::Arguments;
@@ -179,6 +179,103 @@ fn what_cannot_be_passed_safely_is_refused() {
     }
     let deep = "$(".repeat(100) + "{}" + &")".repeat(100);
     assert!(matches!(parse(&deep), Err(TemplateError::TooDeep { .. })));
+}
+
+/// What bash takes for an expression, and executes: each of these runs `touch` there, were it not refused.
+#[test]
+fn what_bash_would_evaluate_is_refused() {
+    let cases = [
+        ("a [[ ]] that compares numbers", "[[ {} -eq 1 ]]"),
+        ("a [[ ]] that compares numbers", "if [[ -n x && ( \"{}\" -lt 1 ) ]]; then echo; fi"),
+        ("a [[ ]] that compares numbers", "[[ 1 -ge '{}' ]] && echo"),
+        ("a [[ ]] that compares numbers", "! [[ x ||\n 1 -ne $(echo {}) ]]"),
+        ("a [[ ]] that compares numbers", "while time [[ 1 -gt {} ]]; do break; done"),
+        ("a [[ ]] that compares numbers", "echo `[[ {} -le 1 ]]`"),
+        ("the name of a variable", "[[ -v {} ]]"),
+        ("the name of a variable", "test -v {}"),
+        ("the name of a variable", "[ ! -v {} ]"),
+        ("the name of a variable", "printf -v {} x"),
+        ("the name of a variable", "echo | read -r {}"),
+        ("the name of a variable", "read -p '? ' x {} <<< 'a b'"),
+        ("the name of a variable", "a=(1); unset {}"),
+        ("the name of a variable", ": & wait -n -p {}"),
+        ("the name of a variable", "declare {}=1"),
+        ("the name of a variable", "typeset -g x{}=1"),
+        ("an expression", "let {}"),
+        ("an expression", "true; let x=1 2>&1 y={}"),
+        ("an expression", "x=1 command let \"x={}\""),
+        ("an expression", "case a in a) builtin let {};; esac"),
+        ("an expression", "declare -i x={}"),
+        ("an expression", "f() { local -ri x={}; }; f"),
+        ("an expression", "declare -n x={}; x=1"),
+        ("an expression", "RANDOM={}"),
+        ("an expression", "x=abc; echo ${x:{}}"),
+        ("an expression", "x=abc; echo \"${x:1:{}}\""),
+        ("an expression", "x=abc; echo ${x:$(echo {})}"),
+        ("the subscript", "x=(1); echo \"${x[`echo {}`]}\""),
+        ("the subscript", "x=(1); echo ${x[{}]}"),
+        ("the subscript", "a[{}]=1"),
+        ("the subscript", "if true; then x=1 a[1+{}]+=1; fi"),
+        ("the subscript", "a=(x [{}]=1)"),
+        ("the subscript", "declare -a a=([\"{}\"]=1)"),
+        ("arithmetic", "for (( i = {}; i < 1; i++ )); do echo; done"),
+    ];
+    for (place, command) in cases {
+        let error = parse(command).expect_err(command);
+        assert!(error.to_string().contains(place), "{command}: {error}");
+        assert!(!error.hint().is_empty());
+    }
+}
+
+/// And what looks like it, but takes the argument as it is.
+#[test]
+fn what_bash_does_not_evaluate_is_not_refused_and_executes_nothing() {
+    let commands = [
+        "[[ {} == 1 ]]",
+        "[[ -n {} && 1 -eq 1 ]]",
+        "[[ 1 -eq 1 ]] && echo {}",
+        "[[ -e {} || {} =~ x ]]",
+        "[ {} -eq 1 ]",
+        "test {} -gt 1 && echo more",
+        "echo [[ {} -eq 1 ]]",
+        "echo let {}",
+        "let x=1 > {}",
+        "let x=1 && echo {}",
+        "let x=1; echo {}",
+        "let x=1 | cat {}",
+        "let x=1 # {}\necho {}",
+        "let x=1 <<END\n{}\nEND",
+        "declare x={}; declare -r y={}",
+        "declare -p {}",
+        "export {}; export x={}",
+        "readonly {}",
+        "x={}; echo \"$x\"",
+        "ls [{}]* a[{}]",
+        "a=({} x); echo \"${a[@]}\"",
+        "declare -A m; m[{}]=1; m+=([{}]=2)",
+        "declare -A m=([{}]=1)",
+        "read -p {} -t 1 x < /dev/null",
+        "read x < {}",
+        "read x <<< {}",
+        "printf %d {}; printf -v x %s {}",
+        "unset -f {}",
+        "x=abc; echo ${x:1} ${x:-$(echo {})} {}",
+        "x=(1 2); echo ${x[0]}{}",
+        "mapfile x < {}; getopts x {}",
+        "exit {}",
+        "for x in {}; do echo \"$x\"; done",
+        "case 1 in {}) echo;; *) echo {};; esac",
+    ];
+    let place = tempfile::tempdir().unwrap();
+    for command in commands {
+        let plan = parse(command).unwrap_or_else(|error| panic!("{command}: {error}")).plan(1);
+        for argument in ["a[$(touch executed)0]", "a[$(touch executed)0]=1"] {
+            let mut bash = Command::new("bash");
+            bash.current_dir(place.path()).arg("-c").arg(&plan.script).arg("rpar");
+            bash.args([argument; 4]).stdin(Stdio::null()).output().unwrap();
+            assert!(!place.path().join("executed").exists(), "{command}");
+        }
+    }
 }
 
 #[test]

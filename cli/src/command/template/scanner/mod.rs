@@ -2,10 +2,13 @@
 //! placeholder is quoted. A mistake here could pass an argument in pieces, but never execute it: arguments reach the
 //! shell as parameters only.
 
+mod evaluated;
 mod here;
 mod quotes;
+mod words;
 
 use self::here::Here;
+use self::words::{Inside, Words};
 use super::placeholder::Placeholder;
 use super::{Piece, Quoting, TemplateError};
 
@@ -40,24 +43,14 @@ struct Scanner<'a> {
     arithmetic: usize,
     /// Here-documents announced on this line.
     here: Vec<Here>,
-}
-
-/// Where the scanner is between the words of unquoted text.
-struct Words {
-    /// The next character begins a word.
-    at_start: bool,
-    /// The next word is a command's name or a keyword.
-    command: bool,
-    /// The text so far ends in a comment.
-    comment: bool,
-    /// `case`s that wait for their `esac`: until then a `)` ends a pattern.
-    cases: usize,
+    /// Associative arrays that were declared.
+    maps: Vec<String>,
 }
 
 impl<'a> Scanner<'a> {
     fn new(command: &'a str, text: &'a str) -> Self {
-        let (pieces, here) = (Vec::new(), Vec::new());
-        Scanner { command, text, at: 0, pieces, rebinds: false, depth: 0, arithmetic: 0, here }
+        let (pieces, here, maps) = (Vec::new(), Vec::new(), Vec::new());
+        Scanner { command, text, at: 0, pieces, rebinds: false, depth: 0, arithmetic: 0, here, maps }
     }
 
     /// Has a scanner of its own read `text`, which is part of the command, and takes over what it made of it.
@@ -133,15 +126,21 @@ impl<'a> Scanner<'a> {
         TemplateError::Unterminated { command: self.command.into(), what }
     }
 
-    /// Unquoted text, up to `end`, which it takes. Says whether a word at its end would be one more argument.
+    /// Commands, up to `end`, which it takes. Says whether a word at its end would be one more argument.
     fn bare(&mut self, end: Option<char>) -> Result<bool, TemplateError> {
+        self.unquoted(end, Inside::Commands)
+    }
+
+    /// Unquoted text, up to `end`.
+    fn unquoted(&mut self, end: Option<char>, inside: Inside) -> Result<bool, TemplateError> {
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
             return Err(TemplateError::TooDeep { command: self.command.into(), limit: DEPTH_LIMIT });
         }
-        let mut words = Words { at_start: true, command: true, comment: false, cases: 0 };
+        let mut words = Words::new(inside);
         while let Some(c) = self.peek() {
             if Some(c) == end && words.cases == 0 {
+                self.end_command(&mut words)?;
                 self.copy(1);
                 self.depth -= 1;
                 return Ok(true);
@@ -149,6 +148,7 @@ impl<'a> Scanner<'a> {
             self.bare_one(c, &mut words)?;
         }
         self.depth -= 1;
+        self.end_command(&mut words)?;
         if end.is_some() { Err(self.unterminated("a bracket")) } else { Ok(!words.command && !words.comment) }
     }
 
@@ -156,6 +156,7 @@ impl<'a> Scanner<'a> {
         if words.at_start && !matches!(c, ' ' | '\t') {
             self.keyword(words);
         }
+        self.follow(c, words)?;
         if let Some(found) = self.placeholder() {
             words.at_start = false;
             return self.replace(found, Quoting::Bare);
@@ -174,11 +175,15 @@ impl<'a> Scanner<'a> {
                 words.comment = true;
             }
             '(' => self.open_bracket(words)?,
-            '<' if self.rest().starts_with("<<") && self.arithmetic == 0 => self.announce_here_document(),
+            '<' if self.rest().starts_with("<<") && self.arithmetic == 0 => {
+                // the delimiter is read here, the text of `<<<` is a word
+                words.redirects = self.rest().starts_with("<<<");
+                self.announce_here_document();
+            }
             '\n' => {
                 self.copy(1);
                 self.here_documents()?;
-                *words = Words { at_start: true, command: true, comment: false, cases: words.cases };
+                (words.at_start, words.command, words.comment) = (true, true, false);
             }
             ' ' | '\t' | '<' | '>' => {
                 self.copy(1);
@@ -216,10 +221,14 @@ impl<'a> Scanner<'a> {
         let arithmetic = self.rest().starts_with("((");
         // `name()`: in the function's body `$1` is its own
         self.rebinds |= self.rest()[1..].trim_start_matches([' ', '\t']).starts_with(')');
+        let inside = self.bracket(words);
         self.copy(1);
         self.arithmetic += arithmetic as usize;
-        self.bare(Some(')'))?;
+        self.unquoted(Some(')'), inside)?;
         self.arithmetic -= arithmetic as usize;
+        if inside == Inside::Commands {
+            words.forget();
+        }
         // what follows is an operator, or the body of the function that `name()` defines
         words.at_start = true;
         words.command = true;

@@ -1,11 +1,24 @@
 //! What stands between quotes, and what a `$` begins.
 
 use super::Scanner;
+use super::evaluated::{EXPRESSION, Evaluated, SUBSCRIPT};
 use crate::command::template::placeholder::Placeholder;
 use crate::command::template::{Quoting, TemplateError};
 
 /// What to write in place of a placeholder in `${...}`.
 const NAMED: &str = "give it a name first: a={}; echo \"${other:-$a}\"";
+
+/// Whether what follows this beginning of a `${...}` is evaluated: `${a[`, and `${a:` where that is not `${a:-` and its
+/// like.
+fn expression(begun: &str) -> Option<Evaluated> {
+    let rest = begun.trim_start_matches(['!', '#']);
+    let rest = rest.trim_start_matches(|c: char| c == '_' || c.is_ascii_alphanumeric());
+    match rest.strip_prefix(':') {
+        _ if rest.starts_with('[') && !rest.contains(']') => Some(SUBSCRIPT),
+        Some(after) if !after.starts_with(['-', '=', '?', '+']) => Some(EXPRESSION),
+        _ => None,
+    }
+}
 
 impl Scanner<'_> {
     pub(super) fn single(&mut self) -> Result<(), TemplateError> {
@@ -87,6 +100,15 @@ impl Scanner<'_> {
 
     /// Inside `${...}`.
     fn parameter(&mut self, quoted: bool) -> Result<(), TemplateError> {
+        let begun = self.at;
+        self.parameter_text(quoted).map_err(|error| match (error, expression(&self.text[begun..self.at])) {
+            (TemplateError::Misplaced { .. }, Some(found)) => self.misplaced(found.place, found.instead),
+            (error, _) => error,
+        })
+    }
+
+    fn parameter_text(&mut self, quoted: bool) -> Result<(), TemplateError> {
+        let begun = self.at;
         let refused = self.misplaced("${...}", NAMED);
         // `${#}` and its like are the shell's own, except `${}`, which can only be a mistake
         if self.rest().starts_with('}') {
@@ -110,8 +132,16 @@ impl Scanner<'_> {
                     self.copy(1);
                     self.verbatim('"', "${...}", NAMED)?;
                 }
-                '$' => self.dollar(quoted)?,
-                '`' => self.backticks(quoted)?,
+                c @ ('$' | '`') => {
+                    let evaluates = expression(&self.text[begun..self.at]).is_some();
+                    self.arithmetic += evaluates as usize;
+                    if c == '$' {
+                        self.dollar(quoted)?
+                    } else {
+                        self.backticks(quoted)?
+                    }
+                    self.arithmetic -= evaluates as usize;
+                }
                 _ => self.copy(1),
             }
         }
