@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::id::{EngineId, FunctionHash, SubmissionId, TaskId};
 use crate::resources::Resources;
+use crate::wire::INLINE_LIMIT_BYTES;
 
 /// What runs a function on an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,8 +68,25 @@ pub struct TaskOptions {
     pub after: Option<After>,
     /// Whether what it writes is passed on while it runs.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub live: bool,
+    pub live: Live,
 }
+
+/// When what a task writes is passed on while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Live {
+    /// Never: its result holds all of it.
+    #[default]
+    No,
+    /// From the start.
+    Yes,
+    /// From the moment when a command has written more than a result had better hold
+    /// ([`LARGE_OUTPUT_BYTES`]), beginning with its first byte. Never for tasks of another kind.
+    Large,
+}
+
+/// How much a command with [`Live::Large`] writes, stdout and stderr together, before it is passed on: what is sent with
+/// a batch of results. More would have to be pulled when it has ended, and would wait in memory until then.
+pub const LARGE_OUTPUT_BYTES: usize = INLINE_LIMIT_BYTES;
 
 impl Default for TaskOptions {
     fn default() -> Self {
@@ -81,7 +99,7 @@ impl Default for TaskOptions {
             labels: Vec::new(),
             resources: Resources::default(),
             after: None,
-            live: false,
+            live: Live::No,
         }
     }
 }
@@ -125,7 +143,7 @@ pub struct RunOptions {
     pub shift: i64,
     /// Whether what a task writes is passed on while it runs.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub live: bool,
+    pub live: Live,
     /// What each takes of its node.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resources: Resources,

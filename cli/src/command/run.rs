@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rpar_core::task::{Arguments, TaskStatus};
+use rpar_core::task::{Arguments, Live, TaskStatus};
 use rpar_runtime::client::{Client, Event, Group};
 
 use super::attach::attach;
@@ -38,7 +38,8 @@ pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
         }
     };
     let function = task::defined(&task::spec(script, &arguments.task)?);
-    let options = task::options(&arguments.task, 0, !context.output.json);
+    let live = if context.output.json { Live::No } else { Live::Yes };
+    let options = task::options(&arguments.task, 0, live);
     let interrupts = Interrupts::watch(|_| {})?;
     let attached = attach(context, &arguments.throw_away)?;
     let group = attached.client.group();

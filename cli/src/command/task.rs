@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use rpar_core::id::EngineId;
 use rpar_core::resources::Resources;
-use rpar_core::task::{CommandOutcome, CommandSpec, Failure, TaskOptions, TaskStatus};
+use rpar_core::task::{CommandOutcome, CommandSpec, Failure, Live, TaskOptions, TaskStatus};
 use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
 use serde_json::{Value, json};
 
@@ -26,8 +26,8 @@ pub(crate) fn defined(spec: &CommandSpec) -> Arc<Defined> {
     Defined::new(spec.function())
 }
 
-/// The options of a task, as the user gave them; with `live`, what it writes comes while it runs.
-pub(crate) fn options(arguments: &TaskArguments, retries: u16, live: bool) -> Arc<TaskOptions> {
+/// The options of a task, as the user gave them; `live` is when what it writes comes.
+pub(crate) fn options(arguments: &TaskArguments, retries: u16, live: Live) -> Arc<TaskOptions> {
     let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     let place = &arguments.place;
     Arc::new(TaskOptions {

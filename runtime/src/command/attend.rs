@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
+use rpar_core::task::{LARGE_OUTPUT_BYTES, Live};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
@@ -58,6 +59,8 @@ pub(super) struct Attendance<'a> {
     pub(super) feed: &'a mut Feed,
     /// A place to read into, kept from task to task.
     pub(super) buffer: &'a mut [u8],
+    /// What it writes is passed on.
+    pub(super) streamed: bool,
 }
 
 /// How far ending by force has come.
@@ -71,9 +74,8 @@ struct Forced {
 impl Attendance<'_> {
     /// Waits until the command is over. `release` is called when its process has ended and its number still is its own.
     pub(super) fn run(mut self, release: impl FnOnce()) -> End {
-        let live = self.task.options.live;
-        let mut stdout = Stream::new(self.child.stdout.take(), live);
-        let mut stderr = Stream::new(self.child.stderr.take(), live);
+        let mut stdout = Stream::new(self.child.stdout.take(), self.streamed);
+        let mut stderr = Stream::new(self.child.stderr.take(), self.streamed);
         let group = Pid::from_raw(self.child.id() as i32);
         let mut process = group.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let mut forced: Option<Forced> = None;
@@ -89,6 +91,9 @@ impl Attendance<'_> {
             }
             if seen.stderr && self.has_room() {
                 self.take(&mut stderr, STDERR);
+            }
+            if !self.streamed && self.is_large(&stdout, &stderr) {
+                self.pass_on(&mut stdout, &mut stderr);
             }
             ended |= seen.process || (process.is_none() && self.has_ended());
             // what it started itself has its time to end too, when it was told to
@@ -116,20 +121,39 @@ impl Attendance<'_> {
         release();
         self.finish(&mut stdout, STDOUT, forced.is_some());
         self.finish(&mut stderr, STDERR, forced.is_some());
-        let forced = forced.map(|forced| forced.why);
-        End { status: self.child.wait(), forced, streamed: live, stdout: stdout.data, stderr: stderr.data }
+        let (status, forced) = (self.child.wait(), forced.map(|forced| forced.why));
+        End { status, forced, streamed: self.streamed, stdout: stdout.data, stderr: stderr.data }
     }
 
     /// Whether what the command writes may be read now.
     fn has_room(&self) -> bool {
-        !self.task.options.live || self.feed.has_room()
+        !self.streamed || self.feed.has_room()
     }
 
     /// Reads once, and passes on what is to be passed on.
     fn take(&mut self, stream: &mut Stream, number: u8) {
         let read = stream.read(self.buffer);
-        if self.task.options.live && !read.is_empty() {
+        if self.streamed && !read.is_empty() {
             self.feed.write(self.task, number, read);
+        }
+    }
+
+    /// It has written more than its result had better hold.
+    fn is_large(&self, stdout: &Stream, stderr: &Stream) -> bool {
+        self.task.options.live == Live::Large && stdout.data.len() + stderr.data.len() > LARGE_OUTPUT_BYTES
+    }
+
+    /// From here on what it writes is passed on, and what it has written first. One that is not waited for any longer
+    /// is about to be ended by force.
+    fn pass_on(&mut self, stdout: &mut Stream, stderr: &mut Stream) {
+        self.streamed = true;
+        for (stream, number) in [(stdout, STDOUT), (stderr, STDERR)] {
+            for piece in stream.pass_on().chunks(CHUNK_BYTES) {
+                if !self.wait_for_room() {
+                    return;
+                }
+                self.feed.write(self.task, number, piece);
+            }
         }
     }
 

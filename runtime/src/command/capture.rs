@@ -23,12 +23,20 @@ pub(super) struct Stream {
     pipe: Option<OwnedFd>,
     /// What was written; only the last of it when it is passed on.
     pub(super) data: Vec<u8>,
-    live: bool,
+    passed_on: bool,
 }
 
 impl Stream {
-    pub(super) fn new(pipe: Option<impl Into<OwnedFd>>, live: bool) -> Self {
-        Stream { pipe: pipe.map(Into::into), data: Vec::new(), live }
+    pub(super) fn new(pipe: Option<impl Into<OwnedFd>>, passed_on: bool) -> Self {
+        Stream { pipe: pipe.map(Into::into), data: Vec::new(), passed_on }
+    }
+
+    /// From here on what is read is passed on; takes out what was kept until now.
+    pub(super) fn pass_on(&mut self) -> Vec<u8> {
+        self.passed_on = true;
+        let data = std::mem::take(&mut self.data);
+        self.keep_last(&data);
+        data
     }
 
     /// The pipe, until its end was read.
@@ -56,7 +64,7 @@ impl Stream {
                 &[]
             }
         };
-        if self.live {
+        if self.passed_on {
             self.keep_last(read);
         } else {
             let room = (LIMIT_BYTES + 1).saturating_sub(self.data.len());

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, FunctionKind, TaskStatus};
+use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Failure, FunctionKind, Live, TaskStatus};
 use rustix::fs::Access;
 use rustix::process::Pid;
 
@@ -78,8 +78,9 @@ impl CommandExecutor {
         if let Some(group) = Pid::from_raw(child.id() as i32) {
             self.context.guard.watch(self.context.slot, Child::Command, group);
         }
+        let streamed = task.options.live == Live::Yes;
         let deadline = task.timeout().and_then(|limit| Instant::now().checked_add(limit));
-        let attendance = Attendance { child, task, deadline, feed, buffer: &mut self.buffer };
+        let attendance = Attendance { child, task, deadline, feed, buffer: &mut self.buffer, streamed };
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
         let verdict = limit.and_then(|limit| limit.verdict());
         if end.forced.is_none() && verdict.is_none() {
@@ -146,7 +147,10 @@ fn outcome(end: End, limit: Option<Duration>, verdict: Option<String>) -> (TaskS
         }
         Some(Force::Reset) => (TaskStatus::Lost, failure("its engine was reset".to_owned())),
         Some(Force::TooMuch(stream)) => {
-            let said = format!("\nrpar: ended: it wrote more than {} MiB to {stream}\n", LIMIT_BYTES >> 20);
+            let said = format!(
+                "\nrpar: ended: it wrote more than {} MiB to {stream}, which is all that a result holds: let it write to a file\n",
+                LIMIT_BYTES >> 20
+            );
             stderr.truncate(LIMIT_BYTES - said.len());
             stderr.extend_from_slice(said.as_bytes());
             let (stdout, stderr) = (clipped(stdout), stderr.into());

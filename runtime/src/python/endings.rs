@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rpar_core::task::{Failure, TaskStatus};
+use rpar_core::task::{Failure, Live, TaskStatus};
 
 use super::child::{Child, executable};
 use super::death;
@@ -53,7 +53,7 @@ impl PythonExecutor {
             // before its end is told: others may be given it then
             self.share = None;
         }
-        if task.options.live && reply.code != Code::Skipped {
+        if task.options.live == Live::Yes && reply.code != Code::Skipped {
             // the child has written it before its answer
             if let Some(child) = &mut self.child {
                 live::pass_rest(&mut child.output, &task, feed);
@@ -85,7 +85,7 @@ impl PythonExecutor {
         let status = child.end();
         self.share = None;
         let verdict = child.limit.as_ref().and_then(Limit::verdict);
-        match self.pipeline.head().filter(|task| task.options.live && ending.is_none()) {
+        match self.pipeline.head().filter(|task| task.options.live == Live::Yes && ending.is_none()) {
             Some(task) => live::pass_rest(&mut child.output, task, feed),
             // what was ended by force does not wait for room
             None => live::pass(&mut child.output, self.pipeline.head(), feed),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rpar_core::id::FunctionHash;
-use rpar_core::task::Function;
+use rpar_core::task::{Function, Live};
 
 use super::means::is_apart;
 use super::pace::{Ahead, Pace};
@@ -105,7 +105,7 @@ impl Pipeline {
 
     /// Whether that is a live one.
     pub(super) fn is_live(&self) -> bool {
-        self.head().is_some_and(|task| task.options.live)
+        self.head().is_some_and(|task| task.options.live == Live::Yes)
     }
 
     /// Whether nothing may be written behind what was.

@@ -6,6 +6,8 @@
 use std::thread;
 use std::time::Duration;
 
+use rpar_core::task::Live;
+
 use super::output::{BUFFER_BYTES, Output};
 use crate::engine::{Feed, Task};
 
@@ -20,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Takes what the task that runs has printed: that of a live one as far as there is room for it.
 pub(super) fn pass(output: &mut Output, running: Option<&Task>, feed: &mut Feed) {
-    let Some(task) = running.filter(|task| task.options.live) else { return output.read() };
+    let Some(task) = running.filter(|task| task.options.live == Live::Yes) else { return output.read() };
     let mut buffer = [0; BUFFER_BYTES];
     while feed.has_room()
         && let Some(bytes) = output.read_some(&mut buffer)

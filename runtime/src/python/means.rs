@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rpar_core::resources::Resources;
-use rpar_core::task::{Failure, FunctionKind, TaskStatus};
+use rpar_core::task::{Failure, FunctionKind, Live, TaskStatus};
 
 use super::executor::PythonExecutor;
 use crate::engine::{Feed, Task};
@@ -26,7 +26,7 @@ impl Means {
 /// Whether a task has the interpreter for itself: nothing is written to it ahead of its end.
 pub(super) fn is_apart(task: &Task) -> bool {
     let Resources { gpus, memory_bytes, .. } = task.options.resources;
-    task.options.live || gpus > 0 || memory_bytes > 0
+    task.options.live == Live::Yes || gpus > 0 || memory_bytes > 0
 }
 
 impl PythonExecutor {

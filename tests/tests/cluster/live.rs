@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rpar_core::id::EngineId;
-use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, TaskOptions, TaskStatus};
+use rpar_core::task::{Arguments, CommandOutcome, CommandSpec, Live, TaskOptions, TaskStatus};
 use rpar_runtime::client::{Client, Defined, Event, Group, TaskOutput};
 
 use super::place::{PATIENCE, Place, await_engines, deadline, native, until};
 
 fn live() -> Arc<TaskOptions> {
-    Arc::new(TaskOptions { live: true, ..TaskOptions::default() })
+    Arc::new(TaskOptions { live: Live::Yes, ..TaskOptions::default() })
 }
 
 fn command(script: &str) -> Arc<Defined> {

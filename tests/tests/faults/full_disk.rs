@@ -12,15 +12,14 @@ use super::place::{Place, ended, entries, send, until};
 /// What a tmpfs keeps a file's bytes in.
 const PAGE_BYTES: usize = 4096;
 
-/// A small file system of its own in a place's state directory, which only root can mount. Without root there is no such
+/// A small file system of its own in a directory of a place, which only root can mount. Without root there is no such
 /// test, but in CI there must be.
 struct Small {
     at: PathBuf,
 }
 
 impl Small {
-    fn mount(place: &Place, options: &str) -> Option<Self> {
-        let at = place.home.state();
+    fn mount(at: PathBuf, options: &str) -> Option<Self> {
         std::fs::create_dir_all(&at).expect("a directory");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&at);
@@ -71,7 +70,7 @@ fn numbers(path: &Path) -> usize {
 #[test]
 fn a_running_cluster_goes_on_and_stops() {
     let place = Place::new();
-    let Some(disk) = Small::mount(&place, "size=256k") else { return };
+    let Some(disk) = Small::mount(place.home.state(), "size=256k") else { return };
     place.start(2);
     disk.fill(0);
     let words =
@@ -93,7 +92,7 @@ fn a_running_cluster_goes_on_and_stops() {
 #[test]
 fn a_start_says_what_it_has_no_room_for_and_takes_it_back() {
     let place = Place::new();
-    let Some(disk) = Small::mount(&place, "size=256k") else { return };
+    let Some(disk) = Small::mount(place.home.state(), "size=256k") else { return };
     for pages in 0.. {
         disk.fill(pages);
         let ran = place.rpar(&["start", "--nodes", "1", "--ppn", "1"]);
@@ -114,9 +113,22 @@ fn a_start_says_what_it_has_no_room_for_and_takes_it_back() {
 }
 
 #[test]
+fn large_output_that_has_no_room_ends_the_map() {
+    let place = Place::started(1);
+    let Some(disk) = Small::mount(place.home.temporary(), "size=256k") else { return };
+    let words = ["map", "head -c 64M /dev/zero; true", ":::", "1", "2"];
+    let at = disk.at.display().to_string();
+    place.rpar(&words).says(117, &[&at, "No space left on device", "$TMPDIR names another directory"]);
+    // nobody else has suffered
+    place.rpar(&["map", "echo {}", ":::", "1"]).says(0, &[]);
+    assert_eq!(place.status()["problems"], serde_json::json!([]));
+    place.stop();
+}
+
+#[test]
 fn a_cluster_is_stopped_where_no_file_can_be_made() {
     let place = Place::new();
-    let Some(disk) = Small::mount(&place, "nr_inodes=64") else { return };
+    let Some(disk) = Small::mount(place.home.state(), "nr_inodes=64") else { return };
     place.start(1);
     disk.use_up_names();
     place.rpar(&["map", "echo {}", ":::", "1"]).says(0, &[]);

@@ -7,7 +7,7 @@ use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, Live, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
     NodeStatus, Opened, Outcomes, Output, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts,
@@ -96,7 +96,7 @@ fn work() -> Vec<(&'static str, Message)> {
             any: true,
             on: AfterEnd::Any,
         }),
-        live: true,
+        live: Live::Yes,
     };
     let submit = |options, batch| Message::Submit { base: TaskId(1000), function: hash(), options, batch };
     let run = |options| Message::Run {
@@ -106,8 +106,13 @@ fn work() -> Vec<(&'static str, Message)> {
         runs: runs(),
         batch: batch(),
     };
-    let options_run =
-        RunOptions { attempt: 2, timeout_ms: Some(1500), shift: -7, live: true, resources: resources() };
+    let options_run = RunOptions {
+        attempt: 2,
+        timeout_ms: Some(1500),
+        shift: -7,
+        live: Live::Large,
+        resources: resources(),
+    };
     let results =
         Outcomes { engine: None, node: None, codes: Bytes::new(), attempts: Bytes::new(), ..outcomes() };
     vec![

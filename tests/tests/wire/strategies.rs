@@ -10,7 +10,7 @@ use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
-use rpar_core::task::{After, AfterEnd, Function, FunctionKind, RunOptions, TaskOptions, TaskStatus};
+use rpar_core::task::{After, AfterEnd, Function, FunctionKind, Live, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
     NodeStatus, Opened, Outcomes, Output, PilotInfo, Registration, Runs, SubmissionStatus, TaskCounts,
@@ -104,7 +104,7 @@ fn function() -> impl Strategy<Value = Function> {
 fn options() -> impl Strategy<Value = TaskOptions> {
     let old = (any::<u16>(), any::<bool>(), option::of(any::<u64>()), option::of(vec(engine(), 0..5)));
     let labels = vec(text(), 0..3);
-    (old, any::<i32>(), labels, resources(), option::of(after()), any::<bool>()).prop_map(
+    (old, any::<i32>(), labels, resources(), option::of(after()), live()).prop_map(
         |((retries, rerun, timeout_ms, targets), priority, labels, resources, after, live)| TaskOptions {
             retries,
             rerun,
@@ -117,6 +117,10 @@ fn options() -> impl Strategy<Value = TaskOptions> {
             live,
         },
     )
+}
+
+fn live() -> impl Strategy<Value = Live> {
+    prop_oneof![Just(Live::No), Just(Live::Yes), Just(Live::Large)]
 }
 
 fn resources() -> impl Strategy<Value = Resources> {
@@ -132,7 +136,7 @@ fn after() -> impl Strategy<Value = After> {
 }
 
 fn run_options() -> impl Strategy<Value = RunOptions> {
-    (any::<u16>(), option::of(any::<u64>()), any::<i64>(), any::<bool>(), resources()).prop_map(
+    (any::<u16>(), option::of(any::<u64>()), any::<i64>(), live(), resources()).prop_map(
         |(attempt, timeout_ms, shift, live, resources)| RunOptions {
             attempt,
             timeout_ms,

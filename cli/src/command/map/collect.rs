@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rpar_core::task::TaskStatus;
-use rpar_runtime::client::{Event, Group, Outcome as TaskOutcome, TaskOutput};
+use rpar_runtime::client::{Event, Group, Outcome as TaskOutcome};
 use rustix::process::Signal;
 
 use super::super::attach::Attached;
@@ -12,9 +12,10 @@ use super::super::task::End;
 use super::board::Board;
 use super::halt::Halting;
 use super::joblog::Joblog;
-use super::lines::{Lines, Stream};
+use super::lines::Lines;
 use super::print::Printer;
 use super::saved::Saved;
+use super::spool::Spool;
 use super::summary::Summary;
 use super::turns::Turns;
 use crate::cluster;
@@ -49,6 +50,8 @@ pub(super) struct Collector<'a> {
     pub(super) printer: Printer,
     /// What tasks write is printed while they run.
     pub(super) lines: Option<Lines>,
+    /// What else tasks write while they run.
+    pub(super) spool: Spool,
     pub(super) halting: Halting,
     pub(super) summary: Summary,
     /// When the first task was about to be submitted.
@@ -78,6 +81,16 @@ pub(super) struct Stop {
     pub(super) cause: Cause,
     /// When what ran was killed, if it was.
     killed: Option<Instant>,
+}
+
+impl Stop {
+    /// The user has asked for an end at once; by which signal.
+    pub(super) fn killed_by(&self) -> Option<u8> {
+        match self.cause {
+            Cause::Signal(signal) if self.killed.is_some() => Some(signal),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +132,7 @@ impl Collector<'_> {
     fn next(&mut self) -> Outcome<Option<Event>> {
         loop {
             // however fast results come
-            if self.news.looked.elapsed() >= LOOK {
-                self.look();
-            }
+            self.look_now_and_then();
             // what is there already is printed in one go
             if let Some(next) = self.group.next_event(Some(Instant::now())) {
                 return Ok(Some(next));
@@ -147,33 +158,10 @@ impl Collector<'_> {
     }
 
     /// Takes note of the tasks that were submitted, up to one that is heard of.
-    fn note(&mut self, index: usize) {
+    pub(super) fn note(&mut self, index: usize) {
         if self.turns.record(index).is_none() {
             self.turns.add(self.board.take());
         }
-    }
-
-    /// Prints what a running task wrote.
-    fn wrote(&mut self, output: &TaskOutput) -> Outcome<()> {
-        self.note(output.index);
-        let Collector { lines, turns, printer, progress, .. } = self;
-        let (Some(lines), Some(record)) = (lines, turns.record(output.index)) else { return Ok(()) };
-        lines.add(output, |stream, attempt, text| printer.lines(record, attempt, stream, text, progress))
-    }
-
-    /// Prints the last of what a task wrote before its end, or what is told of a task that never ran.
-    fn wrote_last(&mut self, index: usize, end: &mut End) -> Outcome<()> {
-        let Collector { lines, turns, printer, progress, .. } = self;
-        let (Some(lines), Some(record)) = (lines, turns.record(index)) else { return Ok(()) };
-        let mut print = |stream, attempt, text: &[u8]| printer.lines(record, attempt, stream, text, progress);
-        if let Some(writer) = lines.end(index, &mut print)? {
-            end.stdout_bytes = writer.stdout_bytes;
-        }
-        // what it wrote was printed; the rest is not its own
-        if !end.command.streamed && end.message.is_none() && !end.command.stderr.is_empty() {
-            print(Stream::Err, end.attempts.into(), &end.command.stderr)?;
-        }
-        Ok(())
     }
 
     fn ended(&mut self, index: usize, outcome: TaskOutcome) -> Outcome<()> {
@@ -183,25 +171,19 @@ impl Collector<'_> {
         self.wrote_last(index, &mut end)?;
         let dropped = self.stop.is_some() && end.status == Some(TaskStatus::Cancelled);
         self.dropped += u64::from(dropped);
+        if !dropped {
+            self.save(index, &end)?;
+        }
         if let Some(record) = self.turns.record(index).filter(|_| !dropped) {
             if let Some(joblog) = &mut self.joblog {
                 joblog.add(record, &self.template.command_line(record), &end)?;
             }
-            if let Some(saved) = &self.saved {
-                saved.write(record, &end)?;
-            }
             self.halting.count(&end, self.total());
         }
-        let failed = |error: std::io::Error| {
-            Report::new(Exit::Files, "could not keep a large result in a temporary file")
-                .because(error.to_string())
-        };
-        self.turns.end(index, (!dropped).then_some(end)).map_err(failed)?;
-        while let Some((record, end)) = self.turns.next().map_err(failed)? {
-            if self.lines.is_none() {
-                self.printer.print(&record, &end, &self.progress)?;
-            }
-            self.summary.add(&record, &end);
+        self.turns.end(index, (!dropped).then_some(end))?;
+        while let Some(due) = self.turns.next()? {
+            self.show(&due)?;
+            self.summary.add(&due.record, &due.end);
         }
         self.board.release(self.turns.released());
         if let Some(kill) = self.halting.due() {
@@ -227,6 +209,13 @@ impl Collector<'_> {
     fn total(&self) -> Option<u64> {
         let read = || (self.stop.is_none() && self.board.is_over()).then(|| self.group.len() as u64);
         self.known.or_else(read)
+    }
+
+    /// Looks up from the results, unless that was just done.
+    pub(super) fn look_now_and_then(&mut self) {
+        if self.news.looked.elapsed() >= LOOK {
+            self.look();
+        }
     }
 
     /// Between results: the user's wish to stop, news, progress.

@@ -1,86 +1,66 @@
 //! Results that wait for their turn: in memory, and in a file when they are large.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-
 use bytes::Bytes;
 use rpar_core::task::CommandOutcome;
 
 use super::super::task::End;
+use super::scratch::{Place, Scratch};
+use crate::command::report::Outcome;
 
 /// What waiting results may take in memory. A task that holds up the order must not fill it.
 const MEMORY_LIMIT_BYTES: usize = 64 << 20;
 
 /// Where results wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shelf {
     /// What the ends in memory have written.
     bytes: usize,
-    /// Made when it is needed; has no name, and so goes with this process.
-    file: Option<File>,
-    /// Where the next one goes, and how many are there.
-    at: u64,
-    filed: usize,
+    scratch: Scratch,
 }
 
 /// A result that waits.
 #[derive(Debug)]
 pub(super) enum Held {
     Memory(Box<End>),
-    /// What it has written is at this place of the file: so many bytes of stdout, so many of stderr.
-    File(Box<End>, u64, usize, usize),
+    /// What it has written is in the file: stdout, stderr.
+    File(Box<End>, [Place; 2]),
 }
 
 impl Shelf {
+    pub(super) fn new() -> Self {
+        Shelf { bytes: 0, scratch: Scratch::new(None) }
+    }
+
     /// Puts a result away.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn keep(&mut self, mut end: End) -> io::Result<Held> {
-        let (stdout, stderr) = (end.command.stdout.clone(), end.command.stderr.clone());
+    pub(super) fn keep(&mut self, mut end: End) -> Outcome<Held> {
+        let (stdout, stderr) = (&end.command.stdout, &end.command.stderr);
         let bytes = stdout.len() + stderr.len();
         if self.bytes + bytes <= MEMORY_LIMIT_BYTES {
             self.bytes += bytes;
             return Ok(Held::Memory(Box::new(end)));
         }
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(tempfile::tempfile()?),
-        };
-        file.write_all_at(&stdout, self.at)?;
-        file.write_all_at(&stderr, self.at + stdout.len() as u64)?;
+        let places = [self.scratch.put(stdout)?, self.scratch.put(stderr)?];
         end.command = CommandOutcome { stdout: Bytes::new(), stderr: Bytes::new(), ..end.command };
-        let held = Held::File(Box::new(end), self.at, stdout.len(), stderr.len());
-        self.at += bytes as u64;
-        self.filed += 1;
-        Ok(held)
+        Ok(Held::File(Box::new(end), places))
     }
 
     /// Brings a result back.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn bring(&mut self, held: Held) -> io::Result<End> {
-        let (mut end, at, stdout, stderr) = match held {
+    pub(super) fn bring(&mut self, held: Held) -> Outcome<End> {
+        let (mut end, [stdout, stderr]) = match held {
             Held::Memory(end) => {
                 self.bytes -= end.command.stdout.len() + end.command.stderr.len();
                 return Ok(*end);
             }
-            Held::File(end, at, stdout, stderr) => (*end, at, stdout, stderr),
+            Held::File(end, places) => (*end, places),
         };
-        let mut bytes = vec![0; stdout + stderr];
-        if let Some(file) = &self.file {
-            file.read_exact_at(&mut bytes, at)?;
-            self.filed -= 1;
-            if self.filed == 0 {
-                file.set_len(0)?;
-                self.at = 0;
-            }
-        }
-        let mut bytes = Bytes::from(bytes);
-        end.command.stdout = bytes.split_to(stdout);
-        end.command.stderr = bytes;
+        end.command.stdout = self.scratch.take(stdout)?.into();
+        end.command.stderr = self.scratch.take(stderr)?.into();
         Ok(end)
     }
 }
@@ -91,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_for_memory_comes_back_from_the_file() {
-        let mut shelf = Shelf::default();
+        let mut shelf = Shelf::new();
         let end = |byte: u8, megabytes: usize| {
             let (stdout, stderr) = (vec![byte; megabytes << 20].into(), vec![byte + 1; 3].into());
             let command = CommandOutcome { exit: Some(1), stdout, stderr, ..Default::default() };
@@ -104,8 +84,6 @@ mod tests {
         for (held, end) in held.into_iter().zip(&ends) {
             assert!(shelf.bring(held).unwrap() == *end);
         }
-        assert_eq!((shelf.bytes, shelf.filed, shelf.at), (0, 0, 0));
-        let file = shelf.file.as_ref().unwrap();
-        assert_eq!(file.metadata().unwrap().len(), 0);
+        assert_eq!(shelf.bytes, 0);
     }
 }

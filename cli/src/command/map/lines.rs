@@ -20,7 +20,7 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     /// Which try at it.
-    pub(super) attempt: u16,
+    attempt: u16,
     /// The beginnings of lines: of stdout, of stderr.
     partial: [Vec<u8>; 2],
     /// How much it has written to stdout.
@@ -32,6 +32,13 @@ pub(super) struct Writer {
 pub(super) enum Stream {
     Out,
     Err,
+}
+
+impl Stream {
+    /// The stream with this number.
+    pub(super) fn of(number: u8) -> Self {
+        if number == 1 { Stream::Out } else { Stream::Err }
+    }
 }
 
 impl Lines {
@@ -50,7 +57,7 @@ impl Lines {
             writer.end(&mut print)?;
             *writer = Writer::new(*attempt);
         }
-        let stream = if *stream == 1 { Stream::Out } else { Stream::Err };
+        let stream = Stream::of(*stream);
         if stream == Stream::Out {
             writer.stdout_bytes += data.len() as u64;
         }

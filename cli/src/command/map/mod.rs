@@ -9,14 +9,18 @@ mod lines;
 mod print;
 mod resume;
 mod saved;
+mod scratch;
+mod spool;
 mod submission;
 mod summary;
 mod turns;
+mod written;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rpar_core::task::Live;
 use serde_json::json;
 
 pub(crate) use self::halt::Halt;
@@ -29,6 +33,7 @@ use self::lines::Lines;
 use self::print::Printer;
 use self::resume::Earlier;
 use self::saved::Saved;
+use self::spool::Spool;
 use self::submission::Submission;
 use self::summary::Summary;
 use self::turns::Turns;
@@ -75,8 +80,12 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let (board, group) = (Arc::new(Board::default()), attached.client.paced_group());
     let results = &arguments.results;
     let output = context.output;
-    // a file, or a document, holds all that a task wrote
-    let live = results.unordered && results.results.is_none() && !output.json;
+    let live = match (output.json, &results.results) {
+        // a document holds all that a task wrote
+        (true, _) => Live::No,
+        (false, None) if results.unordered => Live::Yes,
+        (false, _) => Live::Large,
+    };
     let submission = Submission {
         records: records(input, results),
         earlier,
@@ -98,7 +107,8 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
         turns: Turns::new(!results.unordered),
         joblog,
         saved: results.results.as_deref().map(Saved::new),
-        lines: live.then(Lines::default),
+        lines: (live == Live::Yes).then(Lines::default),
+        spool: Spool::new(results.results.as_deref()),
         printer: Printer::new(output, results.tag, results.results.is_some()),
         halting: Halting::new(arguments.pace.halt),
         summary: Summary::default(),

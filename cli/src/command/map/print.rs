@@ -44,17 +44,36 @@ impl Printer {
         if self.mute {
             return Ok(());
         }
-        let (stdout, stderr) = (&end.command.stdout, &end.command.stderr);
+        self.piece(record, Stream::Out, &end.command.stdout, true, progress)?;
+        self.piece(record, Stream::Err, &end.command.stderr, true, progress)
+    }
+
+    /// Prints a piece of what a task wrote; it `begins` a line, or goes on with the one before.
+    ///
+    /// # Errors
+    /// As of [`print`](Self::print).
+    pub(super) fn piece(
+        &mut self,
+        record: &Record,
+        stream: Stream,
+        text: &[u8],
+        begins: bool,
+        progress: &Progress,
+    ) -> Outcome<()> {
         match self.tag {
-            true => self.answers.write(&tagged(record, stdout, true))?,
-            false => self.answers.write(stdout)?,
+            true => self.write(stream, &tagged(record, text, begins), progress),
+            false => self.write(stream, text, progress),
         }
-        if !stderr.is_empty() {
-            self.flush(progress)?;
-            progress.suspend(|| match self.tag {
-                true => self.output.diagnostics(&tagged(record, stderr, true)),
-                false => self.output.diagnostics(stderr),
-            });
+    }
+
+    fn write(&mut self, stream: Stream, text: &[u8], progress: &Progress) -> Outcome<()> {
+        match stream {
+            Stream::Out => self.answers.write(text)?,
+            Stream::Err if text.is_empty() => {}
+            Stream::Err => {
+                self.flush(progress)?;
+                progress.suspend(|| self.output.diagnostics(text));
+            }
         }
         Ok(())
     }
@@ -80,14 +99,7 @@ impl Printer {
             false => lines.extend_from_slice(text),
         }
         self.open[stream as usize] = (!text.ends_with(b"\n")).then_some(own);
-        match stream {
-            Stream::Out => self.answers.write(&lines),
-            Stream::Err => {
-                self.flush(progress)?;
-                progress.suspend(|| self.output.diagnostics(&lines));
-                Ok(())
-            }
-        }
+        self.write(stream, &lines, progress)
     }
 
     /// Prints a document of its own, at once.

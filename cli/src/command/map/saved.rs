@@ -1,14 +1,14 @@
 //! `--results`: what tasks print, in files below one directory, in GNU parallel's places.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::super::task::End;
+use super::lines::Stream;
 use crate::command::exit::Exit;
 use crate::command::input::Record;
 use crate::command::report::{Outcome, Report};
@@ -18,6 +18,10 @@ const NAME_LIMIT_BYTES: usize = 255;
 
 /// What is kept of a longer one, before what tells it apart.
 const CUT_BYTES: usize = 230;
+
+/// The file that tells that a task has ended, and what it is called until then.
+const STDOUT: &str = "stdout";
+const PARTIAL: &str = "stdout.part";
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -32,27 +36,24 @@ impl Saved {
 
     /// Whether a task has its files: it has ended.
     pub(super) fn has(&self, record: &Record) -> bool {
-        self.place(record).join("stdout").exists()
+        self.place(record).join(STDOUT).exists()
     }
 
-    /// Writes what a task has printed; `stdout` last, so that it tells of an end.
+    /// Begins to write what a task has printed.
     ///
     /// # Errors
     /// When that cannot be written.
-    pub(super) fn write(&self, record: &Record, end: &End) -> Outcome<()> {
+    pub(super) fn begin(&self, record: &Record) -> Outcome<Entry> {
         let place = self.place(record);
-        let write = || -> io::Result<()> {
+        let open = || -> io::Result<[File; 2]> {
             fs::create_dir_all(&place)?;
             fs::write(place.join("seq"), record.number.to_string())?;
-            fs::write(place.join("stderr"), &end.command.stderr)?;
-            let (partial, whole) = (place.join("stdout.part"), place.join("stdout"));
-            fs::write(&partial, &end.command.stdout)?;
-            fs::rename(partial, whole)
+            Ok([File::create(place.join(PARTIAL))?, File::create(place.join("stderr"))?])
         };
-        write().map_err(|error| {
-            let what = format!("could not write results to {}", place.display());
-            Report::new(Exit::Files, what).because(error.to_string())
-        })
+        match open() {
+            Ok(files) => Ok(Entry { place, files }),
+            Err(error) => Err(failed(&place, &error)),
+        }
     }
 
     /// `DIRECTORY/1/ARGUMENT/2/ARGUMENT`, and `DIRECTORY/1/ARGUMENT/2/ARGUMENT\#2` for the second task with these
@@ -67,6 +68,37 @@ impl Saved {
         }
         place
     }
+}
+
+/// What one task has printed, while it is written.
+#[derive(Debug)]
+pub(super) struct Entry {
+    place: PathBuf,
+    files: [File; 2],
+}
+
+impl Entry {
+    /// Adds what it wrote to a stream.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn add(&mut self, stream: Stream, data: &[u8]) -> Outcome<()> {
+        self.files[stream as usize].write_all(data).map_err(|error| failed(&self.place, &error))
+    }
+
+    /// Ends with `stdout`, which tells that all is there.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn end(self) -> Outcome<()> {
+        let Entry { place, .. } = self;
+        fs::rename(place.join(PARTIAL), place.join(STDOUT)).map_err(|error| failed(&place, &error))
+    }
+}
+
+fn failed(place: &Path, error: &io::Error) -> Report {
+    Report::new(Exit::Files, format!("could not write results to {}", place.display()))
+        .because(error.to_string())
 }
 
 /// An argument as the name of a directory, told apart from so many tasks before it that would have the same.
@@ -101,7 +133,6 @@ fn name(argument: &[u8], alike: u32) -> Vec<u8> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use rpar_core::task::CommandOutcome;
 
     fn record(arguments: &[&[u8]]) -> Record {
         let arguments = arguments.iter().map(|a| Bytes::copy_from_slice(a)).collect();
@@ -137,8 +168,12 @@ mod tests {
         let saved = Saved::new(directory.path());
         let record = record(&[b"a/\xff"]);
         assert!(!saved.has(&record));
-        let command = CommandOutcome { stdout: "out".into(), stderr: "err".into(), ..Default::default() };
-        saved.write(&record, &End { command, ..End::default() }).unwrap();
+        let mut entry = saved.begin(&record).unwrap();
+        entry.add(Stream::Out, b"o").unwrap();
+        entry.add(Stream::Err, b"err").unwrap();
+        entry.add(Stream::Out, b"ut").unwrap();
+        assert!(!saved.has(&record));
+        entry.end().unwrap();
         assert!(saved.has(&record));
         let read = |name: &str| fs::read_to_string(saved.place(&record).join(name)).unwrap();
         assert_eq!((read("stdout"), read("stderr"), read("seq")), ("out".into(), "err".into(), "7".into()));

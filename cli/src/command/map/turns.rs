@@ -1,11 +1,11 @@
 //! Whose result is printed next.
 
 use std::collections::VecDeque;
-use std::io;
 
 use super::super::task::End;
 use super::held::{Held, Shelf};
 use crate::command::input::Record;
+use crate::command::report::Outcome;
 
 /// Tasks from the first that is not printed on, in the order of their submission.
 #[derive(Debug)]
@@ -16,9 +16,17 @@ pub(super) struct Turns {
     tasks: VecDeque<Turn>,
     shelf: Shelf,
     /// Tasks that need not wait for others.
-    due: VecDeque<(Record, End)>,
+    due: VecDeque<Due>,
     /// How many were let go of since that was asked last.
     released: usize,
+}
+
+/// A task whose turn has come.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) index: usize,
+    pub(super) record: Record,
+    pub(super) end: End,
 }
 
 #[derive(Debug)]
@@ -32,7 +40,7 @@ enum Turn {
 impl Turns {
     pub(super) fn new(ordered: bool) -> Self {
         let (tasks, due) = (VecDeque::new(), VecDeque::new());
-        Turns { ordered, first: 0, tasks, shelf: Shelf::default(), due, released: 0 }
+        Turns { ordered, first: 0, tasks, shelf: Shelf::new(), due, released: 0 }
     }
 
     /// Takes note of tasks that were submitted.
@@ -52,7 +60,7 @@ impl Turns {
     ///
     /// # Errors
     /// When it is too large for memory, and cannot be written to a file.
-    pub(super) fn end(&mut self, index: usize, end: Option<End>) -> io::Result<()> {
+    pub(super) fn end(&mut self, index: usize, end: Option<End>) -> Outcome<()> {
         let Some(turn) = index.checked_sub(self.first).and_then(|at| self.tasks.get_mut(at)) else {
             return Ok(());
         };
@@ -60,7 +68,7 @@ impl Turns {
             if self.ordered {
                 *turn = Turn::Waits(record, self.shelf.keep(end)?);
             } else {
-                self.due.push_back((record, end));
+                self.due.push_back(Due { index, record, end });
             }
         }
         Ok(())
@@ -70,12 +78,13 @@ impl Turns {
     ///
     /// # Errors
     /// When it cannot be brought back from its file.
-    pub(super) fn next(&mut self) -> io::Result<Option<(Record, End)>> {
+    pub(super) fn next(&mut self) -> Outcome<Option<Due>> {
         while let Some(turn) = self.tasks.pop_front_if(|turn| !matches!(turn, Turn::Runs(_))) {
+            let index = self.first;
             self.first += 1;
             self.released += 1;
             if let Turn::Waits(record, held) = turn {
-                return Ok(Some((record, self.shelf.bring(held)?)));
+                return Ok(Some(Due { index, record, end: self.shelf.bring(held)? }));
             }
         }
         Ok(self.due.pop_front())
@@ -99,7 +108,7 @@ mod tests {
 
     fn end(turns: &mut Turns, index: usize) -> Vec<u64> {
         turns.end(index, Some(End::default())).unwrap();
-        std::iter::from_fn(|| turns.next().unwrap()).map(|(record, _)| record.number).collect()
+        std::iter::from_fn(|| turns.next().unwrap()).map(|due| due.record.number).collect()
     }
 
     #[test]

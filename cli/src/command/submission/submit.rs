@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rpar_core::id::SubmissionId;
-use rpar_core::task::{After, TaskOptions};
+use rpar_core::task::{After, Live, TaskOptions};
 use rpar_core::wire::INLINE_LIMIT_BYTES;
 use rpar_runtime::client::{Client, ClientError, Group};
 use serde_json::json;
@@ -74,7 +74,7 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
 }
 
 fn options(arguments: &SubmitArguments) -> Arc<TaskOptions> {
-    let options = task::options(&arguments.task, arguments.retries, false);
+    let options = task::options(&arguments.task, arguments.retries, Live::No);
     if arguments.after.is_empty() {
         return options;
     }

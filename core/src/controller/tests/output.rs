@@ -1,6 +1,7 @@
 //! What running tasks write: passed on in order, whole, and held in bounds.
 
 use super::*;
+use crate::task::Live;
 use crate::wire::{CLIENT_OUTPUT_WINDOW_BYTES, ENGINE_OUTPUT_WINDOW_BYTES, Output};
 
 const HOST: LinkId = LinkId(100);
@@ -9,7 +10,7 @@ const HOST: LinkId = LinkId(100);
 const PART_BYTES: usize = 60 << 10;
 
 fn live() -> TaskOptions {
-    TaskOptions { live: true, ..TaskOptions::default() }
+    TaskOptions { live: Live::Yes, ..TaskOptions::default() }
 }
 
 fn output(engine: u32, task: u64, data: impl Into<Bytes>) -> Message {

@@ -7,7 +7,7 @@ use crate::error::{Action, BackendError, Retry};
 use crate::id::{RequestId, SubmissionId};
 use crate::resources::Resources;
 use crate::scheduler::{AllocationPhase, AllocationState};
-use crate::task::{After, AfterEnd};
+use crate::task::{After, AfterEnd, Live};
 use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, Retirees, Transfer};
 
 const POLICIES: [Policy; 5] =
@@ -84,7 +84,7 @@ fn options(draw: &Draw, base: u64) -> TaskOptions {
             6 => Resources { gpus: b % 3, ..Resources::default() },
             _ => Resources::default(),
         },
-        live: c % 3 == 0,
+        live: [Live::Yes, Live::No, Live::Large][c as usize % 3],
     }
 }
 

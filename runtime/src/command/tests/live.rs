@@ -1,13 +1,13 @@
 //! What commands write while they run.
 
-use rpar_core::task::RunOptions;
+use rpar_core::task::{LARGE_OUTPUT_BYTES, Live, RunOptions};
 use rpar_core::wire::ENGINE_OUTPUT_WINDOW_BYTES;
 
 use super::*;
 
-fn live() -> Bench {
+fn live(live: Live) -> Bench {
     let mut bench = Bench::start();
-    bench.options = RunOptions { live: true, attempt: 1, ..RunOptions::default() };
+    bench.options = RunOptions { live, attempt: 1, ..RunOptions::default() };
     bench
 }
 
@@ -23,7 +23,7 @@ fn written(bench: &Bench, stream: u8) -> Vec<u8> {
 
 #[test]
 fn output_comes_while_the_command_runs_and_not_again_with_its_end() {
-    let mut bench = live();
+    let mut bench = live(Live::Yes);
     let directory = tempfile::tempdir().unwrap();
     let script = "echo out; echo err >&2; while [ ! -e over ]; do sleep 0.01; done; printf last; exit 3";
     bench.submit(&function(script, directory.path(), &[]), None, &[arguments(&[])]);
@@ -45,8 +45,13 @@ fn output_comes_while_the_command_runs_and_not_again_with_its_end() {
 
 #[test]
 fn a_flood_waits_for_room_and_comes_whole() {
+    a_flood(Live::Yes);
+    a_flood(Live::Large);
+}
+
+fn a_flood(how: Live) {
     const WHOLE: usize = 20_000_000;
-    let mut bench = live();
+    let mut bench = live(how);
     begin(&mut bench, &format!("seq 1 {WHOLE} | head -c {WHOLE}"), None);
     let mut room = ENGINE_OUTPUT_WINDOW_BYTES;
     while written_bytes(&bench) < WHOLE {
@@ -66,13 +71,43 @@ fn a_flood_waits_for_room_and_comes_whole() {
     assert!(outcome.stdout == all[WHOLE - (4 << 10)..]);
 }
 
+#[test]
+fn what_is_not_large_comes_with_the_end() {
+    let mut bench = live(Live::Large);
+    let (out, err) = (LARGE_OUTPUT_BYTES - 1000, 1000);
+    let outcome = run_both(&mut bench, out, err);
+    assert_eq!((outcome.streamed, outcome.stdout.len(), outcome.stderr.len()), (false, out, err));
+    assert!(bench.output.is_empty());
+}
+
+#[test]
+fn what_is_large_comes_from_its_beginning_on() {
+    let mut bench = live(Live::Large);
+    let (out, err) = (10_000, LARGE_OUTPUT_BYTES);
+    let outcome = run_both(&mut bench, out, err);
+    assert_eq!((outcome.streamed, outcome.stdout.len(), outcome.stderr.len()), (true, 4 << 10, 4 << 10));
+    let (stdout, stderr) = (written(&bench, 1), written(&bench, 2));
+    assert_eq!((stdout.len(), stderr.len()), (out, err));
+    assert!(stdout.starts_with(b"1\n2\n") && stdout.ends_with(&outcome.stdout));
+}
+
+/// Runs a command that writes so much to stdout and to stderr, with room for all of it.
+fn run_both(bench: &mut Bench, out: usize, err: usize) -> CommandOutcome {
+    bench.widen(u64::MAX);
+    begin(bench, &format!("seq 1 {out} | head -c {out}; head -c {err} /dev/zero >&2; exit 4"), None);
+    let (status, payload) = bench.next(GENEROUS);
+    let outcome = CommandOutcome::decode(payload).unwrap();
+    assert_eq!((status, outcome.exit), (TaskStatus::Failed, Some(4)));
+    outcome
+}
+
 fn written_bytes(bench: &Bench) -> usize {
     bench.output.iter().map(|output| output.data.len()).sum()
 }
 
 #[test]
 fn the_rest_of_a_command_that_has_ended_waits_for_room_too() {
-    let mut bench = live();
+    let mut bench = live(Live::Yes);
     let whole = ENGINE_OUTPUT_WINDOW_BYTES as usize + 120_000;
     begin(&mut bench, &format!("head -c {whole} /dev/zero"), None);
     bench.fill(GENEROUS);
@@ -85,17 +120,17 @@ fn the_rest_of_a_command_that_has_ended_waits_for_room_too() {
 
 #[test]
 fn without_room_a_command_can_still_be_ended() {
-    let mut bench = live();
+    let mut bench = live(Live::Yes);
     begin(&mut bench, "cat /dev/zero", Some(Duration::from_millis(300)));
     bench.fill(GENEROUS);
     assert_eq!(bench.next(GENEROUS).0, TaskStatus::TimedOut);
-    let mut bench = live();
+    let mut bench = live(Live::Yes);
     begin(&mut bench, "cat /dev/zero", None);
     bench.fill(GENEROUS);
     bench.cancel(&rpar_core::wire::Runs::one(rpar_core::id::TaskId(0), 1));
     assert_eq!(bench.next(GENEROUS).0, TaskStatus::Cancelled);
     // as does one whose end came while it waited
-    let mut bench = live();
+    let mut bench = live(Live::Yes);
     let whole = ENGINE_OUTPUT_WINDOW_BYTES + 100_000;
     begin(&mut bench, &format!("head -c {whole} /dev/zero"), Some(Duration::from_millis(300)));
     bench.fill(GENEROUS);

@@ -1,13 +1,13 @@
 //! What Python tasks print while they run.
 
-use rpar_core::task::RunOptions;
+use rpar_core::task::{Live, RunOptions};
 use rpar_core::wire::ENGINE_OUTPUT_WINDOW_BYTES;
 
 use super::*;
 
 fn live() -> Engine {
     let mut engine = Engine::start();
-    engine.bench.options = RunOptions { live: true, ..RunOptions::default() };
+    engine.bench.options = RunOptions { live: Live::Yes, ..RunOptions::default() };
     engine
 }
 
