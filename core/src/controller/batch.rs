@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::accounts::Owner;
+use super::blame::Losses;
 use super::limits::COPY_LIMIT_BYTES;
 use super::needs::Needs;
 use crate::id::{EngineId, TaskId};
@@ -89,6 +90,8 @@ pub(super) struct Batch {
     payload: Bytes,
     /// The lengths of arguments that their client keeps until an engine host pulls them, by index.
     bulk: BTreeMap<u32, u64>,
+    /// Rare, and small where there are none.
+    losses: Option<Box<Losses>>,
 }
 
 impl Batch {
@@ -109,6 +112,7 @@ impl Batch {
             lengths,
             payload,
             bulk: batch.bulk.iter().map(|bulk| (bulk.index, bulk.bytes)).collect(),
+            losses: None,
         }
     }
 
@@ -171,6 +175,16 @@ impl Batch {
         self.bulk.get(&index).copied()
     }
 
+    /// Takes note that a task's engine was lost on this node.
+    pub(super) fn note_loss(&mut self, index: u32, node: &Arc<str>) {
+        self.losses.get_or_insert_default().note(index, node);
+    }
+
+    /// On which nodes a task's engines were lost.
+    pub(super) fn lost_on(&self, index: u32) -> &[Arc<str>] {
+        self.losses.as_ref().map_or(&[], |losses| losses.nodes(index))
+    }
+
     /// How many of the queued tasks from `from` on can go to an engine in one message: at most `limit`, up to `to`, and
     /// `budget` bytes of argument but for the first; all in the same state, and a long argument alone.
     pub(super) fn stretch(&self, from: u32, to: u32, limit: u32, budget: u64) -> u32 {
@@ -227,6 +241,9 @@ impl Batch {
         }
         let indices: Vec<u32> = live.iter().map(|at| self.index(*at)).collect();
         self.bulk.retain(|index, _| indices.binary_search(index).is_ok());
+        if let Some(losses) = &mut self.losses {
+            losses.retain(|index| indices.binary_search(&index).is_ok());
+        }
         self.lengths = live.iter().map(|at| self.lengths.get(*at)).collect();
         self.offsets = offsets(&self.lengths);
         self.slots = live.iter().map(|at| self.slots[*at]).collect();

@@ -1,5 +1,7 @@
 //! What tasks leave behind when they end: results for the client, room in its window, free memory.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::Controller;
@@ -124,12 +126,12 @@ impl Controller {
         &mut self,
         ranges: &[Range],
         status: TaskStatus,
-        engine: Option<EngineId>,
+        last: Option<Last>,
         why: &str,
         effects: &mut Vec<Effect>,
     ) {
         let why = Failure::new(why).encode();
-        let mut uniform = Uniform::new(status, engine, why);
+        let mut uniform = Uniform::new(status, last, why);
         for range in ranges {
             let Some(batch) = self.tasks.batch_mut(range.first) else { continue };
             let mut cost = 0;
@@ -155,18 +157,27 @@ impl Controller {
     }
 }
 
+/// Where tasks were last that have ended without their engine's word.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) engine: EngineId,
+    pub(super) node: Arc<str>,
+    /// How often they were sent to an engine, 255 for more.
+    pub(super) attempts: u8,
+}
+
 /// Outcomes of tasks that all ended alike: they share the memory of their reasons.
 struct Uniform {
     status: TaskStatus,
-    engine: Option<EngineId>,
+    last: Option<Last>,
     why: Bytes,
     payload: Bytes,
     count: usize,
 }
 
 impl Uniform {
-    fn new(status: TaskStatus, engine: Option<EngineId>, why: Bytes) -> Self {
-        Uniform { status, engine, payload: why.clone(), why, count: 1 }
+    fn new(status: TaskStatus, last: Option<Last>, why: Bytes) -> Self {
+        Uniform { status, last, payload: why.clone(), why, count: 1 }
     }
 
     fn outcomes(&mut self, runs: Runs, count: usize) -> Outcomes {
@@ -177,8 +188,12 @@ impl Uniform {
             self.count = count;
         }
         let lengths: Column = std::iter::repeat_n(self.why.len() as u32, count).collect();
+        let last = self.last.as_ref();
+        let attempts = last.map_or(1, |last| last.attempts);
         Outcomes {
-            engine: self.engine,
+            engine: last.map(|last| last.engine),
+            node: last.map(|last| Arc::clone(&last.node)),
+            attempts: if attempts > 1 { vec![attempts; count].into() } else { Bytes::new() },
             runs,
             codes: vec![self.status as u8; count].into(),
             ran: std::iter::repeat_n(0, count).collect(),

@@ -54,6 +54,9 @@ pub(super) const LIST_LIMIT: u64 = 1000;
 /// The most tasks that one made-up outcome covers: their repeated reason stays below a batch's target.
 pub(super) const UNIFORM_TASKS_LIMIT: usize = 1024;
 
+/// The most nodes that are remembered of those on which a task's engines were lost: as many as a message can name.
+pub(super) const LOST_NODES_LIMIT: usize = 5;
+
 /// Problems kept for the status, and how long each may be.
 pub(super) const PROBLEMS_LIMIT: usize = 20;
 pub(super) const PROBLEM_BYTES: usize = 2 << 10;

@@ -1,6 +1,7 @@
 //! Engines that are lost, and tasks that no engine can run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Controller;
 use super::accounts::Owner;
@@ -75,14 +76,14 @@ impl Controller {
     pub(super) fn lose_engines(
         &mut self,
         engines: &[EngineId],
-        node: &str,
+        node: &Arc<str>,
         host: Option<LinkId>,
         reason: &str,
         effects: &mut Vec<Effect>,
     ) -> u64 {
         let mut left = Left::default();
         for id in engines {
-            self.collect(*id, &mut left);
+            self.collect(*id, node, &mut left);
             self.give_back_lost(*id);
             self.engines.remove(*id);
         }
@@ -90,18 +91,7 @@ impl Controller {
         if let Some(link) = host {
             left.call_off(link, effects);
         }
-        for (id, range) in &left.lost {
-            let why = format!(
-                "engine {id} on node {node} was lost while it had this task ({reason}); {}",
-                if self.may_rerun(range.first) {
-                    format!("it was tried {} times", self.config.attempts_limit)
-                } else {
-                    "it was submitted as not to be run again".to_owned()
-                }
-            );
-            self.tasks.assigned -= range.len();
-            self.end_all(&[*range], TaskStatus::Lost, Some(*id), &why, effects);
-        }
+        self.end_lost(&left.lost, node, reason, effects);
         self.tasks.assigned -= left.unwanted.iter().map(Range::len).sum::<u64>();
         self.end_all(&left.unwanted, TaskStatus::Cancelled, None, "cancelled while it ran", effects);
         left.again.sort_unstable();
@@ -126,7 +116,7 @@ impl Controller {
     }
 
     /// Sorts out what a lost engine had, and marks it.
-    fn collect(&mut self, id: EngineId, left: &mut Left) {
+    fn collect(&mut self, id: EngineId, node: &Arc<str>, left: &mut Left) {
         let Some(engine) = self.engines.get(id) else { return };
         for span in engine.spans() {
             let Some(batch) = self.tasks.batch_mut(span.first) else { continue };
@@ -154,9 +144,11 @@ impl Controller {
                 self.transfers.arguments.remove(&task);
                 let slot = batch.at_mut(position);
                 slot.place = Place::Queued;
-                if slot.wanted != Wanted::Yes {
+                let (wanted, losses) = (slot.wanted, slot.losses());
+                batch.note_loss(index, node);
+                if wanted != Wanted::Yes {
                     left.unwanted.push(range);
-                } else if rerun && slot.losses() < self.config.attempts_limit {
+                } else if rerun && losses < self.config.attempts_limit {
                     match left.again.last_mut() {
                         Some(last) if last.first == range.first && last.to == index => last.to = range.to,
                         _ => left.again.push(range),
@@ -166,10 +158,6 @@ impl Controller {
                 }
             }
         }
-    }
-
-    fn may_rerun(&self, batch: u64) -> bool {
-        self.tasks.batch(batch).is_some_and(|batch| batch.origin.options.rerun)
     }
 
     /// Whether engines may still come.

@@ -5,6 +5,7 @@ mod accounts;
 mod allocations;
 mod arrivals;
 mod batch;
+mod blame;
 mod cancel;
 mod check;
 mod clients;

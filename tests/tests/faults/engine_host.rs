@@ -1,6 +1,7 @@
 //! An engine host is killed, or stands still.
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::place::{Place, ended, entries, send, until};
 
@@ -98,4 +99,43 @@ fn standing_still_it_does_not_hold_up_a_stop() {
     place.rpar(&["stop"]).says(0, &["is stopped"]);
     ended(map).says(114, &["0 of 2 tasks had ended: the cluster was stopped", "status` tells"]);
     place.nothing_left();
+}
+
+#[test]
+fn a_task_that_kills_it_each_time_is_given_up_alone() {
+    let mut place = Place::new();
+    let settings = [("RPAR_CONTROLLER__ATTEMPTS_LIMIT", "3"), ("RPAR_ENGINES__RESTARTS", "9")];
+    place.environment = settings.map(|(name, value)| (name, value.into())).to_vec();
+    place.start(2);
+    let status = place.status();
+    let nodes: Vec<&str> =
+        status["nodes"].as_array().expect("nodes").iter().filter_map(|node| node["node"].as_str()).collect();
+    // a command's parent is its engine host
+    let words = ["--json", "map", "[ {} != 3 ] || kill -KILL $PPID; echo {}", ":::", "1", "2", "3", "4", "5"];
+    let map = place.rpar(&words);
+    assert_eq!(map.exit, Some(1), "{map:?}");
+    let ends: Vec<Value> = map.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for end in ends[..5].iter().filter(|end| end["task"] != 3) {
+        assert_eq!(
+            (&end["ok"], &end["stdout"]),
+            (&json!(true), &json!(format!("{}\n", end["task"]))),
+            "{end}"
+        );
+    }
+    let end = &ends[2];
+    assert_eq!((&end["task"], &end["status"], &end["attempts"]), (&json!(3), &json!("lost"), &json!(3)));
+    assert!(end["node"].as_str().is_some_and(|node| nodes.contains(&node)), "{end}");
+    let problem = end["problem"].as_str().expect("a problem");
+    let cause = "3 attempts at it lost their engines, on ";
+    let (said, told) = problem.split_once(cause).unwrap_or_else(|| panic!("{problem}"));
+    assert!(said.contains("was lost while it had this task (the peer closed the link)"), "{problem}");
+    let (told, end) = told.split_once(": ").expect("nodes");
+    assert_eq!(end, "it is not tried again");
+    assert!(told.split(", ").all(|node| nodes.contains(&node)), "{told} of {nodes:?}");
+    let problems = place.status()["problems"].to_string();
+    assert!(problems.contains(&format!("task 3 of a client was given up: {cause}{told}")), "{problems}");
+    // the cluster is whole
+    place.engines(2);
+    place.rpar(&["map", "echo {}", ":::", "6"]).says(0, &[]);
+    place.stop();
 }

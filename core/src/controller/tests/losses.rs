@@ -46,10 +46,28 @@ fn a_task_that_kills_its_engines_ends_lost_and_alone() {
     assert_eq!(link, 103, "it may be tried three times");
     let (status, why) = bench.result(5).unwrap();
     assert_eq!(status, TaskStatus::Lost);
-    assert!(why.contains("node102") && why.contains("engine 2") && why.contains("3 times"), "{why}");
+    let cause = "3 attempts at it lost their engines, on node100, node101, node102: it is not tried again";
+    assert!(why.contains("engine 2 on node node102 was lost") && why.ends_with(cause), "{why}");
+    let told = format!("task 6 of a client was given up: {cause}");
+    assert!(bench.controller.status().problems.contains(&told), "{:?}", bench.controller.status().problems);
+    assert!(bench.notices.contains(&told), "{:?}", bench.notices);
     for id in (0..50).filter(|id| *id != 5) {
         assert_eq!(bench.result(id).unwrap().0, TaskStatus::Ok, "task {id}");
     }
+}
+
+#[test]
+fn of_many_losses_the_latest_nodes_are_told() {
+    let mut bench = Bench::with(ControllerConfig { attempts_limit: 9, ..config() }, 1);
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    for link in 100..109 {
+        bench.drop_host(LinkId(link));
+        bench.host(LinkId(link + 1), 1, None);
+    }
+    let (status, why) = bench.result(0).unwrap();
+    assert_eq!(status, TaskStatus::Lost);
+    let cause = "9 attempts at it lost their engines, the last of them on node104, node105, node106, node107, node108";
+    assert!(why.contains(cause), "{why}");
 }
 
 #[test]
