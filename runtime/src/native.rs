@@ -139,6 +139,8 @@ impl Executor for NativeExecutor {
 mod tests {
     use super::*;
     use crate::engine::{Bench, PythonSettings};
+    use rpar_core::id::TaskId;
+    use rpar_core::wire::Runs;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -288,6 +290,48 @@ mod tests {
         has_begun.recv().unwrap();
         go.send(()).unwrap();
         assert!(failure(&mut bench, TaskStatus::TimedOut).message.contains("not interrupted"));
+    }
+
+    #[test]
+    fn what_has_not_begun_is_given_back_while_a_function_runs() {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let may_go = std::sync::Mutex::new(may_go);
+        let mut bench = bench(|known| {
+            known.add("wait", move |argument| {
+                begun.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+                Ok(argument.clone())
+            })
+        });
+        // tasks 0 to 3, 4 to 6, 7 and 8
+        let batches: Vec<Runs> =
+            [4, 3, 2].map(|count| bench.submit(&function("wait"), None, &vec![Bytes::new(); count])).into();
+        has_begun.recv().unwrap();
+        bench.withdraw(&batches[0]);
+        assert_eq!(bench.await_returned(3, GENEROUS), [1, 2, 3].map(TaskId));
+        // 4 is before one that is to stay, which only the engine's thread steps over
+        let wanted: Runs = [4, 6, 7, 8].map(TaskId).into_iter().collect();
+        bench.withdraw(&wanted);
+        assert_eq!(bench.await_returned(3, GENEROUS), [6, 7, 8].map(TaskId));
+        // it comes again, and is not meant
+        bench.repeat(&function("wait"), TaskId(8));
+        for task in [0, 5, 8] {
+            go.send(()).unwrap();
+            assert_eq!(bench.next_with_id(GENEROUS).0, TaskId(task));
+        }
+        assert_eq!(bench.await_returned(1, GENEROUS), [TaskId(4)]);
+        // a cancel in between does not end it a second time
+        let runs = bench.submit(&function("wait"), None, &vec![Bytes::new(); 2]);
+        has_begun.iter().nth(2).unwrap();
+        bench.withdraw(&runs);
+        bench.cancel_queued(&runs);
+        assert_eq!(bench.await_returned(1, GENEROUS), [TaskId(10)]);
+        go.send(()).unwrap();
+        assert_eq!(bench.next_with_id(GENEROUS).0, TaskId(9));
+        bench.submit(&function("wait"), None, &[Bytes::new()]);
+        go.send(()).unwrap();
+        assert_eq!(bench.next_with_id(GENEROUS).0, TaskId(11));
     }
 
     #[test]

@@ -95,6 +95,13 @@ pub enum Effect {
         /// End them where they run, too.
         running: bool,
     },
+    /// These tasks are wanted elsewhere: each that has not begun is given back as [`RETURNED`](crate::wire::RETURNED).
+    Withdraw {
+        /// The engine's place on this host, from 0.
+        slot: u32,
+        /// Which tasks.
+        runs: Runs,
+    },
     /// An engine may have reported this much output since it was registered, see [`Output::cost`].
     Room {
         /// The engine's place on this host, from 0.

@@ -116,6 +116,7 @@ impl EngineHost {
                 self.pull(now, effects);
             }
             Message::Cancel { runs, running } => self.cancel(now, runs, running, effects),
+            Message::Withdraw { engine, runs } => self.withdraw(now, engine, runs, effects)?,
             Message::Chunk { transfer, offset, data } => {
                 self.waiting.chunk(transfer, offset, data, effects)?;
                 self.pull(now, effects);
@@ -161,6 +162,25 @@ impl EngineHost {
         }
         effects.push(Effect::Cancel { runs, running });
         self.pull(now, effects);
+    }
+
+    /// The same for tasks that an engine gives back.
+    fn withdraw(
+        &mut self,
+        now: Timestamp,
+        engine: EngineId,
+        runs: Runs,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        let slot = self
+            .slot(engine)
+            .ok_or_else(|| format!("tasks are wanted of engine {engine}, which is not here"))?;
+        for outcomes in self.waiting.withdraw(&runs, effects) {
+            self.report(now, outcomes, effects);
+        }
+        effects.push(Effect::Withdraw { slot, runs });
+        self.pull(now, effects);
+        Ok(())
     }
 
     fn ended(&mut self, now: Timestamp, outcomes: Outcomes, bulk: Vec<Bytes>, effects: &mut Vec<Effect>) {

@@ -11,7 +11,7 @@ use crate::task::{Function, FunctionKind, RunOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
     BATCH_TARGET_BYTES, BULK, Batch, BulkLength, CHUNK_BYTES, FRAME_LIMIT_BYTES, Message, Outcomes, Output,
-    Registration, Runs, TRANSFER_WINDOW_BYTES, Transfer, encode,
+    RETURNED, Registration, Runs, TRANSFER_WINDOW_BYTES, Transfer, encode,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -282,27 +282,39 @@ fn reports_are_split_below_the_limit_of_a_frame() {
 }
 
 #[test]
-fn cancelled_tasks_that_wait_here_end_here() {
-    let mut bench = Bench::ready();
-    bench.receive(run(10, 0, long(&[5, 5])));
+fn tasks_that_wait_here_for_arguments_are_cancelled_and_given_back_here() {
     let unwanted: Runs = [TaskId(1), TaskId(2)].into_iter().collect();
-    let effects = bench.receive(Message::Cancel { runs: unwanted.clone(), running: false });
-    let mut ended = Vec::new();
-    for effect in &effects {
-        if let Effect::Send(Message::Done(done)) = effect {
-            assert!(done.codes.iter().all(|code| *code == TaskStatus::Cancelled as u8));
-            assert_eq!(done.engine, Some(EngineId(10)));
-            ended.extend(done.runs.ids().map(|id| id.0));
+    let runs_of = unwanted.clone();
+    let cases = [
+        (
+            Message::Cancel { runs: unwanted.clone(), running: false },
+            TaskStatus::Cancelled as u8,
+            Effect::Cancel { runs: unwanted.clone(), running: false },
+        ),
+        (
+            Message::Withdraw { engine: EngineId(10), runs: unwanted },
+            RETURNED,
+            Effect::Withdraw { slot: 0, runs: runs_of },
+        ),
+    ];
+    for (message, code, passed_on) in cases {
+        let mut bench = Bench::ready();
+        bench.receive(run(10, 0, long(&[5, 5])));
+        let effects = bench.receive(message);
+        let mut ended = Vec::new();
+        for effect in &effects {
+            if let Effect::Send(Message::Done(done)) = effect {
+                assert!(done.codes.iter().all(|told| *told == code));
+                assert_eq!(done.engine, Some(EngineId(10)));
+                ended.extend(done.runs.ids().map(|id| id.0));
+            }
         }
+        assert_eq!(ended, [1, 2]);
+        assert!(effects.contains(&passed_on), "the shell may have others of them");
+        assert_eq!(bench.receive(chunk(1, 0, Bytes::from_static(b"abcde"))), [], "too late");
+        let effects = bench.receive(chunk(3, 0, Bytes::from_static(b"abcde")));
+        assert_eq!(runs(&effects), [(0, vec![3], 1), (0, vec![4], 0)]);
     }
-    assert_eq!(ended, [1, 2]);
-    assert!(
-        effects.contains(&Effect::Cancel { runs: unwanted, running: false }),
-        "the shell may have others of them"
-    );
-    assert_eq!(bench.receive(chunk(1, 0, Bytes::from_static(b"abcde"))), [], "too late");
-    let effects = bench.receive(chunk(3, 0, Bytes::from_static(b"abcde")));
-    assert_eq!(runs(&effects), [(0, vec![3], 1), (0, vec![4], 0)]);
 }
 
 #[test]

@@ -48,6 +48,9 @@ impl Part {
     }
 }
 
+/// What is told of so many tasks that are taken out.
+type End = fn(EngineId, Runs, usize) -> Outcomes;
+
 /// By slot, in order. A slot is here only while something waits.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -115,13 +118,22 @@ impl Waiting {
 
     /// Takes out the tasks among `runs` that wait here, and tells how they ended. What they held up goes on.
     pub(super) fn cancel(&mut self, runs: &Runs, effects: &mut Vec<Effect>) -> Vec<Outcomes> {
+        self.take_out(runs, cancelled, effects)
+    }
+
+    /// The same for tasks that are given back.
+    pub(super) fn withdraw(&mut self, runs: &Runs, effects: &mut Vec<Effect>) -> Vec<Outcomes> {
+        self.take_out(runs, Outcomes::returned, effects)
+    }
+
+    fn take_out(&mut self, runs: &Runs, end: End, effects: &mut Vec<Effect>) -> Vec<Outcomes> {
         if self.slots.is_empty() {
             return Vec::new();
         }
         let unwanted = Ranges::from(runs);
         let mut ended = Vec::new();
         for parts in self.slots.values_mut() {
-            *parts = parts.drain(..).flat_map(|part| sifted(part, &unwanted, &mut ended)).collect();
+            *parts = parts.drain(..).flat_map(|part| sifted(part, &unwanted, end, &mut ended)).collect();
         }
         for id in ended.iter().flat_map(|outcomes| outcomes.runs.ids()) {
             self.wanted.remove(&id);
@@ -152,7 +164,7 @@ impl Waiting {
 }
 
 /// What is left of `part` without the tasks of `unwanted`, in order; their ends go to `ended`.
-fn sifted(part: Part, unwanted: &Ranges, ended: &mut Vec<Outcomes>) -> Vec<Part> {
+fn sifted(part: Part, unwanted: &Ranges, end: End, ended: &mut Vec<Outcomes>) -> Vec<Part> {
     let Part { task, runs, batch, mut long } = part;
     let ids: Vec<TaskId> = runs.ids().take(batch.lengths.len()).collect();
     let (mut runs, mut batch) = (RunsCutter::new(runs), BatchCutter::new(batch));
@@ -160,7 +172,7 @@ fn sifted(part: Part, unwanted: &Ranges, ended: &mut Vec<Outcomes>) -> Vec<Part>
     for stretch in ids.chunk_by(|a, b| unwanted.contains(*a, 1) == unwanted.contains(*b, 1)) {
         let (runs, batch) = (runs.take(stretch.len()), batch.take(stretch.len()));
         if unwanted.contains(stretch[0], 1) {
-            ended.push(cancelled(task.engine, runs, stretch.len()));
+            ended.push(end(task.engine, runs, stretch.len()));
         } else {
             kept.push(Part { task: task.clone(), runs, batch, long: long.take() });
         }

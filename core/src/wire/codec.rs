@@ -98,6 +98,9 @@ fn frame_of(message: &Message) -> Frame {
                 vec![runs.as_bytes().clone(), batch.lengths.as_bytes().clone(), batch.payload.clone()];
             frame(kind::RUN, cbor(&header), segments)
         }
+        Message::Withdraw { engine, runs } => {
+            frame(kind::WITHDRAW, cbor(engine), vec![runs.as_bytes().clone()])
+        }
         Message::Done(outcomes) => outcomes_frame(kind::DONE, outcomes),
         Message::Results(outcomes) => outcomes_frame(kind::RESULTS, outcomes),
         Message::Grant { transfer, upto } => plain(kind::GRANT, &(transfer, upto)),
@@ -186,10 +189,7 @@ impl Reader {
                 }
                 Message::Submit { base, function, options, batch }
             }
-            kind::CANCEL => {
-                let running = self.header()?;
-                Message::Cancel { runs: self.runs()?, running }
-            }
+            kind::CANCEL => Message::Cancel { running: self.header()?, runs: self.runs()? },
             kind::WINDOW => Message::Window { bytes: self.header()? },
             kind::ASK => {
                 let (question, after) = self.header()?;
@@ -205,6 +205,7 @@ impl Reader {
             kind::REGISTER => Message::Register(self.header()?),
             kind::REGISTERED => Message::Registered { first: self.header()? },
             kind::RUN => self.run()?,
+            kind::WITHDRAW => Message::Withdraw { engine: self.header()?, runs: self.runs()? },
             kind::DONE => Message::Done(self.outcomes()?),
             kind::RESULTS => Message::Results(self.outcomes()?),
             kind::GRANT => {

@@ -20,6 +20,7 @@ pub(super) const RUN: u8 = 22;
 pub(super) const DONE: u8 = 23;
 pub(super) const OUTPUT: u8 = 24;
 pub(super) const ROOM: u8 = 25;
+pub(super) const WITHDRAW: u8 = 26;
 pub(super) const GRANT: u8 = 30;
 pub(super) const CHUNK: u8 = 31;
 pub(super) const PILOT: u8 = 40;

@@ -163,7 +163,14 @@ pub enum Message {
         /// Their arguments.
         batch: Batch,
     },
-    /// Tasks that have ended on an engine.
+    /// Tasks are wanted elsewhere: an engine gives back those that it has not begun, as [`RETURNED`](super::RETURNED).
+    Withdraw {
+        /// Which engine.
+        engine: EngineId,
+        /// Which tasks: the last ones that it was sent.
+        runs: Runs,
+    },
+    /// Tasks that have ended on an engine, or are given back.
     Done(Outcomes),
     /// Tasks that have ended, for the client.
     Results(Outcomes),

@@ -10,6 +10,7 @@ mod kind;
 mod message;
 mod name;
 mod output;
+mod returned;
 mod size;
 mod status;
 mod submission;
@@ -22,6 +23,7 @@ pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };
 pub use output::{Allowance, CLIENT_OUTPUT_WINDOW_BYTES, Credit, ENGINE_OUTPUT_WINDOW_BYTES, Output};
+pub use returned::RETURNED;
 pub use size::{Agreement, Change, Growth, Retirees};
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, NodeStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};

@@ -29,6 +29,7 @@ impl Message {
             Message::Register(_) => "Register",
             Message::Registered { .. } => "Registered",
             Message::Run { .. } => "Run",
+            Message::Withdraw { .. } => "Withdraw",
             Message::Done(_) => "Done",
             Message::Results(_) => "Results",
             Message::Grant { .. } => "Grant",

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rpar_core::id::{EngineId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::task::{Function, RunOptions, TaskStatus};
-use rpar_core::wire::{BULK, Outcomes, Output, Runs};
+use rpar_core::wire::{BULK, Outcomes, Output, RETURNED, Runs};
 
 use super::executor::{EngineContext, PythonSettings};
 use super::guard::Guard;
@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) options: RunOptions,
     /// What live tasks have written.
     pub(crate) output: Vec<Output>,
+    /// What was given back.
+    pub(crate) returned: Vec<TaskId>,
 }
 
 impl Bench {
@@ -64,6 +66,7 @@ impl Bench {
             ended: VecDeque::new(),
             options: RunOptions::default(),
             output: Vec::new(),
+            returned: Vec::new(),
         }
     }
 
@@ -76,6 +79,16 @@ impl Bench {
     ) -> Runs {
         let runs = Runs::one(TaskId(self.next), arguments.len() as u32);
         self.next += arguments.len() as u64;
+        self.give(function, timeout, runs.clone(), arguments);
+        runs
+    }
+
+    /// Gives it a task once more.
+    pub(crate) fn repeat(&self, function: &Function, task: TaskId) {
+        self.give(function, None, Runs::one(task, 1), &[Bytes::new()]);
+    }
+
+    fn give(&self, function: &Function, timeout: Option<Duration>, runs: Runs, arguments: &[Bytes]) {
         self.lane.run(RunBatch {
             engine: EngineId(Self::ENGINE),
             function: Arc::new(function.clone()),
@@ -83,11 +96,11 @@ impl Bench {
                 timeout_ms: timeout.map(|limit| limit.as_millis() as u64),
                 ..self.options.clone()
             }),
-            runs: runs.clone(),
+            runs,
+            count: arguments.len() as u32,
             batch: arguments.iter().cloned().collect(),
             bulk: Vec::new(),
         });
-        runs
     }
 
     pub(crate) fn cancel(&self, runs: &Runs) {
@@ -96,6 +109,10 @@ impl Bench {
 
     pub(crate) fn cancel_queued(&self, runs: &Runs) {
         self.lane.cancel(runs, false);
+    }
+
+    pub(crate) fn withdraw(&self, runs: &Runs) {
+        self.lane.withdraw(runs);
     }
 
     pub(crate) fn reset(&mut self) {
@@ -108,6 +125,8 @@ impl Bench {
         let mut drained = self.lane.drain(|outbox| outbox.take());
         self.output.append(&mut drained.output);
         if let Some(outcomes) = drained.outcomes {
+            let returned = outcomes.codes.iter().zip(outcomes.runs.ids());
+            self.returned.extend(returned.filter(|(code, _)| **code == RETURNED).map(|(_, id)| id));
             self.ended.extend(unpacked(outcomes, drained.bulk));
         }
         assert!(!drained.dead, "the engine's thread has ended");
@@ -127,6 +146,19 @@ impl Bench {
     /// Lets its tasks write so much.
     pub(crate) fn widen(&self, bytes: u64) {
         self.lane.widen(bytes);
+    }
+
+    /// So many tasks were given back, whatever the engine is at.
+    pub(crate) fn await_returned(&mut self, count: usize, limit: Duration) -> Vec<TaskId> {
+        let deadline = Instant::now() + limit;
+        while self.returned.len() < count {
+            assert!(Instant::now() < deadline, "given back: {:?}", self.returned);
+            self.pump();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut returned = std::mem::take(&mut self.returned);
+        returned.sort_unstable();
+        returned
     }
 
     /// How the next task has ended.
@@ -163,10 +195,10 @@ fn unpacked(outcomes: Outcomes, bulk: Vec<Bytes>) -> Vec<(TaskId, TaskStatus, By
     assert_eq!(outcomes.engine, Some(EngineId(Bench::ENGINE)));
     let (mut payload, mut bulk) = (outcomes.batch.payload.clone(), bulk.into_iter());
     let ids = outcomes.runs.ids().zip(outcomes.batch.lengths.iter()).enumerate();
-    ids.map(|(index, (id, length))| {
+    ids.filter_map(|(index, (id, length))| {
         let code = outcomes.codes.get(index).copied().unwrap_or(0);
         let result = if length == BULK { bulk.next().unwrap() } else { payload.split_to(length as usize) };
-        (id, TaskStatus::from_code(code).unwrap(), result)
+        (code != RETURNED).then(|| (id, TaskStatus::from_code(code).unwrap(), result))
     })
     .collect()
 }

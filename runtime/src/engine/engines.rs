@@ -81,11 +81,17 @@ impl Engines {
                 // the machine runs only what was defined, and only on engines that are here
                 let function = self.functions.get(&function).cloned();
                 if let (Some(lane), Some(function)) = (self.lanes.get(slot as usize), function) {
-                    lane.run(RunBatch { engine, function, options, runs, batch, bulk });
+                    let count = batch.lengths.len() as u32;
+                    lane.run(RunBatch { engine, function, options, runs, count, batch, bulk });
                 }
             }
             Effect::Cancel { runs, running } => {
                 self.lanes.iter().for_each(|lane| lane.cancel(&runs, running));
+            }
+            Effect::Withdraw { slot, runs } => {
+                if let Some(lane) = self.lanes.get(slot as usize) {
+                    lane.withdraw(&runs);
+                }
             }
             Effect::Room { slot, bytes } => {
                 if let Some(lane) = self.lanes.get(slot as usize) {

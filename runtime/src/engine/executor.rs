@@ -23,8 +23,9 @@ use super::stock::Stock;
 ///
 /// - Whoever waits does so in poll(2), with [`Feed::wake`] among its descriptors and the nearest time limit of a task
 ///   that it holds as its time-out. A limit counts from the moment the task itself begins.
-/// - When `wake` is readable: [`Feed::heed`], and then ask [`Feed::is_cancelled`] for every task held: such a task is
-///   dropped if it has not begun, otherwise ended by force; either way it is reported as `Cancelled`.
+/// - When `wake` is readable: [`Feed::heed`], and then ask [`Feed::is_cancelled`] for the task that runs: such a task is
+///   ended by force and reported as `Cancelled`. For tasks that are held and have not begun there is
+///   [`Feed::drop_unwanted`].
 ///   If [`Feed::is_reset`], everything held is ended by force at once, and `run` returns; nothing need be reported.
 /// - What tasks with [`live`](RunOptions::live) write is passed on by [`Feed::write`] while [`Feed::has_room`]; without
 ///   room it is left where it is, until `wake` is readable.

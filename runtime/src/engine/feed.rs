@@ -10,7 +10,8 @@ use rpar_core::task::{Failure, FunctionKind, TaskStatus};
 use rpar_core::wire::BULK;
 
 use super::executor::Task;
-use super::lane::{Cancelled, Lane, RunBatch};
+use super::lane::{Lane, RunBatch};
+use super::orders::Cancelled;
 
 /// The tasks of one engine, in order, and the way back for their results.
 #[derive(Debug)]
@@ -48,14 +49,8 @@ impl Current {
         Current { number, batch, id: 0, left: 0, run: 0, index: 0, payload: 0, bulk: 0 }
     }
 
-    fn is_over(&self) -> bool {
-        self.index >= self.batch.batch.lengths.len()
-    }
-
+    /// The next task, which was claimed.
     fn next(&mut self) -> Option<Task> {
-        if self.is_over() {
-            return None;
-        }
         while self.left == 0 {
             let (first, count) = self.batch.runs.get(self.run)?;
             (self.id, self.left, self.run) = (first.0, count, self.run + 1);
@@ -96,26 +91,43 @@ impl Feed {
         }
     }
 
-    /// The next task, if one is waiting and it is of this kind. Never blocks. Tasks that were cancelled while they
-    /// waited are reported here and never come out. Gives none of a later batch before cancels were heeded.
+    /// The next task, if one is waiting and it is of this kind. Never blocks. Tasks that were cancelled or taken back while
+    /// they waited are reported here and never come out. Gives none of a later batch before cancels were heeded.
     pub(crate) fn take(&mut self, kind: FunctionKind) -> Option<Task> {
         loop {
             if self.peek()? != kind {
                 return None;
             }
-            let task = self.current.as_mut()?.next()?;
-            self.glance();
-            if self.cancels.iter().any(|cancelled| cancelled.contains(task.id.0)) {
-                self.fail(
-                    task.id,
-                    TaskStatus::Cancelled,
-                    Duration::ZERO,
-                    &Failure::new("cancelled before it ran"),
-                );
+            if !self.lane.claims().claim() {
+                // the rest was given back just now
                 continue;
             }
-            return Some(task);
+            let task = self.current.as_mut()?.next()?;
+            if !self.drop_unwanted(task.id) {
+                return Some(task);
+            }
         }
+    }
+
+    /// Whether a task that was taken is cancelled, or wanted elsewhere, unless it has begun. Cheap.
+    pub(crate) fn is_unwanted(&mut self, task: TaskId) -> bool {
+        self.glance();
+        self.cancels.iter().any(|cancelled| cancelled.contains(task.0))
+    }
+
+    /// Reports a task that was taken and has not begun, if it is unwanted; tells whether it was.
+    pub(crate) fn drop_unwanted(&mut self, task: TaskId) -> bool {
+        if !self.is_unwanted(task) {
+            return false;
+        }
+        if self.cancels.iter().all(|order| order.is_withdrawal() || !order.contains(task.0)) {
+            let engine = self.engine;
+            self.lane.report(self.life, |outbox| outbox.give_back(engine, task));
+        } else {
+            let why = Failure::new("cancelled before it ran");
+            self.fail(task, TaskStatus::Cancelled, Duration::ZERO, &why);
+        }
+        true
     }
 
     /// Reports how a task ended. `ran` is how long it itself ran. Blocks only while too many results wait for the
@@ -197,7 +209,7 @@ impl Feed {
         if self.is_reset() || self.closed {
             return None;
         }
-        if self.current.as_ref().is_none_or(Current::is_over) {
+        while self.current.is_none() || self.lane.claims().is_over() {
             self.current = None;
             // an executor that holds tasks heeds first: a later batch makes cancels of the earlier ones forgotten
             if self.unheeded {

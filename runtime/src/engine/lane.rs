@@ -13,6 +13,8 @@ use rpar_core::wire::{Batch, Runs};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::Notify;
 
+use super::claims::Claims;
+use super::orders::{Cancelled, Orders};
 use super::outbox::Outbox;
 
 /// Tasks that are run alike, in order: an [`Effect::Run`](rpar_core::engine_host::Effect::Run) with its function.
@@ -22,6 +24,8 @@ pub(super) struct RunBatch {
     pub(super) function: Arc<Function>,
     pub(super) options: Arc<RunOptions>,
     pub(super) runs: Runs,
+    /// How many of them, from the first on, are still to be run.
+    pub(super) count: u32,
     pub(super) batch: Batch,
     pub(super) bulk: Vec<Bytes>,
 }
@@ -55,6 +59,8 @@ pub(super) struct Lane {
     slot: u32,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    /// What is left of the batch that was taken out last.
+    claims: Claims,
     /// Changes with every order, so that the engine's thread sees between two tasks, without a lock, that there is one.
     orders: AtomicU64,
     /// The same for a thread that waits in poll(2).
@@ -68,6 +74,8 @@ pub(super) struct Lane {
 #[derive(Debug, Default)]
 struct Inbox {
     batches: VecDeque<RunBatch>,
+    /// Whose the batch is that was taken out last, and which tasks are in it, while the engine is at it.
+    current: Option<(EngineId, Runs)>,
     /// How many batches have been taken out, so that a cancel reaches those before it and none after.
     taken: u64,
     cancels: Vec<Cancelled>,
@@ -75,38 +83,11 @@ struct Inbox {
     closed: bool,
 }
 
-/// Tasks that are not wanted any more.
-#[derive(Debug)]
-pub(super) struct Cancelled {
-    /// Sorted; start to end (not included).
-    ranges: Vec<(u64, u64)>,
-    /// Batches after this one are not meant.
-    upto: u64,
-    /// Those that run are meant, too.
-    running: bool,
-}
-
-impl Cancelled {
-    pub(super) fn contains(&self, id: u64) -> bool {
-        let after = self.ranges.partition_point(|(start, _)| *start <= id);
-        after > 0 && id < self.ranges[after - 1].1
+impl Inbox {
+    /// The number of the last batch that has come.
+    fn last(&self) -> u64 {
+        self.taken + self.batches.len() as u64
     }
-
-    pub(super) fn reaches_running(&self) -> bool {
-        self.running
-    }
-
-    pub(super) fn reaches(&self, batch: u64) -> bool {
-        batch <= self.upto
-    }
-}
-
-/// What was ordered since the engine's thread last looked.
-#[derive(Debug, Default)]
-pub(super) struct Orders {
-    pub(super) cancels: Vec<Cancelled>,
-    pub(super) life: u64,
-    pub(super) closed: bool,
 }
 
 impl Lane {
@@ -115,6 +96,7 @@ impl Lane {
             slot,
             inbox: Mutex::default(),
             arrived: Condvar::new(),
+            claims: Claims::default(),
             orders: AtomicU64::new(0),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             outbox: Mutex::default(),
@@ -131,18 +113,46 @@ impl Lane {
     }
 
     pub(super) fn cancel(&self, runs: &Runs, running: bool) {
-        let mut ranges: Vec<_> =
-            runs.iter().map(|(first, count)| (first.0, first.0 + count as u64)).collect();
-        ranges.sort_unstable();
-        self.order(|inbox| {
-            let upto = inbox.taken + inbox.batches.len() as u64;
-            inbox.cancels.push(Cancelled { ranges, upto, running });
+        self.order(|inbox| inbox.cancels.push(Cancelled::new(runs, inbox.last(), running, false)));
+    }
+
+    /// Gives back those of `runs` that have not begun. The ends of batches are taken back here and now, whatever the
+    /// engine's thread is at; what is before those, or in its executor's hands, the thread gives back itself.
+    pub(super) fn withdraw(&self, runs: &Runs) {
+        let back = self.order(|inbox| {
+            let order = Cancelled::new(runs, inbox.last(), false, true);
+            let mut back = Vec::new();
+            if let Some((engine, runs)) = &inbox.current {
+                let kept = order.places_before(runs);
+                let cut = self.claims.cut(kept);
+                let ids = runs.ids().skip(cut.start as usize).take(cut.len());
+                back.extend(ids.map(|task| (*engine, task)));
+            }
+            for batch in &mut inbox.batches {
+                let kept = order.places_before(&batch.runs).min(batch.count);
+                let ids = batch.runs.ids().take(batch.count as usize).skip(kept as usize);
+                back.extend(ids.map(|task| (batch.engine, task)));
+                batch.count = kept;
+            }
+            inbox.cancels.push(order);
+            back
         });
+        if back.is_empty() {
+            return;
+        }
+        let mut outbox = lock(&self.outbox);
+        let first = outbox.is_empty();
+        back.into_iter().for_each(|(engine, task)| outbox.give_back(engine, task));
+        drop(outbox);
+        if first {
+            self.ready.add(self.slot);
+        }
     }
 
     pub(super) fn reset(&self) {
         let life = self.order(|inbox| {
             inbox.batches.clear();
+            inbox.current = None;
             inbox.cancels.clear();
             inbox.life += 1;
             inbox.life
@@ -209,6 +219,11 @@ impl Lane {
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
     }
 
+    /// What is left of the batch that was taken out last.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// The next batch and its number, if one waits, it is of this `life`, and there are no orders but those `seen`.
     pub(super) fn take_batch(&self, life: u64, seen: u64) -> Option<(u64, RunBatch)> {
         let mut inbox = lock(&self.inbox);
@@ -217,12 +232,16 @@ impl Lane {
         }
         let batch = inbox.batches.pop_front()?;
         inbox.taken += 1;
+        inbox.current = Some((batch.engine, batch.runs.clone()));
+        self.claims.begin(batch.count);
         Some((inbox.taken, batch))
     }
 
-    /// Waits until a batch is there or the orders differ from `seen`.
+    /// Waits until a batch is there or the orders differ from `seen`. The engine has nothing.
     pub(super) fn wait(&self, seen: u64) {
         let mut inbox = lock(&self.inbox);
+        // it would keep the memory of the frame that it came in
+        inbox.current = None;
         while inbox.batches.is_empty() && self.orders() == seen {
             inbox = self.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }

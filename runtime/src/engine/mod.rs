@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bench;
+mod claims;
 mod connection;
 mod doubt;
 mod engines;
@@ -13,6 +14,7 @@ mod host;
 mod interrupt;
 mod lane;
 mod memory;
+mod orders;
 mod outbox;
 mod stock;
 mod thread;

@@ -9,7 +9,7 @@ use rpar_core::id::{EngineId, TaskId};
 use rpar_core::task::TaskStatus;
 use rpar_core::wire::{
     BULK, Batch, BulkLength, Column, Credit, ENGINE_OUTPUT_WINDOW_BYTES, INLINE_LIMIT_BYTES, Outcomes,
-    Output, RunsBuilder, TASK_COST_BYTES, pack_duration,
+    Output, RETURNED, RunsBuilder, TASK_COST_BYTES, pack_duration,
 };
 
 use crate::clock::wall_micros;
@@ -119,12 +119,22 @@ impl Outbox {
         ran: Duration,
         payload: Bytes,
     ) {
+        self.add(engine, task, status as u8, ran, payload);
+    }
+
+    /// Adds a task that has not begun, and is wanted elsewhere.
+    pub(super) fn give_back(&mut self, engine: EngineId, task: TaskId) {
+        self.add(engine, task, RETURNED, Duration::ZERO, Bytes::new());
+    }
+
+    fn add(&mut self, engine: EngineId, task: TaskId, code: u8, ran: Duration, payload: Bytes) {
+        const OK: u8 = TaskStatus::Ok as u8;
         self.engine = engine;
-        if status != TaskStatus::Ok && self.codes.is_empty() {
-            self.codes.resize(self.count as usize, TaskStatus::Ok as u8);
+        if code != OK && self.codes.is_empty() {
+            self.codes.resize(self.count as usize, OK);
         }
-        if status != TaskStatus::Ok || !self.codes.is_empty() {
-            self.codes.put_u8(status as u8);
+        if code != OK || !self.codes.is_empty() {
+            self.codes.put_u8(code);
         }
         self.ids.push(task);
         self.ran.put_u32_le(pack_duration(ran));

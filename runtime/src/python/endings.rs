@@ -124,25 +124,21 @@ impl PythonExecutor {
         self.forget_child();
     }
 
-    /// Drops cancelled tasks where they wait, takes them back where they have not begun, and interrupts the one that
-    /// runs.
+    /// Drops unwanted tasks where they wait, takes them back where they have not begun, and interrupts the one that
+    /// runs if it is cancelled.
     pub(super) fn obey(&mut self, feed: &mut Feed) {
-        let unwanted = Failure::new("cancelled before it ran");
-        let drop_or_keep = |feed: &mut Feed, task: &crate::engine::Task| {
-            let cancelled = feed.is_cancelled(task.id);
-            if cancelled {
-                feed.fail(task.id, TaskStatus::Cancelled, Duration::ZERO, &unwanted);
-            }
-            !cancelled
-        };
-        self.waiting.retain(|task| drop_or_keep(feed, task));
+        self.waiting.retain(|task| !feed.drop_unwanted(task.id));
         let Some(child) = &self.child else { return };
-        if !self.pipeline.iter().any(|(_, task)| feed.is_cancelled(task.id)) {
+        let mut tasks = self.pipeline.iter().map(|(_, task)| task.id);
+        let is_meant = tasks.next().is_some_and(|running| feed.is_cancelled(running))
+            || tasks.any(|behind| feed.is_unwanted(behind));
+        drop(tasks);
+        if !is_meant {
             return;
         }
         let Ok(begun) = child.control.revoke(self.pipeline.last_number()) else { return child.kill() };
         for task in self.pipeline.revoke_after(begun).into_iter().rev() {
-            if drop_or_keep(feed, &task) {
+            if !feed.drop_unwanted(task.id) {
                 self.waiting.push_front(task);
             }
         }

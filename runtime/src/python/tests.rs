@@ -204,6 +204,30 @@ fn a_cancelled_task_is_interrupted_and_those_behind_it_are_given_back() {
 }
 
 #[test]
+fn what_the_interpreter_has_not_begun_is_given_back_while_it_runs() {
+    let mut engine = Engine::start();
+    let pid = engine.number(PID);
+    let (begun, long) = engine.long();
+    let mut expressions = vec!["1"; 200];
+    expressions.push(&long);
+    expressions.extend(["2"; 20]);
+    let first = engine.submit(&expressions);
+    let second = engine.submit(&["3"; 20]);
+    wait_for("it does not begin", || begun.exists());
+    for _ in 0..200 {
+        assert_eq!(engine.next().0, TaskStatus::Ok);
+    }
+    engine.bench.withdraw(&second);
+    assert_eq!(engine.bench.await_returned(20, GENEROUS), second.ids().collect::<Vec<_>>());
+    engine.bench.withdraw(&first);
+    let behind: Vec<_> = first.ids().skip(201).collect();
+    assert_eq!(engine.bench.await_returned(20, GENEROUS), behind);
+    engine.bench.cancel(&first);
+    assert_eq!(engine.failure().1.message, "cancelled while it ran");
+    assert_eq!(engine.number(PID), pid, "the interpreter was kept");
+}
+
+#[test]
 fn a_time_limit_counts_for_each_task() {
     let mut engine = Engine::start();
     let limit = Duration::from_millis(300);

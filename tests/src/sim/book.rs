@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rpar_core::task::{Failure, TaskOptions, TaskStatus};
 
 use super::client::Program;
+use super::host::SLOWNESS;
 use super::task::Work;
 use super::world::World;
 
@@ -55,7 +56,7 @@ impl Record {
                 let last = self.work.failures > self.retries || self.cancelled && self.work.failures > 0;
                 *payload == self.work.failure(status) && last
             }
-            TaskStatus::TimedOut => timed_out(if calm { 1 } else { 20 }),
+            TaskStatus::TimedOut => timed_out(if calm { 1 } else { SLOWNESS }),
             TaskStatus::Cancelled => self.cancelled,
             TaskStatus::Lost => !calm,
             TaskStatus::Unplaced => !calm || self.picky,

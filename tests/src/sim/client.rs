@@ -17,6 +17,9 @@ use super::scenario::LOST_AFTER;
 use super::task::Work;
 use super::world::{Actor, Event, World};
 
+/// The longest that any task takes on a host that is not slow.
+const ENDLESS: Duration = Duration::from_secs(2);
+
 /// The question that is asked when all is done.
 const LAST_QUESTION: u32 = u32::MAX;
 
@@ -219,6 +222,8 @@ impl World {
         let (result_bytes, long) = self.size(12);
         let rng = &mut self.rng;
         let time = rng.duration(Duration::from_micros(1), self.scenario.longest_task);
+        let endless = rng.percent(self.scenario.endless_tasks);
+        let time = if endless { (time * 1000).min(ENDLESS) } else { time };
         Work {
             client,
             task,

@@ -10,6 +10,7 @@ pub(super) fn describe(message: &Message) -> String {
             format!("{name} {} from {base} retries {} rerun {}", tasks(batch), options.retries, options.rerun)
         }
         Message::Cancel { runs, running } => format!("{name} {} running {running}", ids(runs)),
+        Message::Withdraw { engine, runs } => format!("{name} {} from {engine}", ids(runs)),
         Message::Window { bytes } => format!("{name} {bytes}"),
         Message::Ask { question, after } => format!("{name} {question} after {after:?}"),
         Message::Status { question, status } => format!("{name} {question} version {}", status.version),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::client::Act;
+use super::host::SLOWNESS;
 use super::world::World;
 
 impl World {
@@ -32,7 +33,7 @@ impl World {
             5 if !hosts.is_empty() => {
                 let host = self.rng.pick(&hosts);
                 self.trace.line(self.now, || format!("host {host} is slow from now on"));
-                self.hosts[host].slowness = 20;
+                self.hosts[host].slowness = SLOWNESS;
                 self.summary.faults += 1;
             }
             6 => self.fault_outside(),

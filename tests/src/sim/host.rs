@@ -15,6 +15,9 @@ use super::scenario::{GIVE_UP_AFTER, LOST_AFTER};
 use super::task::Work;
 use super::world::{Actor, Event, World};
 
+/// How many times longer a slow host takes.
+pub(super) const SLOWNESS: u32 = 20;
+
 #[derive(Debug)]
 pub(super) struct Host {
     pilot: usize,
@@ -163,6 +166,7 @@ impl World {
                 self.start_tasks(index, slot);
             }
             Effect::Cancel { runs, running } => self.cancel_tasks(index, &runs, running),
+            Effect::Withdraw { slot, runs } => self.withdraw_tasks(index, slot as usize, &runs),
             // its tasks write a few bytes each
             Effect::Room { .. } => {}
             Effect::Reset => self.reset_slots(index),
@@ -300,6 +304,19 @@ impl World {
             ended.extend(outcomes(&gone, 1));
         }
         ended.into_iter().for_each(|(outcomes, bulk)| self.step_host(index, Input::Ended { outcomes, bulk }));
+    }
+
+    /// Waiting tasks are given back.
+    fn withdraw_tasks(&mut self, index: usize, slot: usize, runs: &Runs) {
+        let wanted: BTreeSet<TaskId> = runs.ids().collect();
+        let slot = &mut self.hosts[index].slots[slot];
+        let (back, kept): (Vec<Task>, Vec<Task>) =
+            slot.queue.drain(..).partition(|task| wanted.contains(&task.id));
+        slot.queue = kept.into();
+        let Some(engine) = back.first().map(|task| task.engine) else { return };
+        self.summary.returned += back.len() as u64;
+        let outcomes = Outcomes::returned(engine, back.iter().map(|task| task.id).collect(), back.len());
+        self.step_host(index, Input::Ended { outcomes, bulk: Vec::new() });
     }
 }
 

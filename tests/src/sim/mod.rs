@@ -35,6 +35,8 @@ pub struct Summary {
     pub submitted: u64,
     /// Results delivered.
     pub delivered: u64,
+    /// Tasks that engines gave back before they had begun.
+    pub returned: u64,
     /// Changes of the cluster's size that were made.
     pub changes: u64,
     /// Links that were cut, stalled, and processes that were killed.

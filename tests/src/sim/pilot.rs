@@ -7,7 +7,7 @@ use rpar_core::scheduler::AllocationRequest;
 use rpar_core::time::Timestamp;
 use rpar_core::wire::{Message, PilotInfo};
 
-use super::host::Host;
+use super::host::{Host, SLOWNESS};
 use super::net::{Peer, To};
 use super::scenario::{GIVE_UP_AFTER, HEARTBEAT};
 use super::world::{Event, World};
@@ -131,7 +131,11 @@ impl World {
             let pid = self.hosts.len();
             let at = &mut pilot.nodes[node];
             at.host = Some(pid);
-            let host = Host::new(index, node, pid, at.engines, &at.name, &pilot.id);
+            let mut host = Host::new(index, node, pid, at.engines, &at.name, &pilot.id);
+            if self.rng.percent(self.scenario.slow_hosts) {
+                host.slowness = SLOWNESS;
+                self.summary.faults += 1;
+            }
             self.hosts.push(host);
             self.step_host(pid, rpar_core::engine_host::Input::Tick);
         }

@@ -45,6 +45,10 @@ pub(super) struct Scenario {
     /// How likely it is that a task has a flaw, in hundredths.
     pub(super) task_trouble: u64,
     pub(super) longest_task: Duration,
+    /// How likely it is that a task takes a thousand times as long, in hundredths.
+    pub(super) endless_tasks: u64,
+    /// How likely it is that a host is slow from its start, in hundredths.
+    pub(super) slow_hosts: u64,
     pub(super) longest_delay: Duration,
 }
 
@@ -73,6 +77,8 @@ impl Scenario {
             trouble: rng.duration(Duration::from_secs(5), Duration::from_secs(90)),
             site_trouble: if rng.percent(50) { trouble(rng, 40) } else { 0 },
             task_trouble: if rng.percent(50) { trouble(rng, 30) } else { 0 },
+            endless_tasks: rng.pick(&[0, 0, 4]),
+            slow_hosts: if rng.percent(25) { trouble(rng, 60) } else { 0 },
             longest_task: rng.pick(&[1, 50, 2_000]) * Duration::from_millis(1),
             longest_delay: rng.pick(&[1, 20, 300]) * Duration::from_millis(1),
             config: config(rng, requests, ending == Ending::Ephemeral),

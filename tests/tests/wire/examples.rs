@@ -15,7 +15,7 @@ use rpar_core::wire::{
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 36;
+pub(crate) const KINDS: usize = 37;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -125,6 +125,7 @@ fn work() -> Vec<(&'static str, Message)> {
         ("run-plain", run(RunOptions { attempt: 1, ..RunOptions::default() })),
         ("cancel", Message::Cancel { runs: runs(), running: true }),
         ("cancel-queued", Message::Cancel { runs: runs(), running: false }),
+        ("withdraw", Message::Withdraw { engine: EngineId(3), runs: runs() }),
         ("window", Message::Window { bytes: 1 << 33 }),
         ("done", Message::Done(outcomes())),
         ("results", Message::Results(results)),

@@ -384,6 +384,8 @@ fn running() -> impl Strategy<Value = Message> {
         });
     prop_oneof![
         run,
+        (engine(), (0usize..20).prop_flat_map(runs))
+            .prop_map(|(engine, runs)| Message::Withdraw { engine, runs }),
         outcomes().prop_map(Message::Done),
         (transfer(), any::<u64>()).prop_map(|(transfer, upto)| Message::Grant { transfer, upto }),
         (transfer(), any::<u64>(), data(60)).prop_map(|(transfer, offset, data)| Message::Chunk {

@@ -127,7 +127,7 @@ fn without_room_a_command_can_still_be_ended() {
     let mut bench = live(Live::Yes);
     begin(&mut bench, "cat /dev/zero", None);
     bench.fill(GENEROUS);
-    bench.cancel(&rpar_core::wire::Runs::one(rpar_core::id::TaskId(0), 1));
+    bench.cancel(&Runs::one(TaskId(0), 1));
     assert_eq!(bench.next(GENEROUS).0, TaskStatus::Cancelled);
     // as does one whose end came while it waited
     let mut bench = live(Live::Yes);
