@@ -93,6 +93,22 @@ fn no_argument_is_ever_executed() {
 }
 
 #[test]
+fn no_short_task_waits_behind_a_long_one() {
+    let home = Home::new();
+    // the first ends when all others have left a directory, which fails where one is run twice
+    let script =
+        "if [ {} = 0 ]; then until [ $(ls | grep -c ^t) = 300 ]; do sleep 0.02; done; else mkdir t{}; fi";
+    let numbers: Vec<String> = (0..=300).map(|number| number.to_string()).collect();
+    let flags = ["--nodes", "1", "--ppn", "2", "--timeout", "60", "--joblog", "log", script, ":::"];
+    let words: Vec<&str> = flags.into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    assert_eq!(map(&home, &words), (Some(0), String::new(), String::new()));
+    let log = std::fs::read_to_string(home.work().join("log")).expect("a job log");
+    let last = log.lines().last().expect("a line");
+    assert!(last.starts_with("1\t"), "the long task ended before others: {last}");
+    nothing_left(&home);
+}
+
+#[test]
 fn failures_are_counted_and_explained() {
     let home = Home::new();
     let (exit, out, err) = map(&home, &["echo {}; echo oh {} >&2; exit {}", ":::", "0", "3", "4"]);

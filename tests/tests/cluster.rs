@@ -18,4 +18,5 @@ mod cluster {
     mod stop;
     mod strangers;
     mod submission;
+    mod withdrawals;
 }

@@ -45,7 +45,7 @@ pub(super) enum Wanted {
 pub(super) struct Slot {
     /// Where it is, or was last.
     pub(super) engine: EngineId,
-    /// How often it was sent to an engine.
+    /// How often it was sent to an engine, but for one that gave it back.
     pub(super) attempt: u16,
     /// How often its own code failed.
     pub(super) failures: u16,
@@ -67,6 +67,13 @@ pub(super) struct Origin {
     pub(super) function: u32,
     pub(super) options: Arc<TaskOptions>,
     pub(super) needs: Arc<Needs>,
+}
+
+impl Origin {
+    /// Whether what goes for tasks of the one goes for those of the other.
+    pub(super) fn is_like(&self, other: &Origin) -> bool {
+        (self.owner, self.function) == (other.owner, other.function) && self.needs == other.needs
+    }
 }
 
 /// Tasks with neighbouring ids. A task's *index* counts from the batch's first id and never changes; its *position* is

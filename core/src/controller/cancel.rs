@@ -151,7 +151,8 @@ impl Controller {
     }
 }
 
-fn add(ranges: &mut Vec<Range>, range: Range) {
+/// Adds a range behind others, as part of the last one if it follows that.
+pub(super) fn add(ranges: &mut Vec<Range>, range: Range) {
     match ranges.last_mut() {
         Some(last) if last.first == range.first && last.to == range.from => last.to = range.to,
         _ => ranges.push(range),

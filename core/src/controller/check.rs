@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
+use super::engines::Engine;
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_TASKS_LIMIT};
 use crate::id::{EngineId, TaskId};
 
@@ -179,6 +180,19 @@ impl Controller {
         }
     }
 
+    fn check_watch(&self, id: EngineId, engine: &Engine) {
+        let idle = self.engines.is_open(id) && engine.is_idle();
+        assert_eq!(self.engines.idle.contains(&id), idle, "whether engine {id} is idle");
+        let watch = &engine.watch;
+        let watched = self.engines.watches.iter().find(|(_, watched)| *watched == id);
+        assert_eq!(watched.map(|(due, _)| *due), watch.due, "when engine {id} is looked at");
+        assert!(!engine.is_overlooked(), "engine {id} may be slow, and nobody looks");
+        assert!(
+            engine.assigned == 0 || !watch.asked || engine.closed,
+            "engine {id} gives tasks back, and gets more"
+        );
+    }
+
     fn check_engines(&self, census: &Census) {
         for (id, engine) in self.engines.iter() {
             let (assigned, bytes, relays) = census.engines.get(&id).copied().unwrap_or_default();
@@ -199,6 +213,7 @@ impl Controller {
             );
             let held = census.output.get(&id).copied().unwrap_or_default();
             assert_eq!(engine.output.held(), held, "the output of engine {id}");
+            self.check_watch(id, engine);
             let sent: u64 = engine.spans().map(|span| span.len()).sum();
             assert!(sent >= (assigned + relays) as u64, "engine {id} has tasks that were not sent");
         }

@@ -90,7 +90,7 @@ impl Controller {
         let may_begin = |engine: &Engine| {
             let host = self.hosts.get(&engine.host);
             !engine.refuses(now, avoided)
-                && host.is_some_and(|host| host.may_begin(&self.ready, engine, number, &lane.needs))
+                && host.is_some_and(|host| host.may_begin(&self.ready, engine, Some(number), &lane.needs))
         };
         let best = self.engines.choose(functions, ahead, |engine| {
             engine.credit(function, functions, ahead) > 0 && may_begin(engine)
@@ -111,7 +111,7 @@ impl Controller {
         let host = self.hosts.get(&engine.host);
         if self.ready.is_muted(lane.owner)
             || engine.refuses(self.now, self.avoids(number))
-            || host.is_none_or(|host| !host.may_begin(&self.ready, engine, number, &lane.needs))
+            || host.is_none_or(|host| !host.may_begin(&self.ready, engine, Some(number), &lane.needs))
         {
             return false;
         }
@@ -145,8 +145,14 @@ impl Controller {
             (slot.place, slot.engine) = (Place::Assigned, id);
             attempt = slot.attempt;
         }
+        if engine.assigned == 0 {
+            engine.watch.begin(self.now);
+        }
         engine.assign(span, function, bytes, closes);
-        let host = engine.host;
+        let (host, overlooked) = (engine.host, engine.is_overlooked());
+        if overlooked {
+            self.watch(id);
+        }
         self.claim(number, id, &needs.resources);
         self.tasks.queued -= count as u64;
         self.tasks.assigned += count as u64;

@@ -11,8 +11,10 @@ use super::pool::{Claim, Pool};
 use super::ready::Range;
 use super::refusals::Refusals;
 use super::rotation::Rotation;
+use super::withdrawals::Watch;
 use crate::id::{AllocationId, EngineId, LinkId};
 use crate::profile::Policy;
+use crate::time::Timestamp;
 use crate::wire::{Allowance, ENGINE_OUTPUT_WINDOW_BYTES};
 
 /// One process that holds a node's engines.
@@ -50,8 +52,9 @@ pub(super) struct Engine {
     /// What was sent to it, in order; tasks that have left since are still in there.
     spans: VecDeque<Range>,
     /// Whether nothing is sent behind what it has: one of its tasks has lost engines before, or must not run again, and
-    /// what waited behind it would be lost with it.
-    closed: bool,
+    /// what waited behind it would be lost with it; or it was asked for what it had not begun.
+    pub(super) closed: bool,
+    pub(super) watch: Watch,
     /// What its tasks take of its host.
     pub(super) claim: Option<Claim>,
     /// What its tasks write, on its way to their clients.
@@ -80,6 +83,7 @@ impl Engine {
             load: Vec::new(),
             spans: VecDeque::new(),
             closed: false,
+            watch: Watch::default(),
             claim: None,
             output: Allowance::new(ENGINE_OUTPUT_WINDOW_BYTES),
             lanes: Rotation::default(),
@@ -96,7 +100,7 @@ impl Engine {
     }
 
     /// The work ahead, in nanoseconds.
-    fn backlog(&self, functions: &Functions) -> u64 {
+    pub(super) fn backlog(&self, functions: &Functions) -> u64 {
         self.load.iter().fold(0, |sum: u64, (function, count)| {
             sum.saturating_add(functions.pace(*function).mean.saturating_mul(*count as u64))
         })
@@ -185,7 +189,7 @@ impl Engine {
     }
 
     /// What was sent to it, in order.
-    pub(super) fn spans(&self) -> impl Iterator<Item = Range> + '_ {
+    pub(super) fn spans(&self) -> impl DoubleEndedIterator<Item = Range> + '_ {
         self.spans.iter().copied()
     }
 }
@@ -201,9 +205,11 @@ pub(super) struct Engines {
     /// Those that may get tasks, best first.
     open: BTreeSet<(u64, EngineId)>,
     /// Those of them that have nothing: not all policies put them first, but they have nothing to report, either.
-    idle: BTreeSet<EngineId>,
+    pub(super) idle: BTreeSet<EngineId>,
     /// Those that may get tasks of lanes that have them as targets, and were not looked at since.
     hot: BTreeSet<EngineId>,
+    /// Those that may be slow, by when they are to be looked at.
+    pub(super) watches: BTreeSet<(Timestamp, EngineId)>,
     /// Those that retire and have nothing left to do; none between steps.
     drained: BTreeSet<EngineId>,
     choice: Choice,
@@ -217,6 +223,7 @@ impl Engines {
             open: BTreeSet::new(),
             idle: BTreeSet::new(),
             hot: BTreeSet::new(),
+            watches: BTreeSet::new(),
             drained: BTreeSet::new(),
             choice: Choice::new(policy, seed),
         }
@@ -235,6 +242,9 @@ impl Engines {
         let Some(engine) = self.all.remove(&id) else { return };
         self.hot.remove(&id);
         self.drained.remove(&id);
+        if let Some(due) = engine.watch.due {
+            self.watches.remove(&(due, id));
+        }
         if let Some(rank) = engine.rank {
             self.open.remove(&(rank, id));
             self.idle.remove(&id);

@@ -84,6 +84,13 @@ pub(super) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 pub(super) const STOP_FIRST_POLL: Duration = Duration::from_millis(50);
 pub(super) const STOP_POLL: Duration = Duration::from_secs(1);
 
+/// How long an engine is silent, or needs for what it has, before tasks are taken back from it for one that is idle: many
+/// times what that takes, and less than people notice.
+pub(super) const WITHDRAW_AFTER: Duration = Duration::from_millis(100);
+
+/// Moments at which engines are looked at for that: a thousand of them are seen to together.
+pub(super) const WITHDRAW_GRAIN: Duration = Duration::from_millis(25);
+
 /// How long tasks wait for engines when the cluster has not asked for any: they come by themselves, if at all.
 pub(super) const OUTSIDE_WAIT: Duration = Duration::from_secs(60);
 

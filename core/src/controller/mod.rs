@@ -31,6 +31,7 @@ mod retirement;
 mod room;
 mod rotation;
 mod site;
+mod sorting;
 mod status;
 mod stopping;
 mod store;
@@ -40,6 +41,7 @@ mod tasks;
 mod tests;
 mod transfers;
 mod waits;
+mod withdrawals;
 
 pub use io::{ControllerConfig, Effect, Input};
 
@@ -163,6 +165,7 @@ impl Controller {
                 break;
             }
         }
+        self.withdraw(effects);
         self.compact();
         if self.board.version != version {
             self.answer(effects);
@@ -181,7 +184,8 @@ impl Controller {
         let stop = self.stop_deadline();
         let waits = self.waits_deadline();
         let allocations = self.allocations.deadline();
-        [self.peers.deadline(), stop, waits, allocations].into_iter().flatten().min()
+        let withdraw = self.withdraw_deadline();
+        [self.peers.deadline(), stop, waits, allocations, withdraw].into_iter().flatten().min()
     }
 
     fn keep_time(&mut self, effects: &mut Vec<Effect>) {

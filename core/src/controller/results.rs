@@ -1,80 +1,17 @@
 //! From an engine's outcomes to its clients' results: ids are translated, columns and payloads pass untouched.
 
-use bytes::Bytes;
-
 use std::sync::Arc;
 
 use super::Controller;
 use super::accounts::Owner;
-use super::batch::{Batch, Place, Slot, Wanted};
 use super::io::Effect;
 use super::ready::Range;
 use super::refusals::REFUSED;
+use super::sorting::{Piece, Sorting, Tally};
 use super::transfers::Relay;
 use crate::id::{EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
-use crate::wire::{BULK, BatchCutter, Message, Outcomes, RunsBuilder, Transfer, unpack_duration};
-
-/// What becomes of a task that an engine has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// Its outcome goes to the client.
-    Forward,
-    /// Its outcome goes to the client, who then pulls the long result.
-    Relay,
-    /// It runs again.
-    Again,
-}
-
-/// Neighbouring tasks of the same fate and client.
-#[derive(Debug)]
-struct Piece {
-    fate: Fate,
-    owner: Owner,
-    /// Where they are in the outcomes' columns.
-    at: usize,
-    count: usize,
-    /// The controller's id of the first.
-    id: TaskId,
-    /// The client's ids.
-    runs: RunsBuilder,
-    /// How often each was sent to an engine; empty while that is once.
-    attempts: Vec<u8>,
-}
-
-/// Outcomes that are being sorted out.
-#[derive(Debug)]
-struct Sorting<'a> {
-    engine: EngineId,
-    outcomes: &'a Outcomes,
-    /// The engine's own, refusals among them.
-    codes: Bytes,
-    /// Whether another engine may run what this one refuses.
-    elsewhere: bool,
-    attempts_limit: u16,
-    pieces: Vec<Piece>,
-    again: Vec<Range>,
-    /// Tasks whose long argument is needed no more.
-    arguments: Vec<TaskId>,
-    /// Tasks that did not end well, by their owners' ids.
-    bad: Vec<(Owner, TaskId)>,
-    succeeded: u64,
-    failed: u64,
-}
-
-/// What has left the engine, of one batch.
-#[derive(Debug, Default)]
-struct Tally {
-    released: u32,
-    /// Those that it cannot run, of which nothing is to be learnt.
-    refused: u32,
-    relayed: u32,
-    bytes: u64,
-    micros: u64,
-    results: u64,
-    ended: u32,
-    cost: u64,
-}
+use crate::wire::{BatchCutter, Message, Outcomes, RETURNED, Transfer};
 
 impl Controller {
     /// Takes an engine's outcomes. Tasks that are not there (any more) are ignored: their client has left, or their
@@ -110,6 +47,9 @@ impl Controller {
             attempts_limit: self.config.attempts_limit,
             pieces: Vec::new(),
             again: Vec::new(),
+            back: Vec::new(),
+            unwanted: Vec::new(),
+            anew: Vec::new(),
             arguments: Vec::new(),
             bad: Vec::new(),
             succeeded: 0,
@@ -134,7 +74,7 @@ impl Controller {
             }
             at += count as usize;
         }
-        let Sorting { pieces, again, arguments, bad, succeeded, failed, .. } = sorting;
+        let Sorting { pieces, again, back, unwanted, anew, arguments, bad, succeeded, failed, .. } = sorting;
         self.board.succeeded += succeeded;
         self.board.failed += failed;
         for (owner, task) in bad {
@@ -147,16 +87,37 @@ impl Controller {
         }
         self.trim(engine);
         self.engines.rank(engine, &self.functions, self.config.queue_ahead);
-        let stranded = !again.is_empty() && !self.engines.stays(engine);
-        for range in again {
+        self.take_back(engine, again, back, effects);
+        self.tasks.assigned -= unwanted.iter().map(Range::len).sum::<u64>();
+        self.end_all(&unwanted, TaskStatus::Cancelled, None, "cancelled before it ran", effects);
+        for (owner, client_id) in anew {
+            if let Owner::Link(link) = owner {
+                let message = Message::Grant { transfer: Transfer::Argument(client_id), upto: 0 };
+                effects.push(Effect::Send { link, message });
+            }
+        }
+        self.pass_on(link, engine, outcomes, pieces, effects);
+    }
+
+    /// Queues what an engine has had and is to run: `again` behind the others, what it gave `back` before them.
+    fn take_back(
+        &mut self,
+        engine: EngineId,
+        again: Vec<Range>,
+        mut back: Vec<Range>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let stranded = (!again.is_empty() || !back.is_empty()) && !self.engines.stays(engine);
+        back.sort_unstable();
+        let (again, back) = (again.into_iter().map(|range| (range, false)), back.into_iter().rev());
+        for (range, front) in again.chain(back.map(|range| (range, true))) {
             self.tasks.assigned -= range.len();
-            self.queue(range, false);
+            self.queue(range, front);
         }
         if stranded {
             // it may have been the only one that they were for
             self.give_up_unserved(effects);
         }
-        self.pass_on(link, engine, outcomes, pieces, effects);
     }
 
     /// Which engine these are of; `None` if it was taken out, and its tasks with it.
@@ -173,7 +134,8 @@ impl Controller {
         {
             return Err("Done has columns of different length".to_owned());
         }
-        if outcomes.codes.iter().any(|code| *code > TaskStatus::Crashed as u8 && *code != REFUSED) {
+        let no_status = |code: &u8| *code > TaskStatus::Crashed as u8 && ![REFUSED, RETURNED].contains(code);
+        if outcomes.codes.iter().any(no_status) {
             return Err("Done has a status that no engine gives".to_owned());
         }
         if !outcomes.runs.iter().all(|(first, count)| self.tasks.were_given(first, count)) {
@@ -184,9 +146,10 @@ impl Controller {
 
     /// Takes note that tasks of a batch have left an engine, some of them for good.
     fn left(&mut self, engine: EngineId, batch: u64, function: u32, tally: &Tally) {
-        let ran = tally.released - tally.refused;
+        let ran = tally.released - tally.not_run;
         self.functions.measure(function, ran as u64, tally.micros, tally.results);
         if let Some(engine) = self.engines.get_mut(engine) {
+            engine.watch.hear(self.now);
             engine.release(function, tally.released, tally.bytes);
             engine.relays += tally.relayed;
             engine.completed += tally.ended as u64;
@@ -207,7 +170,7 @@ impl Controller {
     ) {
         let node = self.hosts.get(&link).map(|host| host.node.clone());
         let whole = outcomes.batch.lengths.len();
-        if let [Piece { fate: Fate::Forward, count, .. }] = pieces[..]
+        if let [Piece { relay: false, count, .. }] = pieces[..]
             && count == whole
             && let Some(piece) = pieces.pop()
         {
@@ -234,10 +197,9 @@ impl Controller {
                 attempts: piece.attempts.into(),
                 batch,
             };
-            match piece.fate {
-                Fate::Forward => self.deliver(piece.owner, part, effects),
-                Fate::Relay => self.announce(link, piece.id, piece.owner, part, effects),
-                Fate::Again => {}
+            match piece.relay {
+                false => self.deliver(piece.owner, part, effects),
+                true => self.announce(link, piece.id, piece.owner, part, effects),
             }
         }
     }
@@ -280,110 +242,4 @@ fn announced(outcomes: &Outcomes) -> Vec<TaskId> {
     }
     let ids = outcomes.runs.ids().enumerate();
     ids.filter(|(index, _)| bulk.next_if_eq(index).is_some()).map(|(_, id)| id).collect()
-}
-
-impl Sorting<'_> {
-    /// Sorts out the tasks `from..to` of a batch, whose columns begin at `at`.
-    fn batch(&mut self, batch: &mut Batch, from: u64, to: u64, at: usize) -> Tally {
-        let mut tally = Tally::default();
-        let any_long = !self.outcomes.batch.bulk.is_empty();
-        for position in batch.positions((from - batch.first) as u32, (to - batch.first) as u32) {
-            let index = batch.index(position);
-            let task = batch.first + index as u64;
-            let column = at + (task - from) as usize;
-            let code = self.codes.get(column).copied().unwrap_or(TaskStatus::Ok as u8);
-            let length = self.outcomes.batch.lengths.get(column);
-            let long = any_long && length == BULK;
-            let retries = batch.origin.options.retries;
-            let rerun = batch.origin.options.rerun;
-            let slot = batch.at_mut(position);
-            if slot.place != Place::Assigned || slot.engine != self.engine {
-                continue;
-            }
-            tally.refused += (code == REFUSED) as u32;
-            let given_back = code == REFUSED && self.elsewhere && slot.wanted == Wanted::Yes;
-            let fate = if given_back {
-                // it has not begun: this was no try
-                slot.attempt = slot.attempt.saturating_sub(1);
-                Fate::Again
-            } else if runs_again(slot, code, retries, rerun, self.attempts_limit) {
-                Fate::Again
-            } else if long {
-                Fate::Relay
-            } else {
-                Fate::Forward
-            };
-            slot.place = match fate {
-                Fate::Again => Place::Queued,
-                Fate::Relay => Place::Relayed,
-                Fate::Forward => Place::Ended,
-            };
-            tally.released += 1;
-            if batch.bulk(index).is_some() {
-                self.arguments.push(TaskId(task));
-            }
-            tally.bytes += batch.bytes(position..position + 1);
-            tally.micros += unpack_duration(self.outcomes.ran.get(column)).as_micros() as u64;
-            tally.results += if long { 0 } else { length as u64 };
-            match fate {
-                Fate::Forward => {
-                    tally.ended += 1;
-                    tally.cost += batch.cost(position..position + 1);
-                    let counter =
-                        if code == TaskStatus::Ok as u8 { &mut self.succeeded } else { &mut self.failed };
-                    *counter += 1;
-                    if code != TaskStatus::Ok as u8 {
-                        self.bad.push((batch.origin.owner, batch.client_id(index)));
-                    }
-                }
-                Fate::Relay => tally.relayed += 1,
-                Fate::Again => self.again.push(Range { first: batch.first, from: index, to: index + 1 }),
-            }
-            let attempt = batch.at(position).attempt.min(u8::MAX as u16) as u8;
-            self.add(fate, batch.origin.owner, column, attempt, TaskId(task), batch.client_id(index));
-        }
-        tally
-    }
-
-    fn add(&mut self, fate: Fate, owner: Owner, at: usize, attempt: u8, id: TaskId, client_id: TaskId) {
-        match self.pieces.last_mut() {
-            Some(last)
-                if fate == Fate::Forward
-                    && last.fate == fate
-                    && last.owner == owner
-                    && last.at + last.count == at =>
-            {
-                if attempt > 1 && last.attempts.is_empty() {
-                    last.attempts.resize(last.count, 1);
-                }
-                if attempt > 1 || !last.attempts.is_empty() {
-                    last.attempts.push(attempt);
-                }
-                last.count += 1;
-                last.runs.push(client_id);
-            }
-            _ => {
-                let mut runs = RunsBuilder::default();
-                runs.push(client_id);
-                let attempts = if attempt > 1 { vec![attempt] } else { Vec::new() };
-                self.pieces.push(Piece { fate, owner, at, count: 1, id, runs, attempts });
-            }
-        }
-    }
-}
-
-/// Whether a task that has ended so runs again; takes note of why.
-fn runs_again(slot: &mut Slot, code: u8, retries: u16, rerun: bool, attempts_limit: u16) -> bool {
-    if slot.wanted != Wanted::Yes || code == TaskStatus::Ok as u8 {
-        return false;
-    }
-    if code == TaskStatus::Cancelled as u8 {
-        // nobody has asked for that: its engine gave it up
-        return rerun && slot.losses() < attempts_limit;
-    }
-    let again = slot.failures < retries;
-    if again {
-        slot.failures += 1;
-    }
-    again
 }

@@ -11,9 +11,10 @@ use crate::task::TaskStatus;
 
 impl Host {
     /// Whether one of its engines may begin tasks of a lane as far as the host is concerned.
-    pub(super) fn may_begin(&self, ready: &Ready, engine: &Engine, lane: u32, needs: &Needs) -> bool {
+    pub(super) fn may_begin(&self, ready: &Ready, engine: &Engine, lane: Option<u32>, needs: &Needs) -> bool {
         // what goes before the lane that it is saved up for takes it all the same
-        let saved = self.reserved.filter(|saved_for| *saved_for != lane).and_then(|lane| ready.lane(lane));
+        let saved =
+            self.reserved.filter(|saved_for| Some(*saved_for) != lane).and_then(|lane| ready.lane(lane));
         let saved = saved.filter(|saved_for| !ready.is_muted(saved_for.owner));
         if saved.is_some_and(|saved_for| saved_for.needs.priority >= needs.priority) {
             return false;

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rpar_core::connection::ConnectionFile;
 use rpar_core::controller::ControllerConfig;
 use rpar_core::error::BackendError;
@@ -238,12 +239,24 @@ pub(super) fn native(name: &'static str) -> Arc<Defined> {
     Defined::new(Function { kind: FunctionKind::Native, body: name.as_bytes().into() })
 }
 
+fn named(path: &Bytes) -> &Path {
+    Path::new(std::str::from_utf8(path).unwrap())
+}
+
 fn functions() -> NativeFunctions {
     let mut functions = NativeFunctions::new();
     functions.add("echo", |argument| Ok(argument.clone()));
     functions.add("nap", |argument| {
         std::thread::sleep(Duration::from_millis(1));
         Ok(argument.clone())
+    });
+    functions.add("gate", |path| {
+        until("the gate opens", || named(path).exists());
+        Ok(Bytes::new())
+    });
+    functions.add("once", |path| match std::fs::File::create_new(named(path)) {
+        Ok(_) => Ok(path.clone()),
+        Err(error) => Err(Failure::new(format!("this has run before: {error}"))),
     });
     functions.add("big", |_| Ok(vec![7; BIG_BYTES].into()));
     functions.add("huge", |_| Ok(vec![7; HUGE_BYTES].into()));

@@ -14,6 +14,7 @@ mod site;
 mod size;
 mod stop;
 mod waits;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::id::{RequestId, SubmissionId};
 use crate::resources::Resources;
 use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::task::{After, AfterEnd, Live};
-use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, Retirees, Transfer};
+use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, RETURNED, Retirees, Transfer};
 
 const POLICIES: [Policy; 5] =
     [Policy::Leastload, Policy::Lru, Policy::Plainrandom, Policy::Twobin, Policy::Weighted];
@@ -61,6 +61,9 @@ fn some_outcomes(bench: &mut Bench, engine: EngineId, draw: &Draw) -> Outcomes {
     let status = TaskStatus::from_code(code).unwrap_or(TaskStatus::Ok);
     let mut outcomes = outcomes(engine, &tasks, draw.a as u32 * 100, status);
     outcomes.batch = batch(tasks.len() as u64, draw.c % 4 == 1);
+    if draw.c % 11 == 7 {
+        outcomes.codes = vec![RETURNED; tasks.len()].into();
+    }
     outcomes
 }
 
