@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
 use super::directory::ClusterState;
+use super::orphan::find_engine_hosts;
 use crate::paths::ClusterDir;
 
 /// PBS gives a cancelled job 15 s between its signals; Slurm up to 30 s, more when a node is slow.
@@ -94,13 +95,12 @@ pub fn stop(directory: &ClusterDir, client: &Client) -> Result<(), StopError> {
     };
     client.stop_cluster(RELEASE_WITHIN).map_err(|source| StopError::Refused { source })?;
     if let Some(process) = process {
-        wait_gone(&process, END_WITHIN);
+        wait_gone(&process, Instant::now() + END_WITHIN);
     }
     Ok(())
 }
 
-fn wait_gone(process: &ProcessIdentity, patience: Duration) {
-    let deadline = Instant::now() + patience;
+fn wait_gone(process: &ProcessIdentity, deadline: Instant) {
     while process.liveness() == Liveness::Alive && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -127,8 +127,8 @@ async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<Allo
     Ok(found)
 }
 
-/// Removes what a cluster has left: allocations first, then the directory; tells which allocations there were. The
-/// caller holds the cluster's lock and knows that the controller is gone.
+/// Removes what a cluster has left: allocations first, then engine hosts on this host that no pilot has ended, then the
+/// directory; tells which allocations there were. The caller holds the cluster's lock and knows that the controller is gone.
 ///
 /// # Errors
 /// When an allocation cannot be given back; the directory is then kept, so that a later try can.
@@ -138,6 +138,7 @@ pub async fn discard(
     tag: &ClusterTag,
 ) -> Result<Vec<AllocationId>, StopError> {
     let released = release(scheduler, tag).await?;
+    kill(&find_engine_hosts(directory), END_WITHIN);
     remove(directory).map(|()| released)
 }
 
@@ -163,16 +164,19 @@ fn remove(directory: &ClusterDir) -> Result<(), StopError> {
     directory.remove().map_err(|source| StopError::Remove { path: directory.path.clone(), source })
 }
 
-/// Ends a controller on this host that cannot be asked: SIGTERM, which it obeys in good order within `patience`, then
+/// Ends processes on this host that cannot be asked: SIGTERM, which they obey in good order within `patience`, then
 /// SIGKILL.
-pub(crate) fn kill(process: &ProcessIdentity, patience: Duration) {
+pub(crate) fn kill(processes: &[ProcessIdentity], patience: Duration) {
     for signal in [Signal::TERM, Signal::KILL] {
-        // the identity was compared just now: a pid that is used again has another start time
-        if process.liveness() == Liveness::Alive
-            && let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw)
-        {
-            let _ = kill_process(pid, signal);
-            wait_gone(process, patience);
+        for process in processes {
+            // the identity was compared just now: a pid that is used again has another start time
+            if process.liveness() == Liveness::Alive
+                && let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw)
+            {
+                let _ = kill_process(pid, signal);
+            }
         }
+        let deadline = Instant::now() + patience;
+        processes.iter().for_each(|process| wait_gone(process, deadline));
     }
 }

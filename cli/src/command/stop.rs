@@ -118,7 +118,7 @@ fn end_orphan(context: &Context, directory: &ClusterDir) -> bool {
     context
         .output
         .warn(&format!("the files of cluster {cluster} were removed: ending its controller, process {pid}"));
-    cluster::kill(&process, RELEASE_WITHIN);
+    cluster::kill(&[process], RELEASE_WITHIN);
     true
 }
 
@@ -132,7 +132,7 @@ fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecor
     // it is ours, on this host, and certainly that process: make it end
     let why = report.error.unwrap_or_default();
     context.output.warn(&format!("{why}; ending its process {}", record.pid));
-    cluster::kill(&record.process(), END_WITHIN);
+    cluster::kill(&[record.process()], END_WITHIN);
     false
 }
 
