@@ -77,6 +77,13 @@ text! {
     ClusterTag
 }
 
+impl EngineId {
+    /// A number from 1 on that no two tasks have which run at once: an engine runs one at a time.
+    pub fn slot(self) -> u64 {
+        u64::from(self.0) + 1
+    }
+}
+
 impl AllocationId {
     /// The file in the cluster's directory of logs that the pilot, and the setup lines before it, write to: so
     /// schedulers name it, and so the controller finds it. An id such as `12.server` counts up to its first dot. `None`

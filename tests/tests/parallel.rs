@@ -2,6 +2,7 @@
 //! and they print the same and end alike; or the table says how each ends, and why rpar differs.
 
 mod parallel {
+    mod options;
     mod outcomes;
     mod placeholders;
     mod quoting;

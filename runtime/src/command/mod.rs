@@ -63,7 +63,9 @@ impl CommandExecutor {
         let mut variables = self.context.environment();
         variables.extend(share.environment());
         variables.push(("RPAR_TASK_ID", task.id.to_string()));
-        variables.push(("RPAR_ENGINE_ID", feed.engine().to_string()));
+        let engine = feed.engine();
+        variables.push(("RPAR_ENGINE_ID", engine.to_string()));
+        variables.push(("PARALLEL_JOBSLOT", engine.slot().to_string()));
         let number = task.options.client_id(task.id).0.wrapping_add(1);
         variables.push(("PARALLEL_SEQ", number.to_string()));
         variables.extend(self.context.guard.mark());

@@ -133,13 +133,13 @@ fn a_nul_in_an_argument_is_a_failure() {
 fn the_environment_is_as_promised() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().canonicalize().unwrap();
-    let names = "$PWD $RPAR_TASK_ID $RPAR_ENGINE_ID $RPAR_LOCAL_RANK $PARALLEL_SEQ $OMP_NUM_THREADS $MINE";
+    let names = "$PWD $RPAR_TASK_ID $RPAR_ENGINE_ID $RPAR_LOCAL_RANK $PARALLEL_SEQ $PARALLEL_JOBSLOT $OMP_NUM_THREADS $MINE";
     let script = format!("echo {names}; pwd");
     let (_, outcome) = run_in(&script, &[], &place, &[("MINE", "own"), ("OMP_NUM_THREADS", "5")]);
     let threads = std::env::var("OMP_NUM_THREADS").unwrap_or_else(|_| Bench::THREADS.to_string());
     let place = place.display();
-    let engine = Bench::ENGINE;
-    assert_eq!(text(&outcome.stdout), format!("{place} 0 {engine} 0 1 {threads} own\n{place}\n"));
+    let (engine, slot) = (Bench::ENGINE, Bench::ENGINE + 1);
+    assert_eq!(text(&outcome.stdout), format!("{place} 0 {engine} 0 1 {slot} {threads} own\n{place}\n"));
 }
 
 #[test]

@@ -48,6 +48,7 @@ const LOGS: &[&str] = &[
     "map --joblog log --timeout 0.3 'sleep {}' ::: 5",
     "map --joblog log echo ::: a b ::: c d",
     "map --joblog log --tag echo ::: abc",
+    "map --joblog log 'echo {%} x{%}y' ::: a",
     "head -n 1 log 2>/dev/null; map --joblog log echo ::: a; head -n 1 log",
     "map --joblog log 'exit {}' ::: 0 1; map --joblog log echo ::: z",
     "map --joblog log 'test -e ok{} && echo {}' ::: a b; touch okb; map --joblog log --resume 'test -e ok{} && echo {}' ::: a b c",

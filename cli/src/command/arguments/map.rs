@@ -18,9 +18,10 @@ moving fastest; `:::+` and `::::+` go side by side with the source before.
 
 In the command, {} is the argument, {.} the argument without its extension,
 {/} without its directory, {//} its directory only, {/.} without both, {#} the
-task's number; {2} {2.} {2/} and so on are those of the second source or column,
-{-1} of the last. Without any of them the arguments are appended. The command is
-read by sh; arguments are passed as its parameters, so none is ever executed.
+task's number, {%} its slot: what no other task has that runs at the same time.
+{2} {2.} {2/} and so on are those of the second source or column, {-1} of the
+last. Without any of them the arguments are appended. The command is read by
+sh; arguments are passed as its parameters, so none is ever executed.
 
 Results appear in the order of the arguments. Exit status: how many tasks
 failed, 101 if more than 100; docs/map.md tells what --halt makes of it.
@@ -31,7 +32,7 @@ Examples:
   rpar map 'simulate {1} --seed {2} > {1/.}-{2}.out' ::: *.cfg ::: 1 2 3
   rpar map 'cmp {1} {2}' ::: a/* :::+ b/*
   find . -name '*.cfg' -print0 | rpar map --null 'simulate {} > {.}.out'
-  rpar map --colsep , 'fetch --user {2} {1}' :::: table.csv
+  rpar map --colsep , --header : 'fetch --user {user} {url}' :::: table.csv
   rpar map --joblog log --resume --retries 2 --timeout 10m fetch :::: urls.txt
   rpar map --halt now,fail=1 'make -C {}' ::: */
   rpar map --dry-run 'mv {} {.}.old' ::: *.txt";
@@ -61,11 +62,14 @@ pub(crate) struct ResultArguments {
     #[arg(short, long)]
     pub(crate) keep_order: bool,
     /// Prints each line as soon as a task has written it; lines of two tasks never mix
-    #[arg(short, long, conflicts_with = "keep_order")]
+    #[arg(short, long, aliases = ["ungroup", "line-buffer", "lb"], conflicts_with = "keep_order")]
     pub(crate) unordered: bool,
     /// Begins each line with the task's arguments and a tab
     #[arg(long)]
     pub(crate) tag: bool,
+    /// Begins each line with this and a tab; placeholders stand for what they do in the command
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) tagstring: Option<String>,
     /// Writes a line to this file when a task ends: number, host, start, seconds, exit status, command
     #[arg(long, value_name = "FILE")]
     pub(crate) joblog: Option<PathBuf>,

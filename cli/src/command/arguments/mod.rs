@@ -16,7 +16,9 @@ use clap::{Args, Parser, Subcommand};
 use rpar_core::profile::duration;
 
 pub(crate) use self::engines::{AddArguments, EnginesCommands, RemoveArguments, Which};
-pub(crate) use self::input::InputArguments;
+#[cfg(test)]
+pub(crate) use self::input::Header;
+pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{

@@ -5,7 +5,8 @@ use std::io;
 use thiserror::Error;
 
 use super::lines::ARGUMENT_LIMIT_BYTES;
-use super::records::{COLUMNS_LIMIT, KEPT_LIMIT_BYTES};
+use super::product::KEPT_LIMIT_BYTES;
+use super::records::COLUMNS_LIMIT;
 use crate::command::exit::Exit;
 use crate::command::report::Report;
 
@@ -38,8 +39,14 @@ pub(crate) enum InputError {
     /// A source that is not the first is too long to be kept.
     #[error("the sources after the first hold more than {} MiB of arguments", KEPT_LIMIT_BYTES >> 20)]
     TooMany,
-    /// `--colsep` has split an argument too often.
-    #[error("task {number} has more than {COLUMNS_LIMIT} columns")]
+    /// What is to be shuffled is too long to be kept.
+    #[error("what is to be shuffled has more than {} MiB of arguments", KEPT_LIMIT_BYTES >> 20)]
+    TooManyToShuffle,
+    /// The system has none.
+    #[error("the system has no randomness: {reason}")]
+    Random { reason: String },
+    /// `--colsep` has split an argument too often, or `--max-replace-args` asks for too many.
+    #[error("task {number} has more than {COLUMNS_LIMIT} arguments")]
     Columns { number: u64 },
 }
 
@@ -52,8 +59,11 @@ impl InputError {
                 Some("give the names of files as arguments, and what is long in those files")
             }
             InputError::Nul { .. } => Some("lists separated by NUL, as of find -print0, need --null"),
+            InputError::TooManyToShuffle => Some("shuf(1) shuffles files that are longer"),
             InputError::TooMany => Some("put the long source first: it is read as tasks need it"),
-            InputError::Columns { .. } => Some("does the expression of --colsep match too often?"),
+            InputError::Columns { .. } => {
+                Some("does the expression of --colsep match too often, or -N ask for too many?")
+            }
             _ => None,
         }
     }

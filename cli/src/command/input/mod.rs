@@ -2,19 +2,23 @@
 //! those, as GNU parallel's users write them.
 
 mod error;
+mod header;
 mod lines;
+mod product;
 mod records;
 mod source;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use regex::bytes::Regex;
+use bytes::Bytes;
 
 pub(crate) use self::error::InputError;
+use self::product::{Cut, Product};
 pub(crate) use self::records::{COLUMNS_LIMIT, Record, Records};
 use self::source::Source;
 use crate::command::arguments::InputArguments;
+use crate::command::template::is_placeholder;
 
 /// A command and its arguments.
 #[derive(Debug)]
@@ -23,9 +27,34 @@ pub(crate) struct Input {
     pub(crate) command: String,
     /// Linked sources give one value each to a row; the rows of all groups make a product. Never empty.
     groups: Vec<Vec<Source>>,
-    columns: Option<Regex>,
+    cut: Cut,
     /// What ends an argument in a file.
     separator: u8,
+    /// Each source begins with names.
+    header: bool,
+    shuffle: bool,
+    /// Rows that make a task.
+    rows: usize,
+}
+
+/// An input whose names are read, and that is ready to be read on.
+pub(crate) struct Opened {
+    /// The command, in which names are replaced.
+    pub(crate) command: String,
+    /// The names of columns, as far as they have some.
+    pub(crate) names: Vec<Bytes>,
+    /// How many tasks there will be, if that is known before reading.
+    pub(crate) known: Option<u64>,
+    /// How many arguments a record has at most, where that is known.
+    pub(crate) columns: Option<usize>,
+    pub(crate) records: Records,
+}
+
+impl Opened {
+    /// A text with placeholders, in which names are replaced.
+    pub(crate) fn numbered(&self, text: &str) -> String {
+        header::numbered(text, &self.names)
+    }
 }
 
 impl Input {
@@ -61,11 +90,18 @@ impl Input {
             return Err(InputError::StdinTwice);
         }
         let words: Result<Vec<&str>, InputError> = command.iter().map(text).collect();
+        let command = match arguments.quote {
+            true => words?.into_iter().map(quoted).collect::<Vec<_>>().join(" "),
+            false => words?.join(" "),
+        };
         Ok(Input {
-            command: words?.join(" "),
+            command,
             groups,
-            columns: arguments.colsep.clone(),
+            cut: Cut { columns: arguments.colsep.clone(), trim: arguments.trim },
             separator: if arguments.null { 0 } else { b'\n' },
+            header: arguments.header.is_some(),
+            shuffle: arguments.shuf,
+            rows: arguments.max_replace_args.map_or(1, usize::from),
         })
     }
 
@@ -75,25 +111,46 @@ impl Input {
     }
 
     /// How many tasks there will be, if that is known before reading.
-    pub(crate) fn known(&self) -> Option<u64> {
+    fn known(&self) -> Option<u64> {
         // the shortest of linked sources ends them all
         let rows = |sources: &Vec<Source>| {
             let known: Option<Vec<u64>> = sources.iter().map(Source::known).collect();
-            known?.into_iter().min()
+            known?.into_iter().min().map(|rows| rows.saturating_sub(self.header.into()))
         };
-        self.groups.iter().map(rows).try_fold(1u64, |product, rows| Some(product.saturating_mul(rows?)))
+        let product = |product: u64, rows: Option<u64>| Some(product.saturating_mul(rows?));
+        let rows = self.groups.iter().map(rows).try_fold(1, product)?;
+        Some(rows.div_ceil(self.rows.max(1) as u64))
     }
 
-    /// How many columns each record has, where that is the same for all.
-    pub(crate) fn columns(&self) -> Option<usize> {
-        self.columns.is_none().then(|| self.groups.iter().map(Vec::len).sum())
+    /// How many columns each record has at most, where that is the same for all.
+    fn columns(&self) -> Option<usize> {
+        let sources = self.groups.iter().map(Vec::len).sum::<usize>();
+        self.cut.columns.is_none().then_some(sources * self.rows)
     }
 
-    /// Reads the arguments as they are asked for. Only the first sources are read while tasks run; those of the product
-    /// that vary faster are kept.
-    pub(crate) fn records(self) -> Records {
-        Records::new(self.groups, self.columns, self.separator)
+    /// Opens the sources, and reads the names. After that, arguments are read as they are asked for, unless they are to be
+    /// shuffled. Only the first sources are read while tasks run; those of the product that vary faster are kept.
+    ///
+    /// # Errors
+    /// When names cannot be read, or what is to be shuffled.
+    pub(crate) fn open(self) -> Result<Opened, InputError> {
+        let (known, columns) = (self.known(), self.columns());
+        let mut product = Product::new(self.groups, self.separator, &self.cut);
+        let names = if self.header { product.header()? } else { Vec::new() };
+        let command = header::numbered(&self.command, &names);
+        let records = Records::new(product, self.rows);
+        let records = if self.shuffle { records.shuffled()? } else { records };
+        Ok(Opened { command, names, known, columns, records })
     }
+}
+
+/// A word of the command that means itself to the shell, but for its placeholders.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+".contains(c);
+    if is_placeholder(word) || !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Adds a source: to the last group when it is linked.

@@ -176,7 +176,7 @@ impl Collector<'_> {
         }
         if let Some(record) = self.turns.record(index).filter(|_| !dropped) {
             if let Some(joblog) = &mut self.joblog {
-                joblog.add(record, &self.template.command_line(record), &end)?;
+                joblog.add(record, &self.template.command_line(record, end.engine), &end)?;
             }
             self.halting.count(&end, self.total());
         }

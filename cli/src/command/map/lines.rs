@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rpar_core::id::EngineId;
 use rpar_runtime::client::TaskOutput;
 
 use crate::command::report::Outcome;
@@ -19,12 +20,20 @@ pub(super) struct Lines {
 /// What is known of a task that writes.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    /// Which try at it.
-    attempt: u16,
+    by: Try,
     /// The beginnings of lines: of stdout, of stderr.
     partial: [Vec<u8>; 2],
     /// How much it has written to stdout.
     pub(super) stdout_bytes: u64,
+}
+
+/// One try at a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Try {
+    /// Who runs it.
+    pub(super) engine: Option<EngineId>,
+    /// Which one it is, from 1.
+    pub(super) attempt: u16,
 }
 
 /// A stream that tasks write to.
@@ -49,13 +58,14 @@ impl Lines {
     pub(super) fn add(
         &mut self,
         output: &TaskOutput,
-        mut print: impl FnMut(Stream, u16, &[u8]) -> Outcome<()>,
+        mut print: impl FnMut(Stream, Try, &[u8]) -> Outcome<()>,
     ) -> Outcome<()> {
-        let TaskOutput { index, attempt, stream, data, .. } = output;
-        let writer = self.tasks.entry(*index).or_insert_with(|| Writer::new(*attempt));
-        if writer.attempt != *attempt {
+        let TaskOutput { index, engine, attempt, stream, data, .. } = output;
+        let by = Try { engine: Some(*engine), attempt: *attempt };
+        let writer = self.tasks.entry(*index).or_insert_with(|| Writer::new(by));
+        if writer.by != by {
             writer.end(&mut print)?;
-            *writer = Writer::new(*attempt);
+            *writer = Writer::new(by);
         }
         let stream = Stream::of(*stream);
         if stream == Stream::Out {
@@ -71,7 +81,7 @@ impl Lines {
     pub(super) fn end(
         &mut self,
         index: usize,
-        mut print: impl FnMut(Stream, u16, &[u8]) -> Outcome<()>,
+        mut print: impl FnMut(Stream, Try, &[u8]) -> Outcome<()>,
     ) -> Outcome<Option<Writer>> {
         let Some(mut writer) = self.tasks.remove(&index) else { return Ok(None) };
         writer.end(&mut print)?;
@@ -80,38 +90,38 @@ impl Lines {
 }
 
 impl Writer {
-    fn new(attempt: u16) -> Self {
-        Writer { attempt, ..Writer::default() }
+    fn new(by: Try) -> Self {
+        Writer { by, ..Writer::default() }
     }
 
     fn add(
         &mut self,
         stream: Stream,
         data: &[u8],
-        mut print: impl FnMut(Stream, u16, &[u8]) -> Outcome<()>,
+        mut print: impl FnMut(Stream, Try, &[u8]) -> Outcome<()>,
     ) -> Outcome<()> {
         let partial = &mut self.partial[stream as usize];
         let whole = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let (lines, rest) = data.split_at(whole);
         if partial.is_empty() && !lines.is_empty() {
-            print(stream, self.attempt, lines)?;
+            print(stream, self.by, lines)?;
         } else if !lines.is_empty() {
             partial.extend_from_slice(lines);
-            print(stream, self.attempt, partial)?;
+            print(stream, self.by, partial)?;
             partial.clear();
         }
         partial.extend_from_slice(rest);
         if partial.len() >= LINE_BYTES {
-            print(stream, self.attempt, partial)?;
+            print(stream, self.by, partial)?;
             partial.clear();
         }
         Ok(())
     }
 
-    fn end(&mut self, print: &mut impl FnMut(Stream, u16, &[u8]) -> Outcome<()>) -> Outcome<()> {
+    fn end(&mut self, print: &mut impl FnMut(Stream, Try, &[u8]) -> Outcome<()>) -> Outcome<()> {
         for (stream, partial) in [Stream::Out, Stream::Err].into_iter().zip(&mut self.partial) {
             if !partial.is_empty() {
-                print(stream, self.attempt, partial)?;
+                print(stream, self.by, partial)?;
                 partial.clear();
             }
         }
@@ -124,7 +134,7 @@ mod tests {
     use super::*;
 
     fn printed(pieces: &[&[u8]]) -> Vec<String> {
-        let mut writer = Writer::new(1);
+        let mut writer = Writer::default();
         let mut seen = Vec::new();
         let mut print = |_, _, text: &[u8]| -> Outcome<()> {
             seen.push(String::from_utf8_lossy(text).into_owned());

@@ -42,34 +42,39 @@ use super::context::Context;
 use super::task;
 use crate::command::arguments::{MapArguments, ResultArguments};
 use crate::command::exit::Exit;
-use crate::command::input::{Input, Records};
+use crate::command::input::{Input, Opened, Records};
 use crate::command::interrupt::Interrupts;
-use crate::command::output::{Progress, json_line};
+use crate::command::output::{Output, Progress, json_line};
 use crate::command::report::{Outcome, Report};
-use crate::command::template::{Functions, Template};
+use crate::command::template::{Functions, Template, Text};
 
 /// The first Ctrl-C drains, the second kills: both are obeyed in order.
 const SIGNALS_OBEYED: u8 = 2;
 
 pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let input = Input::parse(&arguments.words, &arguments.input)?;
-    let template = Template::parse(&input.command, input.columns())?;
-    let earlier = Earlier::find(&arguments.results)?;
     if input.reads_stdin() && std::io::stdin().is_terminal() {
         context
             .output
             .note("arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them");
     }
-    if arguments.results.dry_run {
-        return show(context, records(input, &arguments.results), &template, &earlier);
+    let results = &arguments.results;
+    let input = input.open()?;
+    let template = Template::parse(&input.command, input.columns)?;
+    let tag = tag(results, &input)?;
+    let earlier = Earlier::find(results, &input.names, arguments.input.shuf)?;
+    let saved = results.results.as_deref().map(|directory| Saved::new(directory, &input.names));
+    let records = if saved.is_some() { input.records.counting_alike() } else { input.records };
+    if results.dry_run {
+        return show(context, records, &template, &earlier);
     }
     let spec = task::spec(String::new(), &arguments.task)?;
-    let joblog = match &arguments.results.joblog {
+    let joblog = match &results.joblog {
         Some(path) => Some(Joblog::open(path, earlier.logged_bytes())?),
         None => None,
     };
     // what is left out does not count
-    let known = input.known().filter(|_| matches!(earlier, Earlier::None));
+    let known = input.known.filter(|_| matches!(earlier, Earlier::None));
     if known == Some(0) {
         return Ok(Exit::Ok);
     }
@@ -78,16 +83,10 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let interrupts = Interrupts::watch_more(SIGNALS_OBEYED, |_| {})?;
     let attached = attach(context, &arguments.throw_away)?;
     let (board, group) = (Arc::new(Board::default()), attached.client.paced_group());
-    let results = &arguments.results;
     let output = context.output;
-    let live = match (output.json, &results.results) {
-        // a document holds all that a task wrote
-        (true, _) => Live::No,
-        (false, None) if results.unordered => Live::Yes,
-        (false, _) => Live::Large,
-    };
+    let live = live(results, output);
     let submission = Submission {
-        records: records(input, results),
+        records,
         earlier,
         functions: Functions::new(numbered, spec),
         options: task::options(&arguments.task, arguments.pace.retries, live),
@@ -106,10 +105,10 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
         known,
         turns: Turns::new(!results.unordered),
         joblog,
-        saved: results.results.as_deref().map(Saved::new),
+        saved,
         lines: (live == Live::Yes).then(Lines::default),
         spool: Spool::new(results.results.as_deref()),
-        printer: Printer::new(output, results.tag, results.results.is_some()),
+        printer: Printer::new(output, tag, results.results.is_some()),
         halting: Halting::new(arguments.pace.halt),
         summary: Summary::default(),
         begun: Instant::now(),
@@ -136,9 +135,20 @@ fn collect(mut collector: Collector<'_>) -> Outcome {
     }
 }
 
-/// The arguments; those of `--results` go to places that tell alike ones apart.
-fn records(input: Input, results: &ResultArguments) -> Records {
-    if results.results.is_some() { input.records().counting_alike() } else { input.records() }
+/// What is printed, or put away, while tasks run.
+fn live(results: &ResultArguments, output: Output) -> Live {
+    match (output.json, &results.results) {
+        // a document holds all that a task wrote
+        (true, _) => Live::No,
+        (false, None) if results.unordered => Live::Yes,
+        (false, _) => Live::Large,
+    }
+}
+
+/// What each line begins with.
+fn tag(results: &ResultArguments, input: &Opened) -> Outcome<Option<Text>> {
+    let text = results.tagstring.as_deref().or(results.tag.then_some("{}"));
+    Ok(text.map(|text| Text::parse(&input.numbered(text), input.columns)).transpose()?)
 }
 
 /// `--dry-run`: the commands, one a line.
@@ -147,7 +157,7 @@ fn show(context: &Context, records: Records, template: &Template, earlier: &Earl
     for record in records {
         let record = record?;
         if !earlier.has(&record) {
-            let mut line = template.command_line(&record);
+            let mut line = template.command_line(&record, None);
             if context.output.json {
                 let command = String::from_utf8_lossy(&line);
                 line = json_line(json!({ "task": record.number, "command": command })).into();

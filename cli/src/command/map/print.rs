@@ -3,33 +3,27 @@
 use serde_json::{Value, json};
 
 use super::super::task::End;
-use super::lines::Stream;
+use super::lines::{Stream, Try};
 use crate::command::input::Record;
 use crate::command::output::{Answers, Output, Progress, json_line};
 use crate::command::report::Outcome;
+use crate::command::template::Text;
 
 /// Prints results, one task after the other.
 #[derive(Debug)]
 pub(super) struct Printer {
     output: Output,
     answers: Answers,
-    /// Each line begins with its task's arguments.
-    tag: bool,
+    /// What each line begins with, before a tab.
+    tag: Option<Text>,
     /// What tasks print goes elsewhere.
     mute: bool,
-    /// Whose last line has no end yet, on stdout and on stderr.
-    open: [Option<Try>; 2],
-}
-
-/// One try at a task: whose lines these are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Try {
-    number: u64,
-    attempt: u16,
+    /// Whose last line has no end yet, on stdout and on stderr: which task's, at which try.
+    open: [Option<(u64, u16)>; 2],
 }
 
 impl Printer {
-    pub(super) fn new(output: Output, tag: bool, mute: bool) -> Self {
+    pub(super) fn new(output: Output, tag: Option<Text>, mute: bool) -> Self {
         Printer { output, answers: output.answers(), tag, mute, open: [None; 2] }
     }
 
@@ -44,8 +38,8 @@ impl Printer {
         if self.mute {
             return Ok(());
         }
-        self.piece(record, Stream::Out, &end.command.stdout, true, progress)?;
-        self.piece(record, Stream::Err, &end.command.stderr, true, progress)
+        self.piece(record, end, Stream::Out, &end.command.stdout, true, progress)?;
+        self.piece(record, end, Stream::Err, &end.command.stderr, true, progress)
     }
 
     /// Prints a piece of what a task wrote; it `begins` a line, or goes on with the one before.
@@ -55,14 +49,15 @@ impl Printer {
     pub(super) fn piece(
         &mut self,
         record: &Record,
+        end: &End,
         stream: Stream,
         text: &[u8],
         begins: bool,
         progress: &Progress,
     ) -> Outcome<()> {
-        match self.tag {
-            true => self.write(stream, &tagged(record, text, begins), progress),
-            false => self.write(stream, text, progress),
+        match self.tag.as_ref().map(|tag| tag.of(record, end.engine)) {
+            Some(tag) => self.write(stream, &tagged(&tag, text, begins), progress),
+            None => self.write(stream, text, progress),
         }
     }
 
@@ -86,17 +81,17 @@ impl Printer {
     pub(super) fn lines(
         &mut self,
         record: &Record,
-        attempt: u16,
+        by: Try,
         stream: Stream,
         text: &[u8],
         progress: &Progress,
     ) -> Outcome<()> {
-        let (own, open) = (Try { number: record.number, attempt }, self.open[stream as usize]);
+        let (own, open) = ((record.number, by.attempt), self.open[stream as usize]);
         let begins = open != Some(own);
         let mut lines = if open.is_some() && begins { vec![b'\n'] } else { Vec::new() };
-        match self.tag {
-            true => lines.extend(tagged(record, text, begins)),
-            false => lines.extend_from_slice(text),
+        match self.tag.as_ref().map(|tag| tag.of(record, by.engine)) {
+            Some(tag) => lines.extend(tagged(&tag, text, begins)),
+            None => lines.extend_from_slice(text),
         }
         self.open[stream as usize] = (!text.ends_with(b"\n")).then_some(own);
         self.write(stream, &lines, progress)
@@ -132,13 +127,12 @@ fn document(record: &Record, end: &End) -> Value {
     document
 }
 
-/// The text with the task's arguments and a tab before each line; before the first one only if that `begins` there.
-fn tagged(record: &Record, text: &[u8], begins: bool) -> Vec<u8> {
-    let tag = record.whole();
+/// The text with the tag and a tab before each line; before the first one only if that `begins` there.
+fn tagged(tag: &[u8], text: &[u8], begins: bool) -> Vec<u8> {
     let mut tagged = Vec::with_capacity(text.len() + tag.len() + 1);
     for (at, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if at > 0 || begins {
-            tagged.extend_from_slice(&tag);
+            tagged.extend_from_slice(tag);
             tagged.push(b'\t');
         }
         tagged.extend_from_slice(line);
@@ -152,9 +146,8 @@ mod tests {
 
     #[test]
     fn a_tag_is_before_each_line() {
-        let record = Record { number: 1, arguments: vec!["a b".into(), "c".into()], alike: 0 };
-        assert_eq!(tagged(&record, b"x\n\ny", true), b"a b c\tx\na b c\t\na b c\ty");
-        assert_eq!(tagged(&record, b"x\ny", false), b"x\na b c\ty", "the first goes on");
-        assert!(tagged(&record, b"", true).is_empty());
+        assert_eq!(tagged(b"a b", b"x\n\ny", true), b"a b\tx\na b\t\na b\ty");
+        assert_eq!(tagged(b"a", b"x\ny", false), b"x\na\ty", "the first goes on");
+        assert!(tagged(b"a", b"", true).is_empty());
     }
 }

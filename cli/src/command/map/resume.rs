@@ -1,5 +1,7 @@
 //! `--resume` and `--resume-failed`: what an earlier run of the same map has done.
 
+use bytes::Bytes;
+
 use super::joblog::Logged;
 use super::saved::Saved;
 use crate::command::arguments::ResultArguments;
@@ -22,13 +24,19 @@ impl Earlier {
     ///
     /// # Errors
     /// When neither is named, or the joblog cannot be read.
-    pub(super) fn find(arguments: &ResultArguments) -> Outcome<Self> {
+    pub(super) fn find(arguments: &ResultArguments, names: &[Bytes], shuffled: bool) -> Outcome<Self> {
         if !arguments.resume && !arguments.resume_failed {
             return Ok(Earlier::None);
         }
+        if shuffled && arguments.joblog.is_some() {
+            let error = "a joblog goes by the tasks' numbers, and --shuf gives them to other tasks each time";
+            return Err(
+                Report::new(Exit::Usage, error).hint("leave out --joblog: --results goes by arguments")
+            );
+        }
         match (&arguments.joblog, &arguments.results) {
             (Some(joblog), _) => Ok(Earlier::Logged(Logged::read(joblog, arguments.resume_failed)?)),
-            (None, Some(directory)) => Ok(Earlier::Saved(Saved::new(directory))),
+            (None, Some(directory)) => Ok(Earlier::Saved(Saved::new(directory, names))),
             (None, None) => {
                 let error = "--resume goes by what --joblog or --results has, and neither is given";
                 Err(Report::new(Exit::Usage, error).hint("rpar map --joblog FILE --resume ..."))

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::lines::Stream;
@@ -27,11 +28,17 @@ const PARTIAL: &str = "stdout.part";
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
     directory: PathBuf,
+    /// Which argument goes where: its index, and the name of its directory.
+    names: Vec<(usize, Vec<u8>)>,
 }
 
 impl Saved {
-    pub(super) fn new(directory: &Path) -> Self {
-        Saved { directory: directory.to_owned() }
+    /// Arguments that have names go by these, in their order.
+    pub(super) fn new(directory: &Path, names: &[Bytes]) -> Self {
+        let mut names: Vec<(usize, Vec<u8>)> =
+            names.iter().enumerate().map(|(index, argument)| (index, name(argument, 0))).collect();
+        names.sort_by(|(_, a), (_, b)| a.cmp(b));
+        Saved { directory: directory.to_owned(), names }
     }
 
     /// Whether a task has its files: it has ended.
@@ -60,11 +67,19 @@ impl Saved {
     /// arguments.
     fn place(&self, record: &Record) -> PathBuf {
         let mut place = self.directory.clone();
-        for (index, argument) in record.arguments.iter().enumerate() {
-            place.push((index + 1).to_string());
+        let count = record.arguments.len();
+        let named = self.names.iter().map(|(index, name)| (*index, name.clone()));
+        let numbered = (self.names.len()..count).map(|index| (index, (index + 1).to_string().into_bytes()));
+        let mut left = count;
+        for (index, title) in named.chain(numbered).filter(|(index, _)| *index < count) {
+            left -= 1;
+            place.push(OsString::from_vec(title));
             // pushing nothing would add a slash only: the same place, as GNU parallel has it
-            let last = index + 1 == record.arguments.len();
-            place.push(OsString::from_vec(name(argument, if last { record.alike } else { 0 })));
+            let argument = record.arguments.get(index).map_or(&[][..], |argument| argument);
+            place.push(OsString::from_vec(name(argument, if left == 0 { record.alike } else { 0 })));
+        }
+        if count == 0 {
+            place.push(OsString::from_vec(name(b"", record.alike)));
         }
         place
     }
@@ -132,7 +147,6 @@ fn name(argument: &[u8], alike: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn record(arguments: &[&[u8]]) -> Record {
         let arguments = arguments.iter().map(|a| Bytes::copy_from_slice(a)).collect();
@@ -141,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_argument_is_one_directory() {
-        let saved = Saved::new(Path::new("r"));
+        let saved = Saved::new(Path::new("r"), &[]);
         let cases: [(&[&[u8]], &str); 7] = [
             (&[b"a", b"b c"], "r/1/a/2/b c"),
             (&[b"../x/y"], r"r/1/..\_x\_y"),
@@ -154,10 +168,15 @@ mod tests {
         for (arguments, expected) in cases {
             assert_eq!(saved.place(&record(arguments)), Path::new(expected), "{arguments:?}");
         }
+        let alike = |arguments: &[&[u8]], alike| saved.place(&Record { alike, ..record(arguments) });
+        assert_eq!(alike(&[], 0), Path::new("r/"));
+        assert_eq!(alike(&[], 1), Path::new(r"r/\#2"));
+        let named = Saved::new(Path::new("r"), &["z".into(), "a/b".into()]);
+        let place = named.place(&Record { alike: 1, ..record(&[b"1", b"2", b"3"]) });
+        assert_eq!(place, Path::new(r"r/a\_b/2/z/1/3/3\#2"));
         let long = |last: u8, alike| name(&[&[b'x'; 300][..], &[last]].concat(), alike);
         assert!(long(b'a', 0).len() <= NAME_LIMIT_BYTES && long(b'a', 0) != long(b'b', 0));
         assert!(long(b'a', 1).len() <= NAME_LIMIT_BYTES && long(b'a', 0) != long(b'a', 1));
-        let alike = |arguments, alike| saved.place(&Record { alike, ..record(arguments) });
         assert_eq!(alike(&[b"a", b"b"], 1), Path::new(r"r/1/a/2/b\#2"));
         assert_eq!(alike(&[b""], 2), Path::new(r"r/1/\#3"));
     }
@@ -165,7 +184,7 @@ mod tests {
     #[test]
     fn files_are_there_once_a_task_has_ended() {
         let directory = tempfile::tempdir().unwrap();
-        let saved = Saved::new(directory.path());
+        let saved = Saved::new(directory.path(), &[]);
         let record = record(&[b"a/\xff"]);
         assert!(!saved.has(&record));
         let mut entry = saved.begin(&record).unwrap();

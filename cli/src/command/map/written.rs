@@ -4,7 +4,7 @@ use rpar_runtime::client::TaskOutput;
 
 use super::super::task::End;
 use super::collect::{Collector, Stop};
-use super::lines::Stream;
+use super::lines::{Stream, Try};
 use super::turns::Due;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
@@ -16,8 +16,9 @@ impl Collector<'_> {
         let Collector { lines, turns, printer, progress, .. } = self;
         let Some(record) = turns.record(output.index) else { return Ok(()) };
         match lines {
-            Some(lines) => lines
-                .add(output, |stream, attempt, text| printer.lines(record, attempt, stream, text, progress)),
+            Some(lines) => {
+                lines.add(output, |stream, by, text| printer.lines(record, by, stream, text, progress))
+            }
             None => self.spool.add(output),
         }
     }
@@ -29,13 +30,14 @@ impl Collector<'_> {
         let (Some(lines), Some(record)) = (lines, turns.record(index)) else {
             return self.put_away(index, end);
         };
-        let mut print = |stream, attempt, text: &[u8]| printer.lines(record, attempt, stream, text, progress);
+        let mut print = |stream, by, text: &[u8]| printer.lines(record, by, stream, text, progress);
         if let Some(writer) = lines.end(index, &mut print)? {
             end.stdout_bytes = writer.stdout_bytes;
         }
         // what it wrote was printed; the rest is not its own
         if !end.command.streamed && end.message.is_none() && !end.command.stderr.is_empty() {
-            print(Stream::Err, end.attempts.into(), &end.command.stderr)?;
+            let by = Try { engine: end.engine, attempt: end.attempts.into() };
+            print(Stream::Err, by, &end.command.stderr)?;
         }
         Ok(())
     }
@@ -76,7 +78,7 @@ impl Collector<'_> {
         }
         // nothing is left of what was saved
         while let Some(piece) = self.spool.next(*index)? {
-            self.printer.piece(record, piece.stream, &piece.data, piece.begins, &self.progress)?;
+            self.printer.piece(record, end, piece.stream, &piece.data, piece.begins, &self.progress)?;
             self.breathe()?;
         }
         Ok(())

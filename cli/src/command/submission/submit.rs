@@ -18,7 +18,7 @@ use super::{ANSWER_WITHIN, find};
 use crate::cluster::plural;
 use crate::command::arguments::SubmitArguments;
 use crate::command::exit::Exit;
-use crate::command::input::{Input, InputError, Record};
+use crate::command::input::{Input, InputError, Record, Records};
 use crate::command::interrupt::Interrupts;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
@@ -32,14 +32,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     let input = Input::parse(&arguments.words, &arguments.input)?;
-    let template = Template::parse(&input.command, input.columns())?;
+    let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
+    let input = input.open()?;
+    let template = Template::parse(&input.command, input.columns)?;
     let spec = task::spec(String::new(), &arguments.task)?;
     let (directory, client) = context.client()?;
     for id in &arguments.after {
         find(&client, &directory, *id)?;
     }
     let interrupts = Interrupts::watch(|_| {})?;
-    let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
     let id = client.open_submission(&name, ANSWER_WITHIN)?;
     let mut filling = Filling {
         client: &client,
@@ -49,7 +50,7 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
         file: ArgumentsFile::create(&directory, id)?,
     };
     let waiting = Waiting::new(&context.output, "submitting");
-    let filled = filling.all(input, &interrupts);
+    let filled = filling.all(input.records, &interrupts);
     let tasks = filled.and_then(|()| closed(context, &client, id, &interrupts));
     drop(waiting);
     let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
@@ -91,8 +92,8 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn all(&mut self, input: Input, interrupts: &Interrupts) -> Outcome<()> {
-        let records = read(input)?;
+    fn all(&mut self, records: Records, interrupts: &Interrupts) -> Outcome<()> {
+        let records = read(records)?;
         while interrupts.pending().is_none() {
             match records.recv_timeout(LOOK_EVERY) {
                 Ok(record) => self.add(&record?, interrupts)?,
@@ -128,10 +129,10 @@ fn too_long(record: &Record, payload: &Bytes) -> Report {
 
 /// Reads the arguments on a thread of its own, so that who waits for a line can be interrupted. The thread ends with the
 /// input; one that waits for its input is left behind.
-fn read(input: Input) -> Outcome<Receiver<Result<Record, InputError>>> {
+fn read(records: Records) -> Outcome<Receiver<Result<Record, InputError>>> {
     let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
     let run = move || {
-        for record in input.records() {
+        for record in records {
             if sender.send(record).is_err() {
                 break;
             }

@@ -7,10 +7,17 @@ mod placeholder;
 mod plan;
 mod quote;
 mod scanner;
+mod text;
 
 pub(crate) use self::error::TemplateError;
 pub(crate) use self::functions::Functions;
 use self::placeholder::Placeholder;
+pub(crate) use self::text::Text;
+
+/// Whether a text is one placeholder, and nothing else.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    Placeholder::read(text).is_some_and(|(length, _)| length == text.len())
+}
 
 /// A command that was read as the shell reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +58,8 @@ impl Template {
     /// has.
     pub(crate) fn parse(command: &str, columns: Option<usize>) -> Result<Self, TemplateError> {
         let mut scanned = scanner::scan(command)?;
-        if !scanned.pieces.iter().any(|piece| piece.placeholder().is_some()) {
+        // a task that is given nothing needs no place for it
+        if columns != Some(0) && !scanned.pieces.iter().any(|piece| piece.placeholder().is_some()) {
             if !scanned.open_end {
                 return Err(TemplateError::NoPlace { command: command.into() });
             }

@@ -6,11 +6,16 @@ use bytes::Bytes;
 
 use crate::command::input::Record;
 
+/// The environment variable in which engines tell a command's slot; GNU parallel's name.
+pub(super) const SLOT: &str = "PARALLEL_JOBSLOT";
+
 /// Something in braces that stands for an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placeholder {
     /// `{#}`: the task's number, from 1.
     Number,
+    /// `{%}`: a number, from 1, that no other task has which runs at the same time.
+    Slot,
     /// An argument, or all of them.
     Argument(Column, Form),
 }
@@ -55,6 +60,8 @@ const FORMS: [(&str, Form); 5] = [
 pub(super) enum Value {
     /// The task's number.
     Number,
+    /// What the engine has in [`SLOT`].
+    Slot,
     /// The argument at this place, from 0, in this form.
     Argument(usize, Form),
 }
@@ -67,8 +74,10 @@ impl Placeholder {
     pub(super) fn read(text: &str) -> Option<(usize, Self)> {
         let (inside, _) = text.strip_prefix('{')?.split_once('}')?;
         let length = inside.len() + 2;
-        if inside == "#" {
-            return Some((length, Placeholder::Number));
+        match inside {
+            "#" => return Some((length, Placeholder::Number)),
+            "%" => return Some((length, Placeholder::Slot)),
+            _ => {}
         }
         let digits = inside.trim_end_matches(['.', '/']);
         let (_, form) = *FORMS.iter().find(|(suffix, _)| *suffix == &inside[digits.len()..])?;
@@ -82,6 +91,11 @@ impl Placeholder {
             Some(digits) => Column::FromEnd(number(digits)?),
         };
         Some((length, Placeholder::Argument(column, form)))
+    }
+
+    /// Whether it stands for digits alone, which are safe wherever a shell looks.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self, Placeholder::Number | Placeholder::Slot)
     }
 
     /// Whether a task of so many arguments has what this stands for.
@@ -101,6 +115,7 @@ impl Placeholder {
         }
         match *self {
             Placeholder::Number => vec![Value::Number],
+            Placeholder::Slot => vec![Value::Slot],
             Placeholder::Argument(Column::All, form) => {
                 (0..columns).map(|column| Value::Argument(column, form)).collect()
             }
@@ -114,7 +129,11 @@ impl Placeholder {
 
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Placeholder::Argument(column, form) = self else { return f.write_str("{#}") };
+        let (column, form) = match self {
+            Placeholder::Number => return f.write_str("{#}"),
+            Placeholder::Slot => return f.write_str("{%}"),
+            Placeholder::Argument(column, form) => (column, form),
+        };
         let suffix = FORMS.iter().find(|(_, known)| known == form).map_or("", |(suffix, _)| suffix);
         match column {
             Column::All => write!(f, "{{{suffix}}}"),
@@ -125,10 +144,11 @@ impl fmt::Display for Placeholder {
 }
 
 impl Value {
-    /// Its bytes for one task.
+    /// Its bytes for one task; none that are known before the task runs.
     pub(super) fn of(self, record: &Record) -> Bytes {
         match self {
             Value::Number => record.number.to_string().into(),
+            Value::Slot => Bytes::new(),
             Value::Argument(column, form) => {
                 record.arguments.get(column).map_or_else(Bytes::new, |argument| form.of(argument))
             }

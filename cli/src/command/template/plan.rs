@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use rpar_core::task::Arguments;
 
-use super::placeholder::Value;
+use super::placeholder::{SLOT, Value};
 use super::{Piece, Quoting, Template};
 use crate::command::input::Record;
 
@@ -33,6 +33,9 @@ impl Template {
                 .values(columns)
                 .into_iter()
                 .map(|value| {
+                    if value == Value::Slot {
+                        return format!("${{{SLOT}}}");
+                    }
                     let index = values.iter().position(|known| *known == value).unwrap_or_else(|| {
                         values.push(value);
                         values.len() - 1

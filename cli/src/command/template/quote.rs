@@ -1,15 +1,20 @@
 //! A task's command as a person would write it, to be read and pasted.
 
+use rpar_core::id::EngineId;
+
+use super::placeholder::{Placeholder, SLOT};
 use super::{Piece, Quoting, Template};
 use crate::command::input::Record;
 
 impl Template {
-    /// The command with its arguments in place, quoted so that a shell runs what the task runs.
-    pub(crate) fn command_line(&self, record: &Record) -> Vec<u8> {
+    /// The command with its arguments in place, quoted so that a shell runs what the task runs. `{%}` is told by the
+    /// environment until the engine that runs it is known.
+    pub(crate) fn command_line(&self, record: &Record, engine: Option<EngineId>) -> Vec<u8> {
         let mut line = Vec::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
+                Piece::Hole(Placeholder::Slot, quoting) => line.extend(slot(engine, *quoting).into_bytes()),
                 Piece::Hole(placeholder, quoting) => {
                     let values = placeholder.values(record.arguments.len());
                     let values = values.into_iter().map(|value| value.of(record));
@@ -23,6 +28,16 @@ impl Template {
             }
         }
         line
+    }
+}
+
+/// The slot of a task on this engine.
+fn slot(engine: Option<EngineId>, quoting: Quoting) -> String {
+    match (engine, quoting) {
+        (Some(engine), _) => engine.slot().to_string(),
+        (None, Quoting::Bare) => format!("\"${SLOT}\""),
+        (None, Quoting::Single) => format!("'\"${SLOT}\"'"),
+        (None, Quoting::Double | Quoting::Here) => format!("${{{SLOT}}}"),
     }
 }
 

@@ -39,20 +39,28 @@ fn output(mut command: Command, script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the command prints as a task.
-fn run(shell: &str, template: &Template, arguments: &[&str]) -> String {
+/// The command as a task runs it, and its script.
+fn task(shell: &str, template: &Template, arguments: &[&str]) -> (Command, String) {
     let (plan, record) = (template.plan(arguments.len()), record(arguments));
     let arguments = Arguments::decode(plan.payload(&record)).unwrap().0;
     let arguments = arguments.iter().map(|argument| OsString::from_vec(argument.to_vec()));
     let mut command = Command::new(shell);
+    command.env("PARALLEL_JOBSLOT", "3");
     command.arg("-c").arg(&plan.script).arg("rpar").args(arguments);
-    output(command, &plan.script)
+    (command, plan.script)
+}
+
+/// What the command prints as a task.
+fn run(shell: &str, template: &Template, arguments: &[&str]) -> String {
+    let (command, script) = task(shell, template, arguments);
+    output(command, &script)
 }
 
 /// What its line prints when it is pasted.
 fn paste(shell: &str, template: &Template, arguments: &[&str]) -> String {
-    let line = OsString::from_vec(template.command_line(&record(arguments)));
+    let line = OsString::from_vec(template.command_line(&record(arguments), None));
     let mut command = Command::new(shell);
+    command.env("PARALLEL_JOBSLOT", "3");
     command.arg("-c").arg(&line);
     output(command, &line.to_string_lossy())
 }
@@ -137,6 +145,9 @@ fn relatives_of_the_placeholder() {
         ("{//}", "/d", "/"),
         ("{/.}", "a/b.c/d.tar.gz", "d.tar"),
         ("{#}", "a", "7"),
+        ("$(( {#} + {#} ))", "a", "14"),
+        ("$(( (1 + {%}) * 2 ))", "a", "8"),
+        ("'{%}'\"{%}\"{%}", "a", "333"),
     ];
     for (placeholder, argument, expected) in cases {
         let template = parse(&format!("printf %s {placeholder}")).unwrap();
@@ -232,6 +243,7 @@ fn what_bash_would_evaluate_is_refused() {
 fn what_bash_does_not_evaluate_is_not_refused_and_executes_nothing() {
     let commands = [
         "[[ {} == 1 ]]",
+        "[[ {#} -eq 1 ]]; let x={%}; a[{#}]={}",
         "[[ -n {} && 1 -eq 1 ]]",
         "[[ 1 -eq 1 ]] && echo {}",
         "[[ -e {} || {} =~ x ]]",
@@ -268,11 +280,10 @@ fn what_bash_does_not_evaluate_is_not_refused_and_executes_nothing() {
     ];
     let place = tempfile::tempdir().unwrap();
     for command in commands {
-        let plan = parse(command).unwrap_or_else(|error| panic!("{command}: {error}")).plan(1);
+        let template = parse(command).unwrap_or_else(|error| panic!("{command}: {error}"));
         for argument in ["a[$(touch executed)0]", "a[$(touch executed)0]=1"] {
-            let mut bash = Command::new("bash");
-            bash.current_dir(place.path()).arg("-c").arg(&plan.script).arg("rpar");
-            bash.args([argument; 4]).stdin(Stdio::null()).output().unwrap();
+            let (mut bash, _) = task("bash", &template, &[argument]);
+            bash.current_dir(place.path()).stdin(Stdio::null()).output().unwrap();
             assert!(!place.path().join("executed").exists(), "{command}");
         }
     }
@@ -330,7 +341,7 @@ fn a_line_is_quoted_no_more_than_it_needs() {
         ("cat <<X\n{}\nX", "$x \\", "cat <<X\n\\$x \\\\\nX"),
     ];
     for (command, argument, expected) in cases {
-        let line = parse(command).unwrap().command_line(&record(&[argument]));
+        let line = parse(command).unwrap().command_line(&record(&[argument]), None);
         assert_eq!(String::from_utf8(line).unwrap(), expected);
     }
 }

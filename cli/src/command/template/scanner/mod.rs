@@ -106,7 +106,12 @@ impl<'a> Scanner<'a> {
         (length, placeholder): (usize, Placeholder),
         quoting: Quoting,
     ) -> Result<(), TemplateError> {
-        if self.arithmetic > 0 {
+        let quoting = match (placeholder.is_number(), self.arithmetic > 0) {
+            // quotes are no part of an expression
+            (true, true) => Quoting::Double,
+            _ => quoting,
+        };
+        if self.arithmetic > 0 && !placeholder.is_number() {
             return Err(self.misplaced(
                 "arithmetic brackets",
                 "shells such as bash evaluate what is in $(( )) as an expression: compute with expr, bc or awk; \

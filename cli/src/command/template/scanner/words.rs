@@ -101,7 +101,7 @@ impl Scanner<'_> {
         for piece in &self.pieces[mark.pieces..] {
             match piece {
                 Piece::Text(text) => said += text,
-                Piece::Hole(..) => said.push(HOLE),
+                Piece::Hole(placeholder, _) => said.push(if placeholder.is_number() { '0' } else { HOLE }),
             }
         }
         said
