@@ -139,6 +139,22 @@ fn ctrl_c_is_felt_in_a_stream_of_results() {
 }
 
 #[test]
+fn large_results_are_printed_like_small_ones() {
+    let home = Home::new();
+    let lines = |count: usize| (1..=count).map(|number| format!("x\t{number}\n")).collect::<String>();
+    for (first, second) in [(200_000, 3), (3, 200_000)] {
+        let script = format!(
+            ": {{}}; if [ -e again ]; then rm again; seq 1 {second}; seq 1 {first} >&2; exit 0; fi
+             touch again; seq 1 {first}; exit 1"
+        );
+        let (exit, out, err) = home.said(&["map", "--retries", "1", "--tag", &script, ":::", "x"]);
+        // only the last try, and each line of it once
+        assert_eq!(exit, Some(0), "{err}");
+        assert!(out == lines(second) && err == lines(first), "{} and {} bytes", out.len(), err.len());
+    }
+}
+
+#[test]
 fn a_signal_is_felt_in_the_midst_of_large_output() {
     const WHOLE: u64 = 256 << 20;
     let home = Home::new();
