@@ -8,6 +8,7 @@ use rpar_core::task::{Failure, TaskOptions, TaskStatus};
 
 use super::client::Program;
 use super::host::SLOWNESS;
+use super::net::Peer;
 use super::task::Work;
 use super::world::World;
 
@@ -119,7 +120,12 @@ impl World {
             self.book.records.iter().all(|(key, record)| record.ended.is_some() || !self.expects(key.0));
         let hosts =
             self.hosts.iter().filter(|host| host.alive && host.link.is_some()).all(|host| host.is_idle());
-        connected && clients && delivered && hosts
+        // of a client that has left on a stalled link the controller does not know, and keeps its tasks
+        let known = self.net.links.values().filter(|link| link.controller_open).all(|link| match link.peer {
+            Peer::Client(client) => self.clients[client].is_linked(),
+            _ => true,
+        });
+        connected && clients && delivered && hosts && known
     }
 
     fn expects(&self, client: u32) -> bool {
