@@ -192,6 +192,11 @@ impl Batch {
         self.losses.as_ref().map_or(&[], |losses| losses.nodes(index))
     }
 
+    /// Whether any of its tasks has lost an engine.
+    pub(super) fn has_losses(&self) -> bool {
+        self.losses.is_some()
+    }
+
     /// How many of the queued tasks from `from` on can go to an engine in one message: at most `limit`, up to `to`, and
     /// `budget` bytes of argument but for the first; all in the same state, and a long argument alone.
     pub(super) fn stretch(&self, from: u32, to: u32, limit: u32, budget: u64) -> u32 {

@@ -80,6 +80,20 @@ impl Controller {
     }
 }
 
+/// Queued tasks in parts: those whose next loss is their last, and the others.
+pub(super) fn by_last_try(batch: &Batch, range: Range, attempts_limit: u16) -> Vec<(Range, bool)> {
+    let mut parts: Vec<(Range, bool)> = Vec::new();
+    for position in batch.positions(range.from, range.to) {
+        let (index, losses) = (batch.index(position), batch.at(position).losses());
+        let last_try = batch.origin.options.rerun && losses > 0 && losses + 1 >= attempts_limit;
+        match parts.last_mut() {
+            Some((part, same)) if *same == last_try => part.to = index + 1,
+            _ => parts.push((Range { from: index, to: index + 1, ..range }, last_try)),
+        }
+    }
+    parts
+}
+
 /// A task in the words of those who know of it.
 fn named(batch: &Batch, index: u32) -> String {
     let number = batch.client_id(index).0.saturating_add(1);

@@ -143,7 +143,7 @@ impl Controller {
             let muted = self.ready.is_muted(lane.owner);
             let waits = self.ready.common.contains(number, needs.priority);
             assert_eq!(waits, plain && !muted, "the turn of lane {number}");
-            assert_eq!(self.ready.asking.contains(&number), !needs.resources.is_empty());
+            assert_eq!(self.ready.asking.contains(&number), needs.ask());
             let accepting = self.engines_for(needs);
             if !plain {
                 let overlooked = |id: &EngineId| {

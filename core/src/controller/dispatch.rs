@@ -126,7 +126,7 @@ impl Controller {
         let crumb = crumb(self.functions.pace(function), ahead);
         // what must not run again goes alone: an engine that is lost then has one such task that may have begun; what asks
         // for resources has them from its beginning to its end
-        let alone = !batch.origin.options.rerun || !needs.resources.is_empty();
+        let alone = !batch.origin.options.rerun || needs.ask();
         let most = if alone { 1 } else { BATCH_TASKS_LIMIT };
         let limit = credit.min(share.max(crumb)).min(most as u64) as u32;
         if limit == 0 {
@@ -153,7 +153,7 @@ impl Controller {
         if overlooked {
             self.watch(id);
         }
-        self.claim(number, id, &needs.resources);
+        self.claim(number, id, &needs);
         self.tasks.queued -= count as u64;
         self.tasks.assigned += count as u64;
         let fate = self.ready.take(number, count);

@@ -17,6 +17,9 @@ pub(super) struct Needs {
     /// Labels that the engine must have, in order.
     pub(super) labels: Vec<String>,
     pub(super) resources: Resources,
+    /// Their next loss is their last. No two such tasks are on a node at once, so that none is taken for the cause of what
+    /// another one did.
+    pub(super) last_try: bool,
 }
 
 impl Needs {
@@ -29,18 +32,34 @@ impl Needs {
             targets.dedup();
             targets.into()
         });
-        Needs { priority: options.priority, targets, labels, resources: options.resources.clone() }
+        let resources = options.resources.clone();
+        Needs { priority: options.priority, targets, labels, resources, last_try: false }
     }
 
-    /// Whether any engine will do.
+    /// The same, of tasks whose next loss is their last.
+    pub(super) fn for_last_try(&self) -> Arc<Self> {
+        Arc::new(Needs { last_try: true, ..self.clone() })
+    }
+
+    /// Whether any engine will do, whatever else is on its host.
     pub(super) fn is_plain(&self) -> bool {
-        self.targets.is_none() && self.labels.is_empty() && self.resources.is_empty()
+        !self.is_choosy() && !self.last_try
+    }
+
+    /// Whether there may be engines that will never do.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.targets.is_some() || !self.labels.is_empty() || !self.resources.is_empty()
+    }
+
+    /// Whether they wait for an idle engine, and for room on its host.
+    pub(super) fn ask(&self) -> bool {
+        !self.resources.is_empty() || self.last_try
     }
 
     /// Whether an engine may run them, if its host has room.
     pub(super) fn accept(&self, id: EngineId, host: &Host) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.binary_search(&id).is_ok())
             && self.labels.iter().all(|label| host.labels.contains(label))
-            && host.pool.could_hold(&self.resources)
+            && host.pool.could_hold(self)
     }
 }

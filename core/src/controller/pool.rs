@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::needs::Needs;
 use crate::resources::Resources;
 
 /// What a task takes. Cores are counted in thousandths, so that the shares of a node's engines add up.
@@ -11,6 +12,7 @@ pub(super) struct Claim {
     gpus: u64,
     memory_bytes: u64,
     custom: BTreeMap<String, u64>,
+    last_tries: u64,
 }
 
 /// A host's resources. What it does not tell of, it has none of; but a host that tells of no cores does not count them.
@@ -41,8 +43,9 @@ impl Pool {
         }
     }
 
-    /// What a task with this request takes here: without a number of cores, an engine's share of them.
-    pub(super) fn claim(&self, request: &Resources) -> Claim {
+    /// What a task takes here: without a number of cores, an engine's share of them.
+    pub(super) fn claim(&self, needs: &Needs) -> Claim {
+        let request = &needs.resources;
         let cpu_thousandths = match request.cpus {
             0 => self.has.cpus.saturating_mul(1000) / self.engines,
             _ if self.has.cpus == 0 => 0,
@@ -53,12 +56,14 @@ impl Pool {
             gpus: request.gpus,
             memory_bytes: request.memory_bytes,
             custom: request.custom.clone(),
+            last_tries: needs.last_try.into(),
         }
     }
 
-    /// Whether a request fits when nothing is taken.
-    pub(super) fn could_hold(&self, request: &Resources) -> bool {
-        request.is_empty() || Pool { taken: Claim::default(), ..self.clone() }.fits(&self.claim(request))
+    /// Whether what a task asks for fits when nothing is taken.
+    pub(super) fn could_hold(&self, needs: &Needs) -> bool {
+        let empty = || Pool { taken: Claim::default(), ..self.clone() };
+        needs.resources.is_empty() || empty().fits(&self.claim(needs))
     }
 
     /// Whether there is room for a claim now.
@@ -68,15 +73,16 @@ impl Pool {
         within(taken.cpu_thousandths, claim.cpu_thousandths, self.has.cpus.saturating_mul(1000))
             && within(taken.gpus, claim.gpus, self.has.gpus)
             && within(taken.memory_bytes, claim.memory_bytes, self.has.memory_bytes)
+            && within(taken.last_tries, claim.last_tries, 1)
             && claim.custom.iter().all(|(name, more)| {
                 let count = |counts: &BTreeMap<String, u64>| counts.get(name).copied().unwrap_or(0);
                 within(count(&taken.custom), *more, count(&self.has.custom))
             })
     }
 
-    /// Whether cores are all that a request may lack here now: the one thing that every task takes.
-    pub(super) fn lacks_cores_only(&self, request: &Resources) -> bool {
-        self.fits(&Claim { cpu_thousandths: 0, ..self.claim(request) })
+    /// Whether cores are all that a task may lack here now: the one thing that every task takes.
+    pub(super) fn lacks_cores_only(&self, needs: &Needs) -> bool {
+        self.fits(&Claim { cpu_thousandths: 0, ..self.claim(needs) })
     }
 
     /// A task begins.
@@ -85,6 +91,7 @@ impl Pool {
         taken.cpu_thousandths += claim.cpu_thousandths;
         taken.gpus += claim.gpus;
         taken.memory_bytes += claim.memory_bytes;
+        taken.last_tries += claim.last_tries;
         for (name, more) in &claim.custom {
             *taken.custom.entry(name.clone()).or_default() += more;
         }
@@ -96,6 +103,7 @@ impl Pool {
         taken.cpu_thousandths -= claim.cpu_thousandths;
         taken.gpus -= claim.gpus;
         taken.memory_bytes -= claim.memory_bytes;
+        taken.last_tries -= claim.last_tries;
         for (name, less) in &claim.custom {
             if let Some(count) = taken.custom.get_mut(name) {
                 *count -= less;
@@ -124,9 +132,13 @@ mod tests {
         Pool::new(Resources { cpus: 4, gpus: 1, memory_bytes: 100, custom }, 3)
     }
 
-    fn request(cpus: u64, gpus: u64, memory_bytes: u64, licences: u64) -> Resources {
+    fn asking(resources: Resources) -> Needs {
+        Needs { resources, ..Needs::default() }
+    }
+
+    fn request(cpus: u64, gpus: u64, memory_bytes: u64, licences: u64) -> Needs {
         let custom = Some(("licence".to_owned(), licences)).into_iter().filter(|(_, count)| *count > 0);
-        Resources { cpus, gpus, memory_bytes, custom: custom.collect() }
+        asking(Resources { cpus, gpus, memory_bytes, custom: custom.collect() })
     }
 
     #[test]
@@ -139,10 +151,13 @@ mod tests {
             (request(0, 0, 101, 0), false),
             (request(0, 0, 0, 3), false),
             (
-                Resources { custom: BTreeMap::from([("unheard".to_owned(), 1)]), ..Resources::default() },
+                asking(Resources {
+                    custom: BTreeMap::from([("unheard".to_owned(), 1)]),
+                    ..Resources::default()
+                }),
                 false,
             ),
-            (Resources { cpus: u64::MAX, ..Resources::default() }, false),
+            (asking(Resources { cpus: u64::MAX, ..Resources::default() }), false),
         ];
         for (request, holds) in cases {
             assert_eq!(node().could_hold(&request), holds, "{request:?}");
@@ -155,7 +170,7 @@ mod tests {
     #[test]
     fn the_shares_of_all_engines_fit_and_what_is_given_back_can_be_taken_again() {
         let mut pool = node();
-        let share = pool.claim(&Resources::default());
+        let share = pool.claim(&Needs::default());
         for _ in 0..3 {
             assert!(pool.fits(&share));
             pool.take(&share);
@@ -167,6 +182,8 @@ mod tests {
         assert!(pool.fits(&one));
         pool.take(&one);
         assert!(!pool.fits(&pool.claim(&request(0, 1, 0, 0))), "the one GPU is taken");
+        let last_try = Needs { last_try: true, ..request(0, 0, 0, 0) };
+        assert!(!pool.could_hold(&request(0, 2, 0, 0)) && pool.could_hold(&last_try));
         pool.check([&share, &share, &one].into_iter());
         for claim in [&one, &share, &share] {
             pool.give_back(claim);

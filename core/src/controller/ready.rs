@@ -50,7 +50,7 @@ pub(super) struct Ready {
     /// The lanes whose tasks may run anywhere, and how many tasks those have.
     pub(super) common: Rotation,
     pub(super) common_tasks: u64,
-    /// The lanes whose tasks ask for resources.
+    /// The lanes whose tasks ask for room on a host.
     pub(super) asking: BTreeSet<u32>,
     /// Owners that do not take their results: nothing of theirs is dispatched.
     muted: BTreeSet<Owner>,
@@ -75,7 +75,7 @@ impl Ready {
                 self.lanes.insert(self.next, lane);
                 *self.priorities.entry(Reverse(needs.priority)).or_default() += 1;
                 self.numbers.entry(owner).or_default().insert(Arc::clone(needs), self.next);
-                if !needs.resources.is_empty() {
+                if needs.ask() {
                     self.asking.insert(self.next);
                 }
                 if needs.is_plain() && !self.muted.contains(&owner) {

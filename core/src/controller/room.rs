@@ -21,23 +21,23 @@ impl Host {
         }
         match engine.claim {
             // it has its share, for as long as it has tasks that ask for nothing
-            Some(_) => needs.resources.is_empty(),
-            None => self.pool.fits(&self.pool.claim(&needs.resources)),
+            Some(_) => !needs.ask(),
+            None => self.pool.fits(&self.pool.claim(needs)),
         }
     }
 }
 
 impl Controller {
     /// Takes what a task asks for, now that it is sent to an engine.
-    pub(super) fn claim(&mut self, lane: u32, id: EngineId, request: &Resources) {
+    pub(super) fn claim(&mut self, lane: u32, id: EngineId, needs: &Needs) {
         let Some(engine) = self.engines.get_mut(id) else { return };
         let Some(host) = self.hosts.get_mut(&engine.host) else { return };
         if engine.claim.is_none() {
-            let claim = host.pool.claim(request);
+            let claim = host.pool.claim(needs);
             host.pool.take(&claim);
             engine.claim = Some(claim);
         }
-        if !request.is_empty() {
+        if needs.ask() {
             self.stop_saving_for(lane);
         }
     }
@@ -76,7 +76,7 @@ impl Controller {
             for id in self.engines_for(needs) {
                 let Some(engine) = self.engines.get(id).filter(|engine| !engine.retiring) else { continue };
                 let host = self.hosts.get(&engine.host).filter(|host| host.reserved.is_none());
-                let host = host.filter(|host| host.pool.lacks_cores_only(&needs.resources));
+                let host = host.filter(|host| host.pool.lacks_cores_only(needs));
                 let Some(host) = host else { continue };
                 let ids = host.engines.clone().map(EngineId);
                 let busy =
@@ -100,7 +100,7 @@ impl Controller {
     /// Ends the tasks of lanes that no engine accepts, and none that may come can: engine ids are never used again, and
     /// what has labels or resources may still come.
     pub(super) fn give_up_unserved(&mut self, effects: &mut Vec<Effect>) {
-        let lanes = self.ready.lanes().filter(|(_, lane)| !lane.needs.is_plain());
+        let lanes = self.ready.lanes().filter(|(_, lane)| lane.needs.is_choosy());
         for number in lanes.map(|(number, _)| number).collect::<Vec<_>>() {
             let Some(needs) = self.ready.lane(number).map(|lane| lane.needs.clone()) else { continue };
             let served = self.engines_for(&needs).into_iter().any(|id| self.engines.stays(id));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::{Origin, Place};
+use super::blame::by_last_try;
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, FUNCTIONS_LIMIT, FUNCTIONS_LIMIT_BYTES};
 use super::needs::Needs;
@@ -169,11 +170,25 @@ impl Controller {
 
     fn enqueue(&mut self, range: Range, front: bool) {
         let Some(batch) = self.tasks.batch(range.first) else { return };
-        let needs = Arc::clone(&batch.origin.needs);
-        let lane = self.ready.push(batch.origin.owner, &needs, range, front);
+        let (owner, needs) = (batch.origin.owner, Arc::clone(&batch.origin.needs));
+        if !batch.has_losses() {
+            return self.push(owner, &needs, range, front);
+        }
+        let mut parts = by_last_try(batch, range, self.config.attempts_limit);
+        if front {
+            parts.reverse();
+        }
+        for (part, last_try) in parts {
+            let needs = if last_try { needs.for_last_try() } else { Arc::clone(&needs) };
+            self.push(owner, &needs, part, front);
+        }
+    }
+
+    fn push(&mut self, owner: Owner, needs: &Arc<Needs>, range: Range, front: bool) {
+        let lane = self.ready.push(owner, needs, range, front);
         // where any engine will do, those that have room look at all lanes anyway
         if !needs.is_plain() {
-            for id in self.engines_for(&needs) {
+            for id in self.engines_for(needs) {
                 self.engines.look_at(id, lane, needs.priority);
             }
         }

@@ -57,6 +57,33 @@ fn a_task_that_kills_its_engines_ends_lost_and_alone() {
 }
 
 #[test]
+fn what_runs_beside_it_on_its_node_is_not_given_up_with_it() {
+    let mut bench = Bench::new(config());
+    bench.client(CLIENT);
+    let mut link = 100;
+    bench.host(LinkId(link), 3, None);
+    // the second one kills its host at once, whatever else is there; nothing else ends meanwhile
+    let killer = bench.submit(CLIENT, 8, TaskOptions::default()) + 1;
+    for _ in 0..50 {
+        let held =
+            |bench: &Bench| bench.engines.values().any(|held| held.iter().any(|task| task.id.0 == killer));
+        if held(&bench) {
+            bench.drop_host(LinkId(link));
+            link += 1;
+            bench.host(LinkId(link), 3, None);
+        } else if let Some((engine, _)) = bench.engines.iter().find(|(_, held)| !held.is_empty()) {
+            let engine = *engine;
+            bench.finish(engine, 1, 1, TaskStatus::Ok);
+        }
+    }
+    assert_eq!(link, 103);
+    for id in 0..8 {
+        let expected = if id == killer { TaskStatus::Lost } else { TaskStatus::Ok };
+        assert_eq!(bench.result(id).map(|(status, _)| status), Some(expected), "task {id}");
+    }
+}
+
+#[test]
 fn of_many_losses_the_latest_nodes_are_told() {
     let mut bench = Bench::with(ControllerConfig { attempts_limit: 9, ..config() }, 1);
     bench.submit(CLIENT, 1, TaskOptions::default());
