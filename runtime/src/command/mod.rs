@@ -68,6 +68,7 @@ impl CommandExecutor {
         variables.push(("PARALLEL_JOBSLOT", engine.slot().to_string()));
         let number = task.options.client_id(task.id).0.wrapping_add(1);
         variables.push(("PARALLEL_SEQ", number.to_string()));
+        self.context.guard.stand();
         variables.extend(self.context.guard.mark());
         self.context.guard.begin(self.context.slot, task.id);
         let child = match prepared.start(spec, &arguments, &variables, limit.as_ref()) {

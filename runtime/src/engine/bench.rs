@@ -54,7 +54,7 @@ impl Bench {
             slot: 0,
             node: Self::NODE.to_owned(),
             threads: Self::THREADS,
-            guard: Arc::new(Guard::default()),
+            guard: Arc::new(Guard::none()),
             stock: Arc::new(Stock::new(Self::GPUS.map(String::from).to_vec())),
             python,
         };

@@ -36,11 +36,7 @@ impl Engines {
     /// When the system gives no thread or descriptor.
     pub(super) fn start(setup: &EngineSetup) -> io::Result<Self> {
         let count = setup.registration.engines;
-        let guard = Guard::start(count).unwrap_or_else(|error| {
-            tracing::warn!("no guard: commands would outlive this engine host if it were killed: {error}");
-            Guard::default()
-        });
-        let (guard, native) = (Arc::new(guard), Arc::new(setup.native.clone()));
+        let (guard, native) = (Arc::new(Guard::new(count)), Arc::new(setup.native.clone()));
         let stock = Arc::new(Stock::new(setup.gpus.clone()));
         let ready = Arc::<Ready>::default();
         let mut engines = Engines {

@@ -3,7 +3,8 @@
 //! Linux can tie a child to its parent's death only from within the child between fork and exec (prctl(2),
 //! `PR_SET_PDEATHSIG`), which takes unsafe code and the slow way of starting processes. So a guard does it: a shell that
 //! waits for the end of a pipe of which this host holds the other end. It then kills the process groups that stand in a
-//! small file in memory, where the host writes one number when a child starts and one when it ends.
+//! small file in memory, where the host writes one number when a child starts and one when it ends. The shell comes with
+//! the first child: a host that only runs Rust functions needs none.
 //!
 //! The number of a command's process is known only once it runs, and its host may be killed until then. So the task's id
 //! stands there before it is started, and the guard of a host that was killed in between looks for that task's process by
@@ -14,6 +15,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use rpar_core::id::TaskId;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -57,9 +59,11 @@ exit 0"#;
 const PLACE_BYTES: usize = 26;
 
 /// Knows the process groups of all children of this host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Guard {
-    shell: Option<Shell>,
+    engines: u32,
+    /// Runs from just before the first child on; `None` if it could not be started.
+    shell: OnceLock<Option<Shell>>,
 }
 
 #[derive(Debug)]
@@ -69,31 +73,34 @@ struct Shell {
 }
 
 impl Guard {
-    /// Starts the guard of a host with so many engines.
-    ///
-    /// # Errors
-    /// When its shell or file could not be made.
-    pub(super) fn start(engines: u32) -> io::Result<Self> {
-        let groups = File::from(memfd_create("rpar children", MemfdFlags::CLOEXEC)?);
-        let process = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "rpar-guard"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(groups.try_clone()?)
-            .current_dir("/")
-            .process_group(0)
-            .spawn()?;
-        let guard = Guard { shell: Some(Shell { groups, process }) };
-        for slot in 0..engines {
-            guard.release(slot, Child::Command);
-            guard.release(slot, Child::Interpreter);
-        }
-        Ok(guard)
+    /// The guard of a host with so many engines. A host without children has none: its shell is started by
+    /// [`stand`](Self::stand).
+    pub(super) fn new(engines: u32) -> Self {
+        Guard { engines, shell: OnceLock::new() }
+    }
+
+    /// For a host that lives and dies with its test.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Guard { engines: 0, shell: OnceLock::from(None) }
+    }
+
+    /// To be called before a child is started.
+    pub(crate) fn stand(&self) {
+        self.shell.get_or_init(|| match Shell::start(self.engines) {
+            Ok(shell) => Some(shell),
+            Err(error) => {
+                tracing::warn!(
+                    "no guard: commands would outlive this engine host if it were killed: {error}"
+                );
+                None
+            }
+        });
     }
 
     /// What a command's environment holds, so that this guard can find it.
     pub(crate) fn mark(&self) -> Option<(&'static str, String)> {
-        self.shell.as_ref().map(|shell| ("RPAR_GUARD", shell.process.id().to_string()))
+        self.shell().map(|shell| ("RPAR_GUARD", shell.process.id().to_string()))
     }
 
     /// The engine in `slot` is about to start this task's command.
@@ -111,22 +118,50 @@ impl Guard {
         self.write(slot, child, format_args!("0"));
     }
 
+    fn shell(&self) -> Option<&Shell> {
+        self.shell.get()?.as_ref()
+    }
+
     fn write(&self, slot: u32, child: Child, what: fmt::Arguments<'_>) {
-        let Some(shell) = &self.shell else { return };
-        let mut place = [b' '; PLACE_BYTES];
-        place[PLACE_BYTES - 1] = b'\n';
-        // each of the three fits
-        let _ = (&mut place[..PLACE_BYTES - 1]).write_fmt(what);
-        let offset = (slot as u64 * 2 + child as u64) * PLACE_BYTES as u64;
-        if let Err(error) = rustix::io::pwrite(&shell.groups, &place, offset) {
+        if let Some(Err(error)) = self.shell().map(|shell| shell.write(slot, child, what)) {
             tracing::warn!("could not tell the guard of {what}: {error}");
         }
     }
 }
 
+impl Shell {
+    fn start(engines: u32) -> io::Result<Self> {
+        let groups = File::from(memfd_create("rpar children", MemfdFlags::CLOEXEC)?);
+        let process = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "rpar-guard"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(groups.try_clone()?)
+            .current_dir("/")
+            .process_group(0)
+            .spawn()?;
+        let shell = Shell { groups, process };
+        for slot in 0..engines {
+            shell.write(slot, Child::Command, format_args!("0"))?;
+            shell.write(slot, Child::Interpreter, format_args!("0"))?;
+        }
+        Ok(shell)
+    }
+
+    fn write(&self, slot: u32, child: Child, what: fmt::Arguments<'_>) -> io::Result<()> {
+        let mut place = [b' '; PLACE_BYTES];
+        place[PLACE_BYTES - 1] = b'\n';
+        // each of the three fits
+        let _ = (&mut place[..PLACE_BYTES - 1]).write_fmt(what);
+        let offset = (slot as u64 * 2 + child as u64) * PLACE_BYTES as u64;
+        rustix::io::pwrite(&self.groups, &place, offset)?;
+        Ok(())
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(mut shell) = self.shell.take() {
+        if let Some(mut shell) = self.shell.take().flatten() {
             drop(shell.process.stdin.take());
             // it ends at once: nothing is left to kill
             let _ = shell.process.wait();
@@ -157,7 +192,8 @@ mod tests {
 
     #[test]
     fn it_finds_what_was_only_about_to_start() {
-        let guard = Guard::start(2).unwrap();
+        let guard = Guard::new(2);
+        guard.stand();
         let start = |task: TaskId| {
             let mut command = Command::new("sleep");
             command.arg("60").process_group(0).env("RPAR_TASK_ID", task.to_string()).envs(guard.mark());
@@ -174,7 +210,9 @@ mod tests {
 
     #[test]
     fn it_kills_what_is_watched_and_nothing_else() {
-        let guard = Guard::start(2).unwrap();
+        let guard = Guard::new(2);
+        assert!(guard.mark().is_none(), "there is nothing to guard");
+        guard.stand();
         let (mut watched, mut released) = (sleeper(), sleeper());
         guard.watch(1, Child::Interpreter, pid(&watched));
         guard.watch(0, Child::Command, pid(&released));

@@ -62,6 +62,7 @@ impl Child {
         let (link, theirs) = UnixStream::pair()?;
         let control = Control::new()?;
         let (output, writer) = io::pipe()?;
+        context.guard.stand();
         let limit = context.stock.limit(&means.resources());
         let process = interpreter(context, limit.as_ref())
             .args(["-u", "-c", &bootstrap(), "rpar", "engine", &engine.to_string()])
