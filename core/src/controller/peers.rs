@@ -90,7 +90,7 @@ impl Peers {
         self.all.iter().filter(|(_, peer)| wanted(peer.part)).map(|(link, _)| *link).collect()
     }
 
-    /// When the next round is due: twice in a heartbeat, one look at each link, rather than a timer for each.
+    /// When the next round is due: four times in a heartbeat, one look at each link, rather than a timer for each.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.next_round
     }
@@ -101,12 +101,12 @@ impl Peers {
         if self.next_round.is_none_or(|due| now < due) {
             return silent;
         }
-        let pause = (heartbeat / 2).max(Duration::from_millis(1));
+        let pause = (heartbeat / 4).max(Duration::from_millis(1));
         self.next_round = Some(now + pause);
         for (link, peer) in &self.all {
             if now.since(peer.heard) >= lost_after {
                 silent.lost.push(*link);
-            } else if now.since(peer.said) >= pause {
+            } else if now.since(peer.said) >= 3 * pause {
                 silent.untold.push(*link);
             }
         }

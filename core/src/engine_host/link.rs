@@ -104,6 +104,11 @@ impl Link {
         due
     }
 
+    /// Whether nothing was said for half of a heartbeat.
+    pub(super) fn was_quiet(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Up { heartbeat, spoke, .. } if now.since(spoke) >= heartbeat / 2)
+    }
+
     pub(super) fn owes_heartbeat(&self, now: Timestamp) -> bool {
         matches!(self.state, State::Up { heartbeat, spoke, .. } if now.since(spoke) >= heartbeat)
     }

@@ -94,6 +94,8 @@ impl EngineHost {
 
     fn receive(&mut self, now: Timestamp, message: Message, effects: &mut Vec<Effect>) -> Result<(), String> {
         match message {
+            // one that is due soon goes now, while this host is awake
+            Message::Heartbeat if self.link.was_quiet(now) => self.send(now, Message::Heartbeat, effects),
             Message::Heartbeat => {}
             Message::Registered { first } if self.first.is_none() => {
                 self.first = Some(first);
