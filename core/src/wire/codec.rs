@@ -42,6 +42,24 @@ pub fn encode(message: &Message, out: &mut BytesMut) {
     frame_of(message).put(out);
 }
 
+/// Appends a message's frame to `out`, without its segments of at least `apart_bytes`: they stay where they are, and are
+/// handed to `apart` with the length that `out` then has.
+pub fn encode_around(
+    message: &Message,
+    apart_bytes: usize,
+    out: &mut BytesMut,
+    mut apart: impl FnMut(usize, Bytes),
+) {
+    let frame = frame_of(message);
+    frame.put_head(out);
+    for segment in frame.segments {
+        match segment.len() < apart_bytes {
+            true => out.extend_from_slice(&segment),
+            false => apart(out.len(), segment),
+        }
+    }
+}
+
 /// Takes one message off the front of `buffer`; `None` while it is incomplete. Long segments share the buffer's memory.
 ///
 /// # Errors

@@ -42,17 +42,67 @@ pub enum FrameError {
 impl Frame {
     /// Appends the frame to `out`.
     pub(super) fn put(&self, out: &mut BytesMut) {
+        out.reserve(PREFIX_BYTES + 4 * self.segments.len() + self.header.len() + self.body_bytes());
+        self.put_head(out);
+        self.segments.iter().for_each(|segment| out.put_slice(segment));
+    }
+
+    /// Appends all that stands before the segments.
+    pub(super) fn put_head(&self, out: &mut BytesMut) {
         debug_assert!(self.header.len() <= HEADER_LIMIT_BYTES && self.segments.len() <= SEGMENT_LIMIT);
-        let body: usize = self.segments.iter().map(Bytes::len).sum();
-        let bytes = PREFIX_BYTES + 4 * self.segments.len() + self.header.len() + body;
-        debug_assert!(bytes <= FRAME_LIMIT_BYTES);
-        out.reserve(bytes);
+        debug_assert!(
+            self.header.len() + self.body_bytes() + PREFIX_BYTES + 4 * SEGMENT_LIMIT <= FRAME_LIMIT_BYTES
+        );
         out.put_u8(self.kind);
         out.put_u8(self.segments.len() as u8);
         out.put_u16_le(self.header.len() as u16);
         self.segments.iter().for_each(|segment| out.put_u32_le(segment.len() as u32));
         out.put_slice(&self.header);
-        self.segments.iter().for_each(|segment| out.put_slice(segment));
+    }
+
+    fn body_bytes(&self) -> usize {
+        self.segments.iter().map(Bytes::len).sum()
+    }
+}
+
+/// What the first bytes of a frame say of it.
+struct Prefix {
+    kind: u8,
+    start: usize,
+    header: usize,
+    lengths: [usize; SEGMENT_LIMIT],
+    segments: usize,
+}
+
+impl Prefix {
+    /// `None` while it is incomplete.
+    fn of(buffer: &[u8]) -> Result<Option<Self>, FrameError> {
+        let Some(&[kind, count, low, high]) = buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+        let segments = count as usize;
+        if segments > SEGMENT_LIMIT {
+            return Err(FrameError::TooManySegments { count: segments });
+        }
+        let start = PREFIX_BYTES + 4 * segments;
+        let Some(lengths_bytes) = buffer.get(PREFIX_BYTES..start) else { return Ok(None) };
+        let mut lengths = [0; SEGMENT_LIMIT];
+        for (length, bytes) in lengths.iter_mut().zip(lengths_bytes.chunks_exact(4)) {
+            *length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+        }
+        Ok(Some(Prefix { kind, start, header: u16::from_le_bytes([low, high]) as usize, lengths, segments }))
+    }
+
+    /// The length of the whole frame.
+    fn bytes(&self) -> usize {
+        self.start + self.header + self.lengths.iter().sum::<usize>()
+    }
+}
+
+/// How many bytes the frame at the front of `buffer` still lacks, as far as its first bytes are there to tell, and within
+/// `limit`.
+pub fn missing_bytes(buffer: &[u8], limit: usize) -> usize {
+    match Prefix::of(buffer) {
+        Ok(Some(prefix)) => prefix.bytes().min(limit).saturating_sub(buffer.len()),
+        _ => 0,
     }
 }
 
@@ -61,23 +111,8 @@ impl Frame {
 /// # Errors
 /// When the frame claims more than `limit` bytes: the buffer then has not grown for it.
 pub(super) fn take(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, FrameError> {
-    if buffer.len() < PREFIX_BYTES {
-        return Ok(None);
-    }
-    let (kind, count) = (buffer[0], buffer[1] as usize);
-    let header = u16::from_le_bytes([buffer[2], buffer[3]]) as usize;
-    if count > SEGMENT_LIMIT {
-        return Err(FrameError::TooManySegments { count });
-    }
-    let start = PREFIX_BYTES + 4 * count;
-    if buffer.len() < start {
-        return Ok(None);
-    }
-    let mut lengths = [0; SEGMENT_LIMIT];
-    for (length, bytes) in lengths.iter_mut().zip(buffer[PREFIX_BYTES..start].chunks_exact(4)) {
-        *length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
-    }
-    let bytes = start + header + lengths.iter().sum::<usize>();
+    let Some(prefix) = Prefix::of(buffer)? else { return Ok(None) };
+    let bytes = prefix.bytes();
     if bytes > limit {
         return Err(FrameError::TooLong { bytes, limit });
     }
@@ -85,8 +120,8 @@ pub(super) fn take(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>,
         return Ok(None);
     }
     let mut frame = buffer.split_to(bytes).freeze();
-    frame.advance(start);
-    let header = frame.split_to(header);
-    let segments = lengths[..count].iter().map(|length| frame.split_to(*length)).collect();
-    Ok(Some(Frame { kind, header, segments }))
+    frame.advance(prefix.start);
+    let header = frame.split_to(prefix.header);
+    let segments = prefix.lengths[..prefix.segments].iter().map(|length| frame.split_to(*length)).collect();
+    Ok(Some(Frame { kind: prefix.kind, header, segments }))
 }

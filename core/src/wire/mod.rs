@@ -15,10 +15,10 @@ mod size;
 mod status;
 mod submission;
 
-pub use codec::{decode, encode};
+pub use codec::{decode, encode, encode_around};
 pub use column::{Column, Runs, RunsBuilder, pack_duration, unpack_duration};
 pub use cut::{BatchCutter, OutcomesCutter, RunsCutter};
-pub use frame::FrameError;
+pub use frame::{FrameError, missing_bytes};
 pub use message::{
     BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
 };

@@ -3,6 +3,7 @@
 mod admit;
 mod dial;
 mod outgoing;
+mod pieces;
 mod reader;
 #[cfg(test)]
 mod tests;

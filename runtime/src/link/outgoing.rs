@@ -3,9 +3,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
-use rpar_core::wire::{self, Message};
+use bytes::Buf;
+use rpar_core::wire::Message;
 use tokio::sync::Notify;
+
+use super::pieces::Pieces;
 
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
@@ -22,7 +24,7 @@ pub(super) struct Outgoing {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: BytesMut,
+    waiting: Pieces,
     /// How much the writing task has taken that has not gone out.
     in_flight: usize,
     closing: bool,
@@ -34,7 +36,7 @@ impl Outgoing {
     pub(super) fn push(&self, message: &Message) {
         let mut state = self.lock();
         if state.failure.is_none() && !state.closing {
-            wire::encode(message, &mut state.waiting);
+            state.waiting.push(message);
         }
     }
 
@@ -46,7 +48,7 @@ impl Outgoing {
     /// How many bytes have not gone out.
     pub(super) fn queued(&self) -> usize {
         let state = self.lock();
-        state.waiting.len() + state.in_flight
+        state.waiting.remaining() + state.in_flight
     }
 
     /// Waits until less than `bound` bytes have not gone out, or writing has failed.
@@ -70,9 +72,9 @@ impl Outgoing {
         }
     }
 
-    /// Exchanges the written `buffer` for what waits; waits until something does. False when there will be no more.
-    pub(super) async fn next(&self, buffer: &mut BytesMut) -> bool {
-        buffer.clear();
+    /// Exchanges the `written`, which are empty, for what waits; waits until something does. False when there will be no
+    /// more.
+    pub(super) async fn next(&self, written: &mut Pieces) -> bool {
         loop {
             {
                 let mut state = self.lock();
@@ -80,9 +82,9 @@ impl Outgoing {
                     state.in_flight = 0;
                     self.drained.notify_one();
                 }
-                if !state.waiting.is_empty() {
-                    std::mem::swap(&mut state.waiting, buffer);
-                    state.in_flight = buffer.len();
+                if state.waiting.has_remaining() {
+                    std::mem::swap(&mut state.waiting, written);
+                    state.in_flight = written.remaining();
                     return true;
                 }
                 if state.closing {
@@ -96,7 +98,7 @@ impl Outgoing {
     /// Writing has failed: what waits is dropped.
     pub(super) fn fail(&self, reason: String) {
         let mut state = self.lock();
-        state.waiting = BytesMut::new();
+        state.waiting = Pieces::default();
         state.in_flight = 0;
         state.failure = Some(reason);
         drop(state);

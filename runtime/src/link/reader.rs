@@ -166,7 +166,8 @@ fn read_available(
     let mut total = 0;
     while total < enough {
         if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
-            buffer.reserve(READ_BYTES);
+            // a frame that grew bit by bit would be copied as often
+            buffer.reserve(wire::missing_bytes(buffer, FRAME_LIMIT_BYTES).max(READ_BYTES));
         }
         let read: Poll<io::Result<usize>> = pin!(io.read_buf(buffer)).poll(context);
         match read {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use rpar_core::transport::Duplex;
 use rpar_core::wire::Message;
 use tokio::io::{AsyncWriteExt, WriteHalf};
@@ -11,6 +10,7 @@ use tokio::time::timeout;
 
 use super::LINGER;
 use super::outgoing::Outgoing;
+use super::pieces::Pieces;
 
 /// A buffer that has grown past this is given back once it is written, so that one burst does not stay in memory.
 const KEEP_BYTES: usize = 1 << 20;
@@ -89,17 +89,15 @@ async fn write(mut io: WriteHalf<Box<dyn Duplex>>, outgoing: Arc<Outgoing>) {
 }
 
 async fn write_all(io: &mut WriteHalf<Box<dyn Duplex>>, outgoing: &Outgoing) {
-    let mut buffer = BytesMut::new();
-    while outgoing.next(&mut buffer).await {
-        let written = match io.write_all(&buffer).await {
+    let mut pieces = Pieces::default();
+    while outgoing.next(&mut pieces).await {
+        let written = match io.write_all_buf(&mut pieces).await {
             Ok(()) => io.flush().await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
             return outgoing.fail(error.to_string());
         }
-        if buffer.capacity() > KEEP_BYTES {
-            buffer = BytesMut::new();
-        }
+        pieces.clear(KEEP_BYTES);
     }
 }
