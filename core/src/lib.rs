@@ -17,6 +17,7 @@ pub mod resources;
 pub mod runner;
 pub mod scheduler;
 pub mod signal;
+mod spares;
 pub mod task;
 pub mod time;
 mod transfer;

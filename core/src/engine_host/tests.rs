@@ -9,6 +9,7 @@ use super::{Effect, EngineHost, EngineHostConfig, Input};
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::task::{Function, FunctionKind, RunOptions, TaskStatus};
 use crate::time::Timestamp;
+use crate::transfer::AHEAD_BYTES;
 use crate::wire::{
     BATCH_TARGET_BYTES, BULK, Batch, BulkLength, CHUNK_BYTES, FRAME_LIMIT_BYTES, Message, Outcomes, Output,
     RETURNED, Registration, Runs, TRANSFER_WINDOW_BYTES, Transfer, encode,
@@ -177,7 +178,7 @@ fn long_arguments_are_pulled_and_keep_their_engine_in_order() {
     let mut bench = Bench::ready();
     let effects = bench.receive(run(10, 0, long(&[5, 3])));
     assert_eq!(runs(&effects), [(0, vec![0], 0)], "what needs nothing runs at once");
-    assert_eq!(grants(&effects), [(1, 5), (3, 3)]);
+    assert_eq!(grants(&effects), [(3, 3), (1, 5)]);
     assert_eq!(runs(&bench.receive(run(10, 100, short(&["later"])))), [], "its turn has not come");
     assert_eq!(runs(&bench.receive(run(11, 200, short(&["other"])))), [(1, vec![200], 0)]);
 
@@ -198,10 +199,10 @@ fn long_arguments_are_pulled_and_keep_their_engine_in_order() {
 fn a_long_argument_comes_within_the_window_and_leaves_room_for_others() {
     let mut bench = Bench::ready();
     let whole = 3 * TRANSFER_WINDOW_BYTES;
-    assert_eq!(grants(&bench.receive(run(10, 0, long(&[whole])))), [(1, TRANSFER_WINDOW_BYTES)]);
+    assert_eq!(grants(&bench.receive(run(10, 0, long(&[whole])))), [(1, AHEAD_BYTES)]);
     assert_eq!(grants(&bench.receive(run(11, 10, long(&[7])))), [(11, 7)]);
     let part = Bytes::from(vec![1; CHUNK_BYTES]);
-    let (mut have, mut granted) = (0, TRANSFER_WINDOW_BYTES);
+    let (mut have, mut granted) = (0, AHEAD_BYTES);
     while have < whole {
         let effects = bench.receive(chunk(1, have, part.clone()));
         have += part.len() as u64;
