@@ -11,5 +11,8 @@ pub mod link;
 pub mod native;
 mod panics;
 pub mod pilot;
+mod process;
 mod program;
 mod python;
+
+pub use process::run;

@@ -141,12 +141,9 @@ fn opened(context: &Context, arguments: &DirectoryArguments) -> Outcome<(Cluster
     Ok((directory, resolved, site))
 }
 
-/// Runs one of the processes on the runtime that measures best for it: everything on one thread.
-fn serve<T>(process: impl Future<Output = T>) -> Outcome<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Report::of(Exit::Files, &error).because("no runtime could be made"))?;
-    Ok(runtime.block_on(process))
+fn serve<T: Send + 'static>(process: impl Future<Output = T> + Send + 'static) -> Outcome<T> {
+    let served = rpar_runtime::run(process);
+    served.map_err(|error| Report::of(Exit::Files, &error).because("no runtime could be made"))
 }
 
 #[cfg(test)]

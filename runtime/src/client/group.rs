@@ -17,6 +17,10 @@ use super::keep::Pace;
 use super::output::TaskOutput;
 use crate::clock::wall_micros;
 
+/// How long a program that waits for one task gives way to others before it sleeps. A small task is there and back within
+/// it, and to wake a thread that sleeps takes as long again.
+const LINGER: Duration = Duration::from_micros(100);
+
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -165,7 +169,7 @@ impl Group {
 
     /// Waits for a task's end; `None` if that does not come before `deadline`. Takes nothing away.
     pub fn wait(&self, index: usize, deadline: Option<Instant>) -> Option<Outcome> {
-        let mut state = self.lock();
+        let mut state = self.linger(index, deadline);
         loop {
             if let Some(outcome) = state.outcome(index) {
                 return Some(outcome);
@@ -271,6 +275,20 @@ impl Group {
         }
         wakers.into_iter().for_each(Waker::wake);
         filled
+    }
+
+    /// Stays awake for a moment while a task has not ended: its result may be about to come.
+    fn linger(&self, index: usize, deadline: Option<Instant>) -> MutexGuard<'_, State> {
+        let latest = Instant::now() + LINGER;
+        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
+        loop {
+            let mut state = self.lock();
+            if matches!(state.slot(index), Some(Slot::Finished(_))) || Instant::now() >= until {
+                return state;
+            }
+            drop(state);
+            std::thread::yield_now();
+        }
     }
 
     /// Sleeps until something ends or `deadline` has come, and tells which.

@@ -86,7 +86,7 @@ impl Client {
         let (linked, answer) = mpsc::sync_channel(1);
         let thread = {
             let (file, outbox) = (file.clone(), Arc::clone(&outbox));
-            let run = move || thread::run(&file, transport, identity, &outbox, &linked);
+            let run = move || thread::run(file, transport, identity, outbox, linked);
             std::thread::Builder::new().name("rpar-client".to_owned()).spawn(run)?
         };
         match answer.recv() {

@@ -1,6 +1,7 @@
 //! The client's thread: owns the link and the machine.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::ranges::Ranges;
 use super::{ConnectError, submission};
 use crate::clock::Clock;
 use crate::link::{self, LinkError, LinkReader, LinkWriter};
+use crate::process;
 
 /// A controller that is silent for so many heartbeats is lost, but not before half a minute: login nodes stall.
 const LOST_HEARTBEATS: u32 = 6;
@@ -31,31 +33,50 @@ const QUESTIONS: usize = 1024;
 
 /// What the thread does: links, tells how that went, and serves the outbox until the link's end.
 pub(super) fn run(
-    file: &ConnectionFile,
+    file: ConnectionFile,
     transport: Arc<dyn Transport>,
     identity: Identity,
-    outbox: &Arc<Outbox>,
-    linked: &mpsc::SyncSender<Result<(), ConnectError>>,
+    outbox: Arc<Outbox>,
+    linked: mpsc::SyncSender<Result<(), ConnectError>>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let _ = linked.send(Err(error.into()));
-            return;
-        }
-    };
-    runtime.block_on(async {
-        match link::dial(file, transport, identity).await {
+    let tell = linked.clone();
+    let ran = process::run(async move {
+        match link::dial(&file, transport, identity).await {
             Ok((reader, writer, welcome)) => {
                 let desk = Desk::new(outbox, writer, &welcome);
-                let _ = linked.send(Ok(()));
+                let _ = tell.send(Ok(()));
                 desk.serve(reader).await;
             }
             Err(error) => {
-                let _ = linked.send(Err(error.into()));
+                let _ = tell.send(Err(error.into()));
             }
         }
     });
+    if let Err(error) = ran {
+        let _ = linked.send(Err(error.into()));
+    }
+}
+
+/// What the thread was woken by.
+enum Event {
+    Received(Result<Vec<Message>, LinkError>),
+    /// A program that did not take its results does so again.
+    Eased,
+    /// The program wants something.
+    Submitted,
+    Left,
+    Alarm,
+}
+
+/// What came of `future`, and whether that was to be waited for.
+async fn awaited<T>(future: impl Future<Output = T>) -> (T, bool) {
+    let (mut future, mut waited) = (pin!(future), false);
+    let ended = poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        waited |= polled.is_pending();
+        polled
+    });
+    (ended.await, waited)
 }
 
 /// Who waits for an answer.
@@ -66,8 +87,8 @@ enum Question {
 }
 
 /// The machine and all that its inputs and effects are about.
-struct Desk<'a> {
-    outbox: &'a Arc<Outbox>,
+struct Desk {
+    outbox: Arc<Outbox>,
     writer: Option<LinkWriter>,
     clock: Clock,
     machine: Machine,
@@ -81,8 +102,8 @@ struct Desk<'a> {
     end: Option<End>,
 }
 
-impl<'a> Desk<'a> {
-    fn new(outbox: &'a Arc<Outbox>, writer: LinkWriter, welcome: &Welcome) -> Self {
+impl Desk {
+    fn new(outbox: Arc<Outbox>, writer: LinkWriter, welcome: &Welcome) -> Self {
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms as u64);
         let machine = Machine::new(ClientConfig {
             heartbeat,
@@ -117,23 +138,34 @@ impl<'a> Desk<'a> {
             }
             let full = writer.queued() >= LinkWriter::READY_BYTES;
             let paused = self.outbox.pace.is_full();
-            tokio::select! {
-                received = reader.receive(), if !paused => self.received(received),
-                () = self.outbox.pace.eased(), if paused => {}
-                () = self.outbox.woken(), if !full => leaving = self.send(),
-                () = writer.ready(), if full => leaving = self.send(),
-                // a program that ends does not wait for a controller that does not read
-                () = self.outbox.left(), if full => leaving = true,
-                // a controller that is not listened to is not silent
-                () = &mut alarm, if deadline.is_some() => {
-                    self.step(if paused { Input::Received(Message::Heartbeat) } else { Input::Tick });
+            let event = async {
+                tokio::select! {
+                    received = reader.receive(), if !paused => Event::Received(received),
+                    () = self.outbox.pace.eased(), if paused => Event::Eased,
+                    () = self.outbox.woken(), if !full => Event::Submitted,
+                    () = writer.ready(), if full => Event::Submitted,
+                    // a program that ends does not wait for a controller that does not read
+                    () = self.outbox.left(), if full => Event::Left,
+                    () = &mut alarm, if deadline.is_some() => Event::Alarm,
                 }
+            };
+            let (event, waited) = awaited(event).await;
+            match event {
+                Event::Received(received) => self.received(received),
+                Event::Eased => {}
+                Event::Submitted => leaving = self.send(),
+                Event::Left => leaving = true,
+                // a controller that is not listened to is not silent
+                Event::Alarm if paused => self.step(Input::Received(Message::Heartbeat)),
+                Event::Alarm => self.step(Input::Tick),
             }
             if let Some(writer) = &self.writer {
                 writer.flush();
             }
-            // lets the writing task have its turn, however much there is to do here
-            tokio::task::yield_now().await;
+            if !waited {
+                // the writing task has its turn, however much there is to do here
+                tokio::task::yield_now().await;
+            }
         }
         self.close(reader, leaving).await;
     }
@@ -243,7 +275,7 @@ impl<'a> Desk<'a> {
                 }
             }
             Effect::Output(output) => {
-                let room = Room::new(self.outbox, &output);
+                let room = Room::new(&self.outbox, &output);
                 if let Some((group, index)) = self.ranges.find(output.task) {
                     group.write(TaskOutput::new(index, room, output));
                 }
@@ -282,7 +314,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-impl Drop for Desk<'_> {
+impl Drop for Desk {
     /// However the thread ends, nobody waits for it any more.
     fn drop(&mut self) {
         let end = self.end.take();

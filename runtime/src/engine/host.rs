@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::files::read_connection;
 use crate::link::{DialError, LinkError, LinkReader, LinkWriter, dial, fresh_identity};
 
-type Dialling = Pin<Box<dyn Future<Output = Result<(LinkReader, LinkWriter, Welcome), DialError>>>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<(LinkReader, LinkWriter, Welcome), DialError>> + Send>>;
 
 /// What the shell holds beside its machine.
 struct Host {
