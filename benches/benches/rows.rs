@@ -3,75 +3,39 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its rows")]
 
 use std::io;
+use std::process::ExitCode;
 
-use rpar_benches::cluster::{self, Cluster};
-use rpar_benches::pairs::Row;
-use rpar_benches::{python, relay, role, spawn};
+use rpar_benches::rows::ROWS;
+use rpar_benches::{handshakes, relay, role, serve, throw_away};
 
-/// Pairs of every row.
-const PAIRS: usize = 5;
+/// This program is all of rpar, too: clusters that are started from the command line run it again.
+fn main() -> ExitCode {
+    rpar::Functions::new().main(|_| run())
+}
 
-fn main() -> io::Result<()> {
+fn run() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [role::ROLE, "echo"] => relay::echo(),
-        [role::ROLE, "relay", echo] => relay::relay(echo),
-        [role::ROLE, "controller", directory] => cluster::controller(directory),
-        [role::ROLE, "engines", directory] => cluster::engines(directory),
+        [role::ROLE, "source"] => relay::source(),
+        [role::ROLE, "relay", far] => relay::relay(far),
+        [role::ROLE, "porter"] => handshakes::porter(),
+        [role::ROLE, "said"] => {
+            println!("here");
+            Ok(())
+        }
+        [role::ROLE, "chain", left] => throw_away::chain(left),
+        [role::ROLE, "controller", directory] => serve::controller(directory),
+        [role::ROLE, "engines", directory] => serve::engines(directory),
+        [role::ROLE, "hosts", directory, count] => serve::hosts(directory, count),
         words => rows(words.first().copied().unwrap_or_default()),
     }
 }
 
 fn rows(word: &str) -> io::Result<()> {
-    type Make = fn() -> io::Result<Vec<Row>>;
-    let makes: [(&str, Make); 3] =
-        [("functions", functions), ("commands", commands), ("python", python_calls)];
-    for (_, make) in makes.iter().filter(|(name, _)| name.contains(word)) {
-        for row in make()? {
-            println!("{row}\n");
-        }
+    for (_, make) in ROWS.iter().filter(|(name, _)| name.contains(word)) {
+        println!("{}\n", make()?);
     }
     Ok(())
-}
-
-fn functions() -> io::Result<Vec<Row>> {
-    let (cluster, relay) = (Cluster::start()?, relay::Relay::start()?);
-    Ok(vec![Row::measure(
-        "functions: 1,000,000 no-op Rust functions, submitted one by one",
-        "round trips of 100 bytes through a bare TLS relay",
-        "/s",
-        0.10,
-        PAIRS,
-        || cluster.functions_per_second(1_000_000),
-        || relay.round_trips_per_second(3_000_000),
-    )?])
-}
-
-fn commands() -> io::Result<Vec<Row>> {
-    let cluster = Cluster::start()?;
-    Ok(vec![Row::measure(
-        "commands: /bin/true, output captured",
-        "posix_spawn and wait of /bin/true, two at a time",
-        "/s",
-        0.8,
-        PAIRS,
-        || cluster.commands_per_second(6_000),
-        || spawn::commands_per_second(6_000, 2),
-    )?])
-}
-
-fn python_calls() -> io::Result<Vec<Row>> {
-    let rates = python::rates(PAIRS)?;
-    let row = |limit: &str, goal, pairs| Row {
-        name: "python: no-op Python function, map with chunksize 1".into(),
-        limit: limit.into(),
-        unit: "/s".into(),
-        goal,
-        pairs,
-    };
-    Ok(vec![
-        row("ipyparallel", 50.0, rates.iter().map(|rate| (rate.0, rate.1)).collect()),
-        row("multiprocessing.Pool.imap", 4.0, rates.iter().map(|rate| (rate.0, rate.2)).collect()),
-    ])
 }

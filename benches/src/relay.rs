@@ -1,33 +1,23 @@
-//! The limit of passing messages: a client, a relay and an echo, three processes, each one thread, TLS 1.3 on both hops,
-//! messages of 100 bytes, 10,000 under way, reads and writes of up to 64 KiB. Each process looks at each message's length
-//! and copies it to its next write: the least that anything can do which passes messages rather than bytes.
+//! The limit of passing messages: a client, a relay and a far end, three processes, each one thread, TLS 1.3 on both hops,
+//! reads and writes of up to 64 KiB. Each process looks at each message's length and copies it to its next write: the
+//! least that anything can do which passes messages rather than bytes.
 
-use std::cell::Cell;
 use std::io::{self, Write};
-use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
-use rpar_core::transport::{Duplex, Endpoint, Identity, Link, PeerKey, Transport};
+use rpar_core::transport::{Endpoint, Identity, Link, Listener, PeerKey, Transport};
 use rpar_transports::{Tcp, TcpConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
-use tokio::sync::Notify;
 
-use crate::pairs::rate;
 use crate::role::Part;
 
-/// The length of a message.
-const MESSAGE_BYTES: usize = 100;
+/// A message begins with its own length, these bytes included.
+pub(crate) const LENGTH_BYTES: usize = 4;
 
-/// A message begins with its own length.
-const LENGTH_BYTES: usize = 4;
+/// The length of reads and writes, and of a message at most.
+pub(crate) const BUFFER_BYTES: usize = 64 << 10;
 
-/// How many messages are under way.
-const WINDOW: u64 = 10_000;
-
-/// The length of reads and writes.
-const BUFFER_BYTES: usize = 64 << 10;
-
-/// The relay and the echo, ready for clients.
+/// The relay and what is behind it, ready for clients.
 #[derive(Debug)]
 pub struct Relay {
     endpoint: Endpoint,
@@ -35,30 +25,35 @@ pub struct Relay {
     _parts: [Part; 2],
 }
 
+/// What is behind the relay, by its role.
+#[derive(Clone, Copy, Debug)]
+pub enum Far {
+    /// Sends back whatever comes.
+    Echo,
+    /// Sends as many bytes as a message asks for.
+    Source,
+}
+
 impl Relay {
     /// Starts both processes.
     ///
     /// # Errors
     /// When one does not come up.
-    pub fn start() -> io::Result<Relay> {
-        let mut echo = Part::start("echo", &[])?;
-        let address = echo.line()?;
+    pub fn start(far: Far) -> io::Result<Relay> {
+        let role = match far {
+            Far::Echo => "echo",
+            Far::Source => "source",
+        };
+        let mut far = Part::start(role, &[])?;
+        let address = far.line()?;
         let mut relay = Part::start("relay", &[&address])?;
         let (endpoint, key) = parse(&relay.line()?)?;
-        Ok(Relay { endpoint, key, _parts: [echo, relay] })
+        Ok(Relay { endpoint, key, _parts: [far, relay] })
     }
 
-    /// Round trips a second over `count` messages.
-    ///
-    /// # Errors
-    /// When the link breaks.
-    pub fn round_trips_per_second(&self, count: u64) -> io::Result<f64> {
-        run(async {
-            let link = dial(&self.endpoint, &self.key, 3).await?;
-            let start = Instant::now();
-            exchange(link.io, count).await?;
-            Ok(rate(count, start.elapsed()))
-        })
+    /// A link to it.
+    pub(crate) async fn dial(&self) -> io::Result<Link> {
+        dial(&self.endpoint, &self.key, 3).await
     }
 }
 
@@ -76,13 +71,42 @@ pub fn echo() -> io::Result<()> {
     })
 }
 
-/// Plays the relay: passes everything on to the echo, and back.
+/// Plays the source: sends as many bytes as the first message of a link asks for, in messages as long as they can be.
 ///
 /// # Errors
-/// When it cannot listen, or not reach the echo.
-pub fn relay(echo: &str) -> io::Result<()> {
+/// When it cannot listen.
+pub fn source() -> io::Result<()> {
     run(async {
-        let (endpoint, key) = parse(echo)?;
+        let mut listener = listen(1).await?;
+        loop {
+            let (mut reader, mut writer) = split(listener.accept().await.map_err(io::Error::other)?.io);
+            let _ = send(&mut reader, &mut writer).await;
+        }
+    })
+}
+
+async fn send(
+    reader: &mut (impl AsyncReadExt + Unpin),
+    writer: &mut (impl AsyncWriteExt + Unpin),
+) -> io::Result<()> {
+    reader.read_exact(&mut [0; LENGTH_BYTES]).await?;
+    let mut left = reader.read_u64_le().await?;
+    let mut message = vec![7; BUFFER_BYTES];
+    message[..LENGTH_BYTES].copy_from_slice(&(BUFFER_BYTES as u32).to_le_bytes());
+    while left > 0 {
+        writer.write_all(&message).await?;
+        left = left.saturating_sub(BUFFER_BYTES as u64);
+    }
+    writer.flush().await
+}
+
+/// Plays the relay: passes everything on to the far end, and back.
+///
+/// # Errors
+/// When it cannot listen, or not reach the far end.
+pub fn relay(far: &str) -> io::Result<()> {
+    run(async {
+        let (endpoint, key) = parse(far)?;
         let mut listener = listen(2).await?;
         loop {
             let near = listener.accept().await.map_err(io::Error::other)?;
@@ -97,47 +121,6 @@ pub fn relay(echo: &str) -> io::Result<()> {
             }
         }
     })
-}
-
-async fn exchange(io: Box<dyn Duplex>, count: u64) -> io::Result<()> {
-    let (mut reader, mut writer) = split(io);
-    let (received, moved) = (Cell::new(0), Notify::new());
-    let mut message = [7; MESSAGE_BYTES];
-    message[..LENGTH_BYTES].copy_from_slice(&(MESSAGE_BYTES as u32).to_le_bytes());
-    let send = async {
-        let mut out = Vec::with_capacity(BUFFER_BYTES);
-        let mut sent = 0;
-        while sent < count {
-            let room = (received.get() + WINDOW).min(count) - sent;
-            if room == 0 {
-                moved.notified().await;
-                continue;
-            }
-            let messages = room.min((BUFFER_BYTES / MESSAGE_BYTES) as u64);
-            (0..messages).for_each(|_| out.extend_from_slice(&message));
-            writer.write_all(&out).await?;
-            writer.flush().await?;
-            out.clear();
-            sent += messages;
-        }
-        io::Result::Ok(())
-    };
-    let receive = async {
-        let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
-        while received.get() < count {
-            buffer.reserve(BUFFER_BYTES);
-            if reader.read_buf(&mut buffer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            while let Some(length) = message_length(&buffer) {
-                buffer.advance(length);
-                received.set(received.get() + 1);
-            }
-            moved.notify_one();
-        }
-        Ok(())
-    };
-    tokio::try_join!(send, receive).map(|_| ())
 }
 
 async fn pass(
@@ -166,13 +149,13 @@ async fn pass(
 }
 
 /// The length of the first message, if it is there whole.
-fn message_length(buffer: &BytesMut) -> Option<usize> {
+pub(crate) fn message_length(buffer: &BytesMut) -> Option<usize> {
     let prefix = buffer.get(..LENGTH_BYTES)?.try_into().ok()?;
     let length = u32::from_le_bytes(prefix) as usize;
     (buffer.len() >= length).then_some(length)
 }
 
-async fn listen(seed: u8) -> io::Result<Box<dyn rpar_core::transport::Listener>> {
+pub(crate) async fn listen(seed: u8) -> io::Result<Box<dyn Listener>> {
     let tcp = Tcp::new(TcpConfig::default());
     let at = Endpoint("tcp://127.0.0.1:0".to_owned());
     let listener = tcp.bind(&Identity::from_seed([seed; 32]), &at).await.map_err(io::Error::other)?;
@@ -183,12 +166,12 @@ async fn listen(seed: u8) -> io::Result<Box<dyn rpar_core::transport::Listener>>
     Ok(listener)
 }
 
-async fn dial(endpoint: &Endpoint, key: &PeerKey, seed: u8) -> io::Result<Link> {
+pub(crate) async fn dial(endpoint: &Endpoint, key: &PeerKey, seed: u8) -> io::Result<Link> {
     let tcp = Tcp::new(TcpConfig::default());
     tcp.dial(&Identity::from_seed([seed; 32]), endpoint, key).await.map_err(io::Error::other)
 }
 
-fn parse(line: &str) -> io::Result<(Endpoint, PeerKey)> {
+pub(crate) fn parse(line: &str) -> io::Result<(Endpoint, PeerKey)> {
     let malformed = || io::Error::other(format!("not an address: {line}"));
     let (endpoint, digits) = line.split_once(' ').ok_or_else(malformed)?;
     let mut key = [0; 32];
@@ -199,6 +182,6 @@ fn parse(line: &str) -> io::Result<(Endpoint, PeerKey)> {
     Ok((Endpoint(endpoint.to_owned()), PeerKey(key)))
 }
 
-fn run<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(crate) fn run<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }

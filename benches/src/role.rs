@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use crate::process::Process;
+
 /// The first argument of a process that plays a part.
 pub const ROLE: &str = "--role";
 
@@ -24,6 +26,11 @@ impl Part {
         let mut child = command.spawn()?;
         let said = child.stdout.take().map(BufReader::new).ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(Part { child, said })
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
     }
 
     /// Waits for the next line that it prints.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use crate::pairs::rate;
+use crate::row::rate;
 
 /// Commands a second, with `lanes` threads that each run one after the other. The standard library starts a command with
 /// nothing to prepare by posix_spawn.

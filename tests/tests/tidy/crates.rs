@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("rpar-testkit", &["rpar-core"]),
     ("rpar-cli", &["rpar-core", "rpar-runtime", "rpar-backends", "rpar-transports"]),
     ("rpar-python", &["rpar-cli"]),
-    ("rpar-benches", &["rpar-core", "rpar-runtime", "rpar-backends", "rpar-transports"]),
+    ("rpar-benches", &["rpar-core", "rpar-runtime", "rpar-backends", "rpar-transports", "rpar-cli"]),
     (
         "rpar-tests",
         &["rpar-core", "rpar-runtime", "rpar-backends", "rpar-transports", "rpar-cli", "rpar-testkit"],
