@@ -12,6 +12,7 @@ mod text;
 pub(crate) use self::error::TemplateError;
 pub(crate) use self::functions::Functions;
 use self::placeholder::Placeholder;
+use self::scanner::Scanned;
 pub(crate) use self::text::Text;
 
 /// Whether a text is one placeholder, and nothing else.
@@ -57,14 +58,17 @@ impl Template {
     /// When a placeholder stands where the shell has no safe place for a parameter, or names an argument that no task
     /// has.
     pub(crate) fn parse(command: &str, columns: Option<usize>) -> Result<Self, TemplateError> {
-        let mut scanned = scanner::scan(command)?;
+        let several = columns != Some(1);
+        let mut scanned = scanner::scan(command, several)?;
+        let has_place = |scanned: &Scanned| scanned.pieces.iter().any(|piece| piece.placeholder().is_some());
         // a task that is given nothing needs no place for it
-        if columns != Some(0) && !scanned.pieces.iter().any(|piece| piece.placeholder().is_some()) {
-            if !scanned.open_end {
+        if columns != Some(0) && !has_place(&scanned) {
+            let open_end = scanned.open_end;
+            // once more: what the argument is given to may evaluate it
+            scanned = scanner::scan(&format!("{command} {{}}"), several)?;
+            if !open_end || !has_place(&scanned) {
                 return Err(TemplateError::NoPlace { command: command.into() });
             }
-            scanned.pieces.push(Piece::Text(" ".into()));
-            scanned.pieces.push(Piece::Hole(Placeholder::ALL, Quoting::Bare));
         }
         let template = Template { pieces: scanned.pieces, rebinds: scanned.rebinds };
         match columns.and_then(|columns| Some((columns, template.lacks(columns)?))) {

@@ -67,9 +67,6 @@ pub(super) enum Value {
 }
 
 impl Placeholder {
-    /// `{}`
-    pub(super) const ALL: Placeholder = Placeholder::Argument(Column::All, Form::Whole);
-
     /// The placeholder that `text` begins with, and its length.
     pub(super) fn read(text: &str) -> Option<(usize, Self)> {
         let (inside, _) = text.strip_prefix('{')?.split_once('}')?;

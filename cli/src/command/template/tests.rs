@@ -202,9 +202,12 @@ fn what_bash_would_evaluate_is_refused() {
         ("a [[ ]] that compares numbers", "! [[ x ||\n 1 -ne $(echo {}) ]]"),
         ("a [[ ]] that compares numbers", "while time [[ 1 -gt {} ]]; do break; done"),
         ("a [[ ]] that compares numbers", "echo `[[ {} -le 1 ]]`"),
+        ("the file of a >&", "echo x >& {}.log"),
+        ("the file of a >&", "echo x 1>&\"{}\" 2>&1"),
         ("the name of a variable", "[[ -v {} ]]"),
         ("the name of a variable", "test -v {}"),
         ("the name of a variable", "[ ! -v {} ]"),
+        ("the name of a variable", "read -rpx < <(echo) {}"),
         ("the name of a variable", "printf -v {} x"),
         ("the name of a variable", "echo | read -r {}"),
         ("the name of a variable", "read -p '? ' x {} <<< 'a b'"),
@@ -213,6 +216,8 @@ fn what_bash_would_evaluate_is_refused() {
         ("the name of a variable", "declare {}=1"),
         ("the name of a variable", "typeset -g x{}=1"),
         ("an expression", "let {}"),
+        ("an expression", "let x=1"),
+        ("the name of a variable", "read -r"),
         ("an expression", "true; let x=1 2>&1 y={}"),
         ("an expression", "x=1 command let \"x={}\""),
         ("an expression", "case a in a) builtin let {};; esac"),
@@ -226,6 +231,8 @@ fn what_bash_would_evaluate_is_refused() {
         ("the subscript", "x=(1); echo \"${x[`echo {}`]}\""),
         ("the subscript", "x=(1); echo ${x[{}]}"),
         ("the subscript", "a[{}]=1"),
+        ("the subscript", "a[ 1 + {} ]=1"),
+        ("the name of a variable", "declare x -p {}"),
         ("the subscript", "if true; then x=1 a[1+{}]+=1; fi"),
         ("the subscript", "a=(x [{}]=1)"),
         ("the subscript", "declare -a a=([\"{}\"]=1)"),
@@ -235,6 +242,14 @@ fn what_bash_would_evaluate_is_refused() {
         let error = parse(command).expect_err(command);
         assert!(error.to_string().contains(place), "{command}: {error}");
         assert!(!error.hint().is_empty());
+    }
+    // the second argument is a word of its own
+    for command in ["read -p {}", "let x=1 > {}", "declare x={}"] {
+        assert!(
+            Template::parse(command, Some(2)).is_err() && Template::parse(command, None).is_err(),
+            "{command}"
+        );
+        assert!(parse(command).is_ok(), "{command}");
     }
 }
 
@@ -248,6 +263,7 @@ fn what_bash_does_not_evaluate_is_not_refused_and_executes_nothing() {
         "[[ 1 -eq 1 ]] && echo {}",
         "[[ -e {} || {} =~ x ]]",
         "[ {} -eq 1 ]",
+        "echo {} > {}.1 2>&1 {}; echo {} 2>&1 >> {}.2; echo {} &> {}.3; cat <& {}",
         "test {} -gt 1 && echo more",
         "echo [[ {} -eq 1 ]]",
         "echo let {}",
@@ -281,12 +297,83 @@ fn what_bash_does_not_evaluate_is_not_refused_and_executes_nothing() {
     let place = tempfile::tempdir().unwrap();
     for command in commands {
         let template = parse(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-        for argument in ["a[$(touch executed)0]", "a[$(touch executed)0]=1"] {
+        for argument in ["a[$(touch executed)0]", "a[$(touch executed)0]=1", "$(touch executed)"] {
             let (mut bash, _) = task("bash", &template, &[argument]);
             bash.current_dir(place.path()).stdin(Stdio::null()).output().unwrap();
             assert!(!place.path().join("executed").exists(), "{command}");
         }
     }
+}
+
+/// Whatever is typed: an answer, or a reason.
+#[test]
+fn no_command_makes_the_scanner_panic() {
+    let parts = [
+        "{}",
+        "{#}",
+        "{2.}",
+        "[[",
+        "]]",
+        "-eq",
+        "-v",
+        "let",
+        "declare",
+        "-A",
+        "m",
+        "a[",
+        "]=",
+        "=(",
+        "(",
+        ")",
+        "((",
+        "))",
+        "$(",
+        "${",
+        "$[",
+        "}",
+        "{",
+        "'",
+        "\"",
+        "`",
+        "\\",
+        "$'",
+        "<<E",
+        "\nE\n",
+        "<<<",
+        "<(",
+        ">",
+        "&",
+        "&>",
+        "|",
+        ";",
+        "#",
+        "case x in",
+        "esac",
+        " ",
+        "\t",
+        "\n",
+        "é",
+        ":",
+        "function f",
+        "read -p",
+        "unset",
+    ];
+    let mut state = 1u64;
+    let mut next = |limit: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % limit
+    };
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let command: String =
+            (0..1 + next(12)).map(|_| [parts[next(parts.len())], [" ", ""][next(2)]].concat()).collect();
+        if let Ok(template) = Template::parse(&command, None) {
+            template.plan(2);
+            template.command_line(&record(&["a", "b"]), None);
+            read += 1;
+        }
+    }
+    assert!(read > 1000, "{read} made sense");
 }
 
 #[test]

@@ -31,7 +31,11 @@ impl Text {
                 if columns.is_some_and(|columns| !placeholder.is_within(columns)) {
                     let placeholder = placeholder.to_string();
                     let columns = columns.unwrap_or_default();
-                    return Err(TemplateError::NoArgument { command: text.into(), placeholder, columns });
+                    return Err(TemplateError::NoArgument {
+                        command: format!("--tagstring {text}"),
+                        placeholder,
+                        columns,
+                    });
                 }
                 parts.extend([Part::Plain(std::mem::take(&mut plain)), Part::Hole(placeholder)]);
                 rest = &rest[length..];

@@ -25,6 +25,10 @@ pub(super) const EXPRESSION: Evaluated = Evaluated {
     place: "an expression",
     instead: "bash evaluates it as it does $(( )): compute with expr, bc or awk, cut with cut",
 };
+pub(super) const DUPLICATED: Evaluated = Evaluated {
+    place: "the file of a >&",
+    instead: "bash expands that name twice: > FILE 2>&1 means the same, and in every shell",
+};
 const NAME: Evaluated = Evaluated {
     place: "the name of a variable",
     instead: "bash evaluates the subscript that such a name may have: write the name itself, and map its value",
@@ -58,6 +62,10 @@ pub(super) fn evaluated(words: &[String], inside: Inside, maps: &[String]) -> Op
         return Some(found);
     }
     let (name, rest) = words.split_first()?;
+    if name.contains('[') && !name.starts_with('[') && !name.contains(']') {
+        // a subscript may hold blanks
+        return assigned(&words.join(" "), maps);
+    }
     // the word after an option
     let after = |option: &str| {
         let attached =
@@ -88,7 +96,7 @@ pub(super) fn is_first(words: &[String]) -> bool {
 pub(super) fn maps(words: &[String]) -> Vec<String> {
     let (_, words) = split(words);
     let Some((name, rest)) = words.split_first() else { return Vec::new() };
-    let (options, names): (Vec<&String>, Vec<&String>) = rest.iter().partition(|word| word.starts_with('-'));
+    let (options, names) = options(rest);
     if !matches!(name.as_str(), "declare" | "typeset" | "local")
         || !options.iter().any(|word| word.contains('A'))
     {
@@ -119,6 +127,8 @@ fn split(words: &[String]) -> (Vec<&String>, &[String]) {
                 &after[options..]
             }
             word if assignment(word).is_some() => after,
+            // it may come to nothing
+            word if word.starts_with(['$', '`']) => after,
             _ => break,
         };
         if assignment(word).is_some() {
@@ -154,10 +164,14 @@ fn assigned(word: &str, maps: &[String]) -> Option<Evaluated> {
     (NUMBERS.contains(&name) && has_hole(value)).then_some(EXPRESSION)
 }
 
+/// The options at the start of a command's words, and the others.
+fn options(words: &[String]) -> (&[String], &[String]) {
+    words.split_at(words.iter().take_while(|word| word.starts_with(['-', '+'])).count())
+}
+
 /// What `declare` and its like do with their words.
 fn declared(words: &[String]) -> Option<Evaluated> {
-    let (options, names): (Vec<&String>, Vec<&String>) =
-        words.iter().partition(|word| word.starts_with(['-', '+']));
+    let (options, names) = options(words);
     let has = |letters: &[char]| options.iter().any(|word| word.contains(letters));
     if has(&['p', 'f', 'F']) {
         return None;
@@ -175,7 +189,8 @@ fn names_read(words: &[String]) -> impl Iterator<Item = &String> {
     words.iter().filter(move |word| {
         let is_value = value;
         let option = !is_value && word.starts_with('-');
-        value = option && word.ends_with(READ_VALUES);
+        // what follows the letter in its word is the value
+        value = option && word.find(READ_VALUES).is_some_and(|at| at + 1 == word.len());
         !option && !is_value
     })
 }

@@ -1,6 +1,6 @@
 //! Reads a shell command as POSIX sh does (XCU section 2, "Shell Command Language"), as far as needed to know how each
-//! placeholder is quoted. A mistake here could pass an argument in pieces, but never execute it: arguments reach the
-//! shell as parameters only.
+//! placeholder is quoted. A mistake here could pass an argument in pieces, but not execute it: arguments reach the
+//! shell as parameters only. What bash makes of these where it evaluates or expands twice is told in `evaluated`.
 
 mod evaluated;
 mod here;
@@ -24,8 +24,10 @@ pub(super) struct Scanned {
     pub(super) open_end: bool,
 }
 
-pub(super) fn scan(command: &str) -> Result<Scanned, TemplateError> {
+/// Reads a command; tasks may have `several` arguments, so that `{}` may be several words.
+pub(super) fn scan(command: &str, several: bool) -> Result<Scanned, TemplateError> {
     let mut scanner = Scanner::new(command, command);
+    scanner.several = several;
     let open_end = scanner.bare(None)?;
     Ok(Scanned { pieces: scanner.pieces, rebinds: scanner.rebinds, open_end })
 }
@@ -45,12 +47,24 @@ struct Scanner<'a> {
     here: Vec<Here>,
     /// Associative arrays that were declared.
     maps: Vec<String>,
+    several: bool,
 }
 
 impl<'a> Scanner<'a> {
     fn new(command: &'a str, text: &'a str) -> Self {
         let (pieces, here, maps) = (Vec::new(), Vec::new(), Vec::new());
-        Scanner { command, text, at: 0, pieces, rebinds: false, depth: 0, arithmetic: 0, here, maps }
+        Scanner {
+            command,
+            text,
+            at: 0,
+            pieces,
+            rebinds: false,
+            depth: 0,
+            arithmetic: 0,
+            here,
+            maps,
+            several: true,
+        }
     }
 
     /// Has a scanner of its own read `text`, which is part of the command, and takes over what it made of it.
@@ -60,7 +74,7 @@ impl<'a> Scanner<'a> {
         read: impl FnOnce(&mut Scanner<'_>) -> Result<(), TemplateError>,
     ) -> Result<(), TemplateError> {
         let mut inner = Scanner::new(self.command, text);
-        (inner.depth, inner.arithmetic) = (self.depth, self.arithmetic);
+        (inner.depth, inner.arithmetic, inner.several) = (self.depth, self.arithmetic, self.several);
         read(&mut inner)?;
         self.rebinds |= inner.rebinds;
         for piece in inner.pieces {
@@ -227,11 +241,13 @@ impl<'a> Scanner<'a> {
         // `name()`: in the function's body `$1` is its own
         self.rebinds |= self.rest()[1..].trim_start_matches([' ', '\t']).starts_with(')');
         let inside = self.bracket(words);
+        // `<(command)` is a word
+        let substitutes = self.text[..self.at].ends_with(['<', '>']);
         self.copy(1);
         self.arithmetic += arithmetic as usize;
         self.unquoted(Some(')'), inside)?;
         self.arithmetic -= arithmetic as usize;
-        if inside == Inside::Commands {
+        if inside == Inside::Commands && !substitutes {
             words.forget();
         }
         // what follows is an operator, or the body of the function that `name()` defines

@@ -1,7 +1,8 @@
 //! The words of unquoted text, as far as needed to know what becomes of a placeholder in them.
 
-use super::evaluated::{Evaluated, HOLE, evaluated, is_first, is_map, maps};
-use super::{Piece, Scanner, TemplateError};
+use super::evaluated::{DUPLICATED, Evaluated, HOLE, evaluated, is_first, is_map, maps};
+use super::{Piece, Quoting, Scanner, TemplateError};
+use crate::command::template::placeholder::{Column, Placeholder};
 
 /// Where the scanner is between the words of unquoted text.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Words {
     begun: Option<Mark>,
     /// The next word names the file of a redirection.
     pub(super) redirects: bool,
+    /// That is written with `>&`.
+    duplicates: bool,
     /// The words of this command before it.
     said: Vec<String>,
 }
@@ -72,7 +75,11 @@ impl Scanner<'_> {
                 words.redirects = true;
                 Ok(())
             }
-            '&' if joins => self.end_word(words),
+            '&' if joins => {
+                self.end_word(words)?;
+                words.duplicates = self.text[..self.at].ends_with('>');
+                Ok(())
+            }
             '\n' | ';' | '&' | '|' | ')' => self.end_command(words),
             '#' if words.at_start => Ok(()),
             _ => {
@@ -107,14 +114,30 @@ impl Scanner<'_> {
         said
     }
 
+    /// Whether what was made since then is as many words as tasks have arguments.
+    fn spreads(&self, mark: &Mark) -> bool {
+        let all = |piece: &Piece| {
+            matches!(piece, Piece::Hole(Placeholder::Argument(Column::All, _), Quoting::Bare))
+        };
+        self.pieces[mark.pieces..].iter().any(all)
+    }
+
     fn end_word(&mut self, words: &mut Words) -> Result<(), TemplateError> {
         let Some(mark) = words.begun.take() else { return Ok(()) };
         let word = self.since(&mark);
+        // all arguments: those after the first are words of their own
+        let more = self.several && self.spreads(&mark);
+        let duplicates = std::mem::take(&mut words.duplicates);
         if std::mem::take(&mut words.redirects) {
+            if duplicates && word.contains(HOLE) {
+                return Err(self.misplaced(DUPLICATED.place, DUPLICATED.instead));
+            }
+            words.said.extend(more.then(|| HOLE.to_string()));
             return Ok(());
         }
         let closes = words.inside == Inside::Conditional && word == "]]";
         words.said.push(word.replace(['\'', '"', '\\'], ""));
+        words.said.extend(more.then(|| HOLE.to_string()));
         match words.inside {
             Inside::Commands if word == "[[" && is_first(&words.said) => {
                 words.inside = Inside::Conditional;
