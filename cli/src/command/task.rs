@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rpar_core::id::EngineId;
 use rpar_core::resources::Resources;
 use rpar_core::task::{CommandOutcome, CommandSpec, Failure, Live, TaskOptions, TaskStatus};
-use rpar_runtime::client::{Defined, Outcome as TaskOutcome};
+use rpar_runtime::client::{Client, Defined, Outcome as TaskOutcome};
 use serde_json::{Value, json};
 
 use crate::command::arguments::TaskArguments;
@@ -24,6 +24,15 @@ pub(crate) fn spec(script: String, arguments: &TaskArguments) -> Outcome<Command
 /// A command as a function.
 pub(crate) fn defined(spec: &CommandSpec) -> Arc<Defined> {
     Defined::new(spec.function())
+}
+
+/// A controller that is well answers in a millisecond.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many engines the cluster has, or is to have. One, if it does not say: that is a matter of speed alone.
+pub(crate) fn engines(client: &Client) -> usize {
+    let status = client.status(None, STATUS_WITHIN);
+    status.map_or(1, |status| status.engines.len().max(status.engines_wanted as usize))
 }
 
 /// The options of a task, as the user gave them; `live` is when what it writes comes.

@@ -17,6 +17,13 @@ const ROWS: &[&str] = &[
     "map -N0 echo hello ::: a b",
     "map -N0 'echo {#}' ::: a b",
     "map -N2 --tag echo ::: a b c",
+    "map -m echo ::: a 'b  c' d",
+    "map -m 'echo x{}y {.} {2}' ::: a.b c",
+    "map -m 'echo {#}' ::: a b c",
+    "map -X echo ::: a b c",
+    "seq 100 | map -m 'echo' | cksum",
+    "map -m echo < /dev/null",
+    "map -m --dry-run echo ::: 'a b' c",
     "map -N2 --dry-run echo ::: 'a b' c d",
     "map -N2 --joblog log 'echo {2}' ::: a b c; cut -f 1,7,9 log",
 ];
@@ -75,6 +82,12 @@ const SHUFFLED: &[&str] = &[
 ];
 
 const DIFFERENT: &[Differs] = &[
+    Differs {
+        line: "seq 2500 | map -m echo | wc -l",
+        parallel: ("1\n", 0),
+        rpar: ("3\n", 0),
+        why: "at most 1000 arguments are given to one command",
+    },
     Differs {
         line: "map -N3 'echo {4}' ::: a b c",
         parallel: ("\n", 0),

@@ -30,6 +30,9 @@ pub(crate) struct InputArguments {
     #[arg(short = 'N', long, visible_alias = "max-args", value_name = "N",
           value_parser = clap::value_parser!(u16).range(..=COLUMNS_LIMIT as i64))]
     pub(crate) max_replace_args: Option<u16>,
+    /// Gives each task as many arguments as fit, so that all engines have some; -X does the same
+    #[arg(short = 'm', short_alias = 'X', conflicts_with = "max_replace_args")]
+    pub(crate) many: bool,
     /// Passes the words of the command as they are typed: no word of it is read by sh
     #[arg(long)]
     pub(crate) quote: bool,

@@ -21,7 +21,7 @@ pub(crate) struct TaskArguments {
     #[arg(long)]
     pub(crate) no_rerun: bool,
     /// The directory that the command runs in [default: the current one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "wd", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// Passes an environment variable on, or sets it: NAME or NAME=VALUE; may be given often
     #[arg(long, value_name = "NAME")]

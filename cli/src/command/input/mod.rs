@@ -6,9 +6,11 @@ mod header;
 mod lines;
 mod product;
 mod records;
+mod share;
 mod source;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -33,8 +35,8 @@ pub(crate) struct Input {
     /// Each source begins with names.
     header: bool,
     shuffle: bool,
-    /// Rows that make a task.
-    rows: usize,
+    /// Rows that make a task; `None`: as many as fit.
+    rows: Option<usize>,
 }
 
 /// An input whose names are read, and that is ready to be read on.
@@ -101,12 +103,16 @@ impl Input {
             separator: if arguments.null { 0 } else { b'\n' },
             header: arguments.header.is_some(),
             shuffle: arguments.shuf,
-            rows: arguments.max_replace_args.map_or(1, usize::from),
+            rows: if arguments.many { None } else { Some(arguments.max_replace_args.map_or(1, usize::from)) },
         })
     }
 
-    /// Whether arguments come from stdin.
-    pub(crate) fn reads_stdin(&self) -> bool {
+    /// Whether arguments come from the user's own hand.
+    pub(crate) fn reads_terminal(&self) -> bool {
+        self.reads_stdin() && std::io::stdin().is_terminal()
+    }
+
+    fn reads_stdin(&self) -> bool {
         self.groups.iter().flatten().any(|source| *source == Source::Stdin)
     }
 
@@ -119,13 +125,16 @@ impl Input {
         };
         let product = |product: u64, rows: Option<u64>| Some(product.saturating_mul(rows?));
         let rows = self.groups.iter().map(rows).try_fold(1, product)?;
-        Some(rows.div_ceil(self.rows.max(1) as u64))
+        match self.rows {
+            Some(each) => Some(rows.div_ceil(each.max(1) as u64)),
+            None => Some(0).filter(|_| rows == 0),
+        }
     }
 
     /// How many columns each record has at most, where that is the same for all.
     fn columns(&self) -> Option<usize> {
         let sources = self.groups.iter().map(Vec::len).sum::<usize>();
-        self.cut.columns.is_none().then_some(sources * self.rows)
+        self.rows.filter(|_| self.cut.columns.is_none()).map(|rows| sources * rows)
     }
 
     /// Opens the sources, and reads the names. After that, arguments are read as they are asked for, unless they are to be

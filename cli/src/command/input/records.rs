@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::InputError;
 use super::product::{KEPT_LIMIT_BYTES, Product, Row, cost_bytes};
+use super::share::Share;
 
 /// Each number of columns makes a function of its own, which controller and engines keep: as many are defined at most.
 pub(crate) const COLUMNS_LIMIT: usize = 1000;
@@ -32,13 +33,20 @@ impl Record {
     }
 }
 
+/// What makes a task.
+enum PerTask {
+    /// So many rows; 0: each makes one that is given nothing.
+    Rows(usize),
+    /// As many as fit.
+    Many(Share),
+}
+
 /// The records of an input.
 pub(crate) struct Records {
     product: Product,
     /// The rows in no order, once they are read.
     shuffled: Option<Vec<Row>>,
-    /// Rows that make a task; 0: each makes one that is given nothing.
-    rows: usize,
+    per_task: PerTask,
     number: u64,
     over: bool,
     /// How many tasks had arguments with this hash.
@@ -46,9 +54,10 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// The rows of `product`, so many to a task.
-    pub(super) fn new(product: Product, rows: usize) -> Self {
-        Records { product, shuffled: None, rows, number: 0, over: false, alike: None }
+    /// The rows of `product`, so many to a task, or as many as fit.
+    pub(super) fn new(product: Product, rows: Option<usize>) -> Self {
+        let per_task = rows.map_or_else(|| PerTask::Many(Share::new(1)), PerTask::Rows);
+        Records { product, shuffled: None, per_task, number: 0, over: false, alike: None }
     }
 
     /// Reads all rows, and puts them in no order.
@@ -80,25 +89,40 @@ impl Records {
         self
     }
 
-    fn row(&mut self) -> Result<Option<Row>, InputError> {
-        match &mut self.shuffled {
-            Some(rows) => Ok(rows.pop()),
-            None => self.product.read(),
+    /// How many engines are to have some, where tasks are given as many arguments as fit.
+    pub(crate) fn shared_among(mut self, engines: impl FnOnce() -> usize) -> Self {
+        if let PerTask::Many(share) = &mut self.per_task {
+            *share = Share::new(engines());
         }
+        self
     }
 
-    fn read(&mut self) -> Result<Option<Record>, InputError> {
-        let Some(mut arguments) = self.row()? else { return Ok(None) };
-        self.number += 1;
-        if self.rows == 0 {
+    fn arguments(&mut self) -> Result<Option<Row>, InputError> {
+        let (product, shuffled) = (&mut self.product, &mut self.shuffled);
+        let mut row = || match shuffled {
+            Some(rows) => Ok(rows.pop()),
+            None => product.read(),
+        };
+        let rows = match &mut self.per_task {
+            PerTask::Many(share) => return share.next(row),
+            PerTask::Rows(rows) => *rows,
+        };
+        let Some(mut arguments) = row()? else { return Ok(None) };
+        if rows == 0 {
             arguments.clear();
         }
-        for _ in 1..self.rows {
-            match self.row()? {
+        for _ in 1..rows {
+            match row()? {
                 Some(row) => arguments.extend(row),
                 None => break,
             }
         }
+        Ok(Some(arguments))
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, InputError> {
+        let Some(arguments) = self.arguments()? else { return Ok(None) };
+        self.number += 1;
         if arguments.len() > COLUMNS_LIMIT {
             return Err(InputError::Columns { number: self.number });
         }

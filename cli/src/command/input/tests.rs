@@ -11,6 +11,7 @@ fn arguments() -> InputArguments {
         header: None,
         trim: None,
         max_replace_args: None,
+        many: false,
         quote: false,
         shuf: false,
     }

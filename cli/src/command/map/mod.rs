@@ -16,7 +16,6 @@ mod summary;
 mod turns;
 mod written;
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,10 +52,9 @@ const SIGNALS_OBEYED: u8 = 2;
 
 pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let input = Input::parse(&arguments.words, &arguments.input)?;
-    if input.reads_stdin() && std::io::stdin().is_terminal() {
-        context
-            .output
-            .note("arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them");
+    if input.reads_terminal() {
+        let text = "arguments are read from the terminal, one a line: Ctrl-D ends them, Ctrl-C drops them";
+        context.output.note(text);
     }
     let results = &arguments.results;
     let input = input.open()?;
@@ -66,6 +64,8 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let saved = results.results.as_deref().map(|directory| Saved::new(directory, &input.names));
     let records = if saved.is_some() { input.records.counting_alike() } else { input.records };
     if results.dry_run {
+        let records =
+            records.shared_among(|| arguments.throw_away.engines.map_or(1, |engines| engines as usize));
         return show(context, records, &template, &earlier);
     }
     let spec = task::spec(String::new(), &arguments.task)?;
@@ -86,7 +86,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
     let output = context.output;
     let live = live(results, output);
     let submission = Submission {
-        records,
+        records: records.shared_among(|| task::engines(&attached.client)),
         earlier,
         functions: Functions::new(numbered, spec),
         options: task::options(&arguments.task, arguments.pace.retries, live),

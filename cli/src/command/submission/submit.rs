@@ -33,6 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     let input = Input::parse(&arguments.words, &arguments.input)?;
     let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
+    if input.reads_terminal() {
+        let text = "arguments are read from the terminal, one a line: Ctrl-D or Ctrl-C ends them";
+        context.output.note(text);
+    }
     let input = input.open()?;
     let template = Template::parse(&input.command, input.columns)?;
     let spec = task::spec(String::new(), &arguments.task)?;
@@ -50,7 +54,8 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
         file: ArgumentsFile::create(&directory, id)?,
     };
     let waiting = Waiting::new(&context.output, "submitting");
-    let filled = filling.all(input.records, &interrupts);
+    let records = input.records.shared_among(|| task::engines(&client));
+    let filled = filling.all(records, &interrupts);
     let tasks = filled.and_then(|()| closed(context, &client, id, &interrupts));
     drop(waiting);
     let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
