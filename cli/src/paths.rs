@@ -151,6 +151,12 @@ pub(crate) fn state_directory(surroundings: &Surroundings) -> PathBuf {
     surroundings.xdg("XDG_STATE_HOME", ".local/state").join("rpar")
 }
 
+/// The directory for what ends with a process, as a path that other processes can be told: `$TMPDIR`, else `/tmp`. As other
+/// programs do, this takes an empty variable for none.
+pub(crate) fn temporary_directory() -> PathBuf {
+    std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| PathBuf::from("/tmp"))
+}
+
 /// The directories above `PROFILE/CLUSTER_ID` of all profiles. Of those that cannot be loaded only the usual one is known.
 fn roots(profiles: &Profiles) -> BTreeSet<PathBuf> {
     let mut roots = BTreeSet::from([state_directory(profiles.surroundings())]);

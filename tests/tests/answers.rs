@@ -103,6 +103,17 @@ fn a_place_that_cannot_be_written_is_told_once_with_what_to_do() {
 }
 
 #[test]
+fn a_temporary_directory_that_other_processes_would_not_find_is_no_obstacle() {
+    let home = Home::new();
+    for path in ["", "below"] {
+        let mut command = home.command();
+        command.env("TMPDIR", path).current_dir(home.work()).args(["map", "echo", ":::", "1"]);
+        let output = command.output().expect("rpar starts");
+        assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("1\n", ""), "{path}");
+    }
+}
+
+#[test]
 fn without_home_the_systems_list_of_users_tells_it() {
     let home = Home::new();
     let mut command = home.command();

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::directory::LOCK_ENDING;
 use super::lock::Lock;
-use crate::paths::{ClusterDir, cluster_dirs, is_throw_away, state_directory, subdirectories};
+use crate::paths::{
+    ClusterDir, cluster_dirs, is_throw_away, state_directory, subdirectories, temporary_directory,
+};
 use crate::profile::{Profiles, Resolved};
 
 /// Every directory of this user that is, or was, a cluster's, alive or not: those of [`cluster_dirs`], the throw-away ones
@@ -24,7 +26,7 @@ pub(crate) fn clusters_and_remains(profiles: &Profiles) -> Vec<ClusterDir> {
             found.insert(ClusterDir { profile: profile.clone(), cluster_id, path });
         }
     }
-    found.extend(throw_aways(&std::env::temp_dir()));
+    found.extend(throw_aways(&temporary_directory()));
     found.into_iter().collect()
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn forgotten_locks(profiles: &Profiles, remove: bool) -> Vec<PathBuf>
     for profile in subdirectories(&state) {
         found.extend(locks(&state.join(profile), |_| true));
     }
-    found.extend(locks(&std::env::temp_dir(), is_throw_away));
+    found.extend(locks(&temporary_directory(), is_throw_away));
     // whoever has taken a lock removes it in the end
     found.retain(|path| !remove || Lock::take_within(path.clone(), Duration::ZERO).is_ok());
     found

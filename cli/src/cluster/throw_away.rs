@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::launch::{Launch, LaunchError};
 use super::lock::LockError;
 use super::stop::{StopError, connect, discard};
-use crate::paths::{ClusterDir, throw_away_id};
+use crate::paths::{ClusterDir, temporary_directory, throw_away_id};
 use crate::profile::{ProfileError, Resolved, Surroundings};
 use crate::site::Site;
 
@@ -66,7 +66,7 @@ impl ThrowAway {
         let mut directory = ClusterDir::new(resolved, &cluster_id, surroundings)?;
         if is_temporary(&site) {
             // no other host needs to see it: off the home directory, which may be slow, full or read-only
-            directory.path = std::env::temp_dir().join(&cluster_id);
+            directory.path = temporary_directory().join(&cluster_id);
         }
         let launch = Launch { program: program.to_owned(), profile: resolved.to_toml()?, throw_away: true };
         let lock = directory.lock()?;

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rustix::fs::statfs;
 use rustix::process::{Pid, getpid, getuid, test_kill_process};
 
 /// Where control groups are mounted (cgroups(7)): that of version 2, alone or beside others, and that of version 1.
@@ -37,6 +38,16 @@ impl Version {
     /// What would let a task take disk for memory, and the value with which it does not.
     fn swap(self, bytes: u64) -> (&'static str, u64) {
         if self == Version::One { ("memory.memsw.limit_in_bytes", bytes) } else { ("memory.swap.max", 0) }
+    }
+
+    /// Whether a directory is a group of this version.
+    fn is_of(self, directory: &Path) -> bool {
+        statfs(directory).is_ok_and(|found| found.f_type as u64 == self.magic())
+    }
+
+    /// How its file system is told from others (statfs(2)).
+    fn magic(self) -> u64 {
+        if self == Version::One { 0x0027_e0eb } else { 0x6367_7270 }
     }
 
     /// Where a line tells how many processes the limit has killed.
@@ -166,8 +177,12 @@ impl Place {
         [Some(directory), above].into_iter().flatten().map(|directory| Place { directory, version }).collect()
     }
 
-    /// Whether a process can be put into a group that is made here.
+    /// Whether a process can be put into a group that is made here. What is mounted where groups might be can be an ordinary
+    /// directory, as `/sys/fs/cgroup` is where version 1 is in use: there is nothing to be made in that.
     fn works(&self) -> bool {
+        if !self.version.is_of(&self.directory) {
+            return false;
+        }
         self.sweep();
         let Ok(directory) = self.make(1 << 30) else { return false };
         let enters = Command::new("/bin/sh")
@@ -254,6 +269,15 @@ mod tests {
         let unified = "0::/user.slice/app.scope\n";
         assert!(find(unified).contains(&("sys/fs/cgroup/user.slice/app.scope".to_owned(), Version::Two)));
         assert_eq!(find(""), []);
+    }
+
+    #[test]
+    fn nothing_is_made_in_an_ordinary_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        for version in [Version::One, Version::Two] {
+            assert!(!Place { directory: directory.path().to_owned(), version }.works());
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     /// Files stand in for a kernel's: what is written where, in version 2.

@@ -9,6 +9,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
+use crate::paths::temporary_directory;
 
 /// The file; made when it is needed.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Scratch {
     pub(super) fn new(results: Option<&Path>) -> Self {
         let (directory, hint) = match results {
             Some(directory) => (directory.to_owned(), "--results names another directory"),
-            None => (std::env::temp_dir(), "$TMPDIR names another directory"),
+            None => (temporary_directory(), "$TMPDIR names another directory"),
         };
         Scratch { directory, hint, file: None, at: 0, kept: 0 }
     }
