@@ -1,9 +1,10 @@
 //! What programs and people read of `rpar`: JSON, and what is said of a cluster or a place that is not there.
 
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, rpar};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -111,6 +112,19 @@ fn a_temporary_directory_that_other_processes_would_not_find_is_no_obstacle() {
         let output = command.output().expect("rpar starts");
         assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("1\n", ""), "{path}");
     }
+}
+
+#[test]
+fn who_is_in_a_directory_that_was_removed_is_told_so() {
+    let home = Home::new();
+    let gone = home.work().join("gone");
+    std::fs::create_dir(&gone).expect("a directory");
+    let mut shell = home.command_of(Path::new("sh"));
+    shell.current_dir(&gone).args(["-c", "rmdir \"$PWD\"; exec \"$0\" map echo ::: 1"]).arg(rpar());
+    let output = shell.output().expect("sh starts");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(117), "{said}");
+    assert!(said.starts_with("error: the current directory is unknown\n  caused by: No such file"), "{said}");
 }
 
 #[test]

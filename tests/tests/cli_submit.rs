@@ -28,7 +28,7 @@ fn what_is_submitted_goes_on_and_its_results_can_be_asked_for_again() {
     assert_eq!(id, "1");
     let (exit, _, err) = home.said(&["wait", &id]);
     assert_eq!(exit, Some(1), "{err}");
-    assert!(err.contains("1 of 3 tasks failed"), "{err}");
+    assert!(err.contains("1 of 3 tasks failed: `rpar tasks 1 --state failed` lists them"), "{err}");
     for _ in 0..2 {
         let (exit, out, _) = home.said(&["results", &id]);
         assert_eq!((exit, out.as_str()), (Some(1), "a\nb\nc d\n"));
@@ -136,7 +136,9 @@ fn one_runs_after_another() {
     let first = submitted(&home, &["echo {}; [ {} != 2 ]", ":::", "1", "2"]);
     let well = submitted(&home, &["--after", &first, "echo well {}", ":::", "x"]);
     let ill = submitted(&home, &["--after", &first, "--when", "failure", "echo ill {}", ":::", "x"]);
-    assert_eq!(home.said(&["wait"]).0, Some(2), "one failed, and what was to run after its success");
+    let (exit, _, err) = home.said(&["wait"]);
+    assert_eq!(exit, Some(2), "one failed, and what was to run after its success");
+    assert!(err.contains("`rpar tasks ID --state failed`"), "{err}");
     assert_eq!(home.said(&["results", &ill]), (Some(0), "ill x\n".into(), String::new()));
     let (exit, out, err) = home.said(&["results", &well]);
     assert_eq!((exit, out.as_str()), (Some(1), ""));

@@ -58,8 +58,9 @@ pub(crate) fn options(arguments: &TaskArguments, retries: u16, live: Live) -> Ar
 }
 
 fn workdir(arguments: &TaskArguments) -> Outcome<String> {
-    let current = std::env::current_dir()
-        .map_err(|error| Report::of(Exit::Files, &error).because("the current directory is unknown"))?;
+    let current = std::env::current_dir().map_err(|error| {
+        Report::new(Exit::Files, "the current directory is unknown").because(error.to_string())
+    })?;
     let path = arguments.workdir.as_ref().map_or(current.clone(), |given| current.join(given));
     let text = path.into_os_string().into_string();
     text.map_err(|path| {

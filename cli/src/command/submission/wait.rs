@@ -37,7 +37,8 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
         progress.count(sum(ended), sum(|one| one.tasks), Some(sum(|one| one.tasks)), "");
         if until.is_some_and(|until| Instant::now() >= until) {
             progress.clear();
-            let what = format!("{} of {} have ended", sum(ended), plural(sum(|one| one.tasks), "task"));
+            let tasks = plural(sum(|one| one.tasks), "task");
+            let what = format!("{} of {tasks} ended in that time", sum(ended));
             return Err(Report::new(Exit::NotOver, what).hint("the work goes on: wait again, or cancel it"));
         }
         status = newer(&client, &interrupts)?;
@@ -51,7 +52,12 @@ pub(crate) fn run(context: &Context, arguments: &WaitArguments) -> Outcome {
     let failed = submissions.iter().map(|one| one.failed).sum();
     if failed > 0 {
         let tasks = plural(submissions.iter().map(|one| one.tasks).sum(), "task");
-        let hint = directory.command("tasks ID --state failed");
+        let mut those = submissions.iter().filter(|one| one.failed > 0).map(|one| one.id);
+        let id = match (those.next(), those.next()) {
+            (Some(id), None) => id.to_string(),
+            _ => "ID".to_owned(),
+        };
+        let hint = directory.command(&format!("tasks {id} --state failed"));
         context.output.note(&format!("{failed} of {tasks} failed: {hint} lists them"));
     }
     Ok(if failed > 0 { Exit::Failed(failed) } else { Exit::Ok })
