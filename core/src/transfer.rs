@@ -1,11 +1,13 @@
 //! Long payloads on a link: pulled by whoever needs them, within a window, several at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::id::TaskId;
 use crate::spares::Spares;
+use crate::time::Timestamp;
 use crate::wire::{CHUNK_BYTES, Message, TRANSFER_WINDOW_BYTES, Transfer};
 
 /// How much room is made for a payload on its sender's word alone.
@@ -19,19 +21,31 @@ const AHEAD: usize = 2;
 pub(crate) const AHEAD_BYTES: u64 =
     (TRANSFER_WINDOW_BYTES - BESIDE as u64 * CHUNK_BYTES as u64) / AHEAD as u64;
 
-/// So many more are asked for a chunk at a time, among them the first: none waits for ever, not even when those ahead
-/// come from somebody who has stopped.
+/// So many more are asked for a chunk at a time, among them the first: none waits for ever.
 const BESIDE: usize = 2;
 
+/// A payload that was asked for, and which so much of others has passed since, comes from somebody who is far slower or has
+/// stopped: it is set aside, and holds up no others, until more of it comes. On one link nothing is passed by more than the
+/// window.
+const PASSED_BYTES: u64 = 2 * TRANSFER_WINDOW_BYTES;
+
+/// The same goes for all that was asked for when none of it has come for so long: many times what a part takes on a slow
+/// link, and far less than it takes until a peer is taken for lost.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// The payloads that one side of a link pulls. What is asked for and has not come stays within
-/// [`TRANSFER_WINDOW_BYTES`].
+/// [`TRANSFER_WINDOW_BYTES`], but for those that are set aside.
 #[derive(Debug, Default)]
 pub(crate) struct Pulls {
     active: BTreeMap<Transfer, Pull>,
-    /// What each of them lacks.
+    /// What each of them lacks that is not set aside.
     missing: BTreeSet<(u64, Transfer)>,
-    /// What is asked for of all of them, and has not come.
+    /// Those of them of which something is asked for that has not come, and how much that is of all.
+    asked: BTreeSet<Transfer>,
     coming: u64,
+    /// How much has come of all there ever were, and when the last of it came or was asked for.
+    came: u64,
+    heard: Timestamp,
     spares: Spares,
 }
 
@@ -41,13 +55,16 @@ struct Pull {
     granted: u64,
     /// What has come: all in one piece, so that nothing is left to be done when the last part comes.
     whole: Vec<u8>,
+    /// How much had come of all when some of it came last, or it was asked for.
+    came: u64,
+    aside: bool,
 }
 
 impl Pulls {
     /// Starts to pull a payload of `bytes`; whatever had come of an earlier one of that name is dropped.
     pub(crate) fn begin(&mut self, transfer: Transfer, bytes: u64) {
         self.take(transfer);
-        self.put(transfer, Pull { bytes, granted: 0, whole: Vec::new() });
+        self.put(transfer, Pull { bytes, granted: 0, whole: Vec::new(), came: 0, aside: false });
     }
 
     /// Stops to pull a payload; `false` if it was not being pulled.
@@ -73,6 +90,7 @@ impl Pulls {
     /// When the part does not follow on those before it, or passes the announced end: the sender is broken.
     pub(crate) fn chunk(
         &mut self,
+        now: Timestamp,
         transfer: Transfer,
         offset: u64,
         data: Bytes,
@@ -88,7 +106,10 @@ impl Pulls {
                 "a part of {transfer:?} at {offset}..{end}, where {have} of {bytes} bytes had come"
             ));
         }
+        self.heard = now;
+        self.came += data.len() as u64;
         if end < pull.bytes {
+            (pull.came, pull.aside) = (self.came, false);
             pull.add(&data, &self.spares);
             self.put(transfer, pull);
             return Ok(None);
@@ -103,8 +124,12 @@ impl Pulls {
         Ok(Some(whole))
     }
 
-    /// Asks for more where a transfer has used half of its share.
-    pub(crate) fn grant(&mut self, mut send: impl FnMut(Message)) {
+    /// Asks for more where a transfer has used half of its share. Is to be called now and then even if nothing comes.
+    pub(crate) fn grant(&mut self, now: Timestamp, mut send: impl FnMut(Message)) {
+        if self.active.is_empty() {
+            return;
+        }
+        self.set_aside(now);
         for (place, transfer) in self.chosen().into_iter().enumerate() {
             let Some(transfer) = transfer else { return };
             let Some(pull) = self.active.get_mut(&transfer) else { continue };
@@ -113,6 +138,12 @@ impl Pulls {
             let upto = pull.have().saturating_add(share).min(pull.bytes.max(1));
             let upto = upto.min(pull.granted + TRANSFER_WINDOW_BYTES.saturating_sub(self.coming));
             if pull.coming() <= share / 2 && upto > pull.granted {
+                if self.asked.is_empty() {
+                    self.heard = now;
+                }
+                if self.asked.insert(transfer) {
+                    pull.came = self.came;
+                }
                 self.coming += upto - pull.granted;
                 pull.granted = upto;
                 send(Message::Grant { transfer, upto });
@@ -124,11 +155,25 @@ impl Pulls {
     fn chosen(&self) -> [Option<Transfer>; AHEAD + BESIDE] {
         let mut chosen = [None; AHEAD + BESIDE];
         let shortest = || self.missing.iter().map(|(_, transfer)| *transfer);
-        let first = self.active.keys().next().filter(|first| !shortest().take(AHEAD).any(|it| it == **first));
+        let first = self.active.iter().find(|(_, pull)| !pull.aside).map(|(first, _)| first);
+        let first = first.filter(|first| !shortest().take(AHEAD).any(|it| it == **first));
         let beside = shortest().skip(AHEAD).filter(|transfer| Some(transfer) != first);
         let order = shortest().take(AHEAD).chain(first.copied()).chain(beside);
         chosen.iter_mut().zip(order).for_each(|(place, transfer)| *place = Some(transfer));
         chosen
+    }
+
+    /// Sets those aside that come from somebody who has stopped.
+    fn set_aside(&mut self, now: Timestamp) {
+        let silent = now.since(self.heard) >= SILENCE;
+        let is_passed = |pull: &Pull| self.came - pull.came >= PASSED_BYTES;
+        let stopped = |transfer: &&Transfer| silent || self.active.get(transfer).is_some_and(is_passed);
+        let stopped: Vec<Transfer> = self.asked.iter().filter(stopped).copied().collect();
+        for transfer in stopped {
+            let Some(mut pull) = self.take(transfer) else { continue };
+            pull.aside = true;
+            self.put(transfer, pull);
+        }
     }
 
     /// Keeps no memory for payloads when none is to come.
@@ -140,14 +185,22 @@ impl Pulls {
 
     fn take(&mut self, transfer: Transfer) -> Option<Pull> {
         let pull = self.active.remove(&transfer)?;
-        self.missing.remove(&(pull.missing(), transfer));
-        self.coming -= pull.coming();
+        if !pull.aside {
+            self.missing.remove(&(pull.missing(), transfer));
+            self.asked.remove(&transfer);
+            self.coming -= pull.coming();
+        }
         Some(pull)
     }
 
     fn put(&mut self, transfer: Transfer, pull: Pull) {
-        self.missing.insert((pull.missing(), transfer));
-        self.coming += pull.coming();
+        if !pull.aside {
+            self.missing.insert((pull.missing(), transfer));
+            self.coming += pull.coming();
+            if pull.coming() > 0 {
+                self.asked.insert(transfer);
+            }
+        }
         self.spares.open();
         self.active.insert(transfer, pull);
     }
@@ -244,106 +297,4 @@ impl Offers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-    const PART: u64 = CHUNK_BYTES as u64;
-
-    /// Pulls of which somebody sends what is asked for, or not.
-    #[derive(Default)]
-    struct Bench {
-        pulls: Pulls,
-        /// By task: what was sent and what is asked for.
-        asked: BTreeMap<u64, (u64, u64)>,
-        done: Vec<u64>,
-    }
-
-    impl Bench {
-        fn begin(&mut self, task: u64, bytes: u64) {
-            self.pulls.begin(Transfer::Result(TaskId(task)), bytes);
-            self.grant();
-        }
-
-        fn grant(&mut self) {
-            let asked = &mut self.asked;
-            self.pulls.grant(|message| {
-                let Message::Grant { transfer: Transfer::Result(task), upto } = message else {
-                    unreachable!()
-                };
-                asked.entry(task.0).or_default().1 = upto;
-            });
-            let coming: u64 = self.asked.values().map(|(sent, upto)| upto - sent).sum();
-            assert!(coming <= TRANSFER_WINDOW_BYTES, "{coming} bytes may come");
-        }
-
-        /// Sends a chunk of every payload that one is asked for of, but for those that have stopped.
-        fn round(&mut self, stopped: &[u64]) {
-            let tasks: Vec<u64> = self.asked.keys().copied().collect();
-            for task in tasks.into_iter().filter(|task| !stopped.contains(task)) {
-                let Some((sent, upto)) = self.asked.get_mut(&task).filter(|(sent, upto)| sent < upto) else {
-                    continue;
-                };
-                let (offset, bytes) = (*sent, PART.min(*upto - *sent));
-                *sent += bytes;
-                let data = Bytes::from(vec![task as u8; bytes as usize]);
-                if let Some(whole) = self.pulls.chunk(Transfer::Result(TaskId(task)), offset, data).unwrap() {
-                    assert!(whole.iter().all(|byte| *byte == task as u8));
-                    self.done.push(task);
-                    self.asked.remove(&task);
-                }
-                self.grant();
-            }
-        }
-    }
-
-    #[test]
-    fn payloads_come_a_few_at_a_time_and_short_ones_pass() {
-        let mut bench = Bench::default();
-        (0..20).for_each(|task| bench.begin(task, 16 * MIB));
-        assert_eq!(bench.asked.len(), AHEAD + BESIDE);
-        bench.round(&[]);
-        (20..23).for_each(|task| bench.begin(task, MIB));
-        while bench.done.len() < 5 {
-            bench.round(&[]);
-            assert!(bench.asked.len() < 10, "{:?}", bench.asked);
-        }
-        let mut first: Vec<u64> = bench.done[..3].to_vec();
-        first.sort_unstable();
-        assert_eq!(first, [20, 21, 22]);
-        while bench.pulls.len() > 0 {
-            bench.round(&[]);
-        }
-        assert_eq!(bench.done.len(), 23);
-        assert_eq!(bench.pulls.coming, 0);
-    }
-
-    #[test]
-    fn a_long_one_comes_however_many_short_ones_do() {
-        let mut bench = Bench::default();
-        bench.begin(0, 4 * MIB);
-        for task in 1.. {
-            bench.begin(task, MIB);
-            bench.round(&[]);
-            if bench.done.contains(&0) {
-                break;
-            }
-            assert!(task < 100, "it starves");
-        }
-    }
-
-    #[test]
-    fn the_others_come_while_those_ahead_have_stopped() {
-        let mut bench = Bench::default();
-        (0..10).for_each(|task| bench.begin(task, 4 * MIB));
-        for _ in 0..1000 {
-            bench.round(&[0, 1]);
-        }
-        assert_eq!(bench.done.len(), 8);
-        bench.pulls.forget(Transfer::Result(TaskId(0)));
-        bench.asked.remove(&0);
-        bench.round(&[]);
-        (0..100).for_each(|_| bench.round(&[]));
-        assert_eq!((bench.done.len(), bench.pulls.len(), bench.pulls.coming), (9, 0, 0));
-    }
-}
+mod tests;

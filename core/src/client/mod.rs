@@ -77,7 +77,7 @@ impl Client {
         }
         match input {
             Input::Received(message) => {
-                if let Err(reason) = self.receive(message, effects) {
+                if let Err(reason) = self.receive(now, message, effects) {
                     effects.push(Effect::Send(Message::Goodbye { reason: reason.clone() }));
                     self.lose(reason, false, effects);
                 }
@@ -133,17 +133,17 @@ impl Client {
             && self.results.is_empty()
     }
 
-    fn receive(&mut self, message: Message, effects: &mut Vec<Effect>) -> Result<(), String> {
+    fn receive(&mut self, now: Timestamp, message: Message, effects: &mut Vec<Effect>) -> Result<(), String> {
         match message {
-            Message::Heartbeat => {}
+            Message::Heartbeat => self.pull(now, effects),
             Message::Results(outcomes) => {
                 let runs = outcomes.runs.clone();
                 self.results.receive(outcomes, &mut self.outstanding, effects);
-                self.settle(&runs, effects);
+                self.settle(now, &runs, effects);
             }
             Message::Chunk { transfer: transfer @ Transfer::Result(task), offset, data } => {
-                self.results.chunk(transfer, offset, data, &mut self.outstanding, effects)?;
-                self.settle(&Runs::one(task, 1), effects);
+                self.results.chunk(now, transfer, offset, data, &mut self.outstanding, effects)?;
+                self.settle(now, &Runs::one(task, 1), effects);
             }
             Message::Grant { transfer: transfer @ Transfer::Argument(_), upto } => {
                 self.arguments.grant(transfer, upto, |message| effects.push(Effect::Send(message)));
@@ -187,13 +187,18 @@ impl Client {
     }
 
     /// Drops the arguments of what was delivered, and asks for more of the results that are being pulled.
-    fn settle(&mut self, runs: &Runs, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, now: Timestamp, runs: &Runs, effects: &mut Vec<Effect>) {
         if !self.arguments.is_empty() {
             for (first, count) in runs.iter() {
                 self.arguments.forget_arguments(first, count as u64, |id| self.outstanding.contains(id, 1));
             }
         }
-        self.results.grant(|message| effects.push(Effect::Send(message)));
+        self.pull(now, effects);
+    }
+
+    /// Asks for more of the results that are being pulled.
+    fn pull(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.results.grant(now, |message| effects.push(Effect::Send(message)));
     }
 
     fn submit(&mut self, effects: &mut Vec<Effect>) {

@@ -9,6 +9,7 @@ use super::queue::Part;
 use crate::id::TaskId;
 use crate::ranges::Ranges;
 use crate::task::{Failure, TaskStatus};
+use crate::time::Timestamp;
 use crate::transfer::Pulls;
 use crate::wire::{Message, Outcomes, OutcomesCutter, Runs, TASK_COST_BYTES, Transfer};
 
@@ -104,13 +105,14 @@ impl Results {
     /// When it does not fit the announcement.
     pub(super) fn chunk(
         &mut self,
+        now: Timestamp,
         transfer: Transfer,
         offset: u64,
         data: Bytes,
         outstanding: &mut Ranges,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let whole = self.pulls.chunk(transfer, offset, data)?;
+        let whole = self.pulls.chunk(now, transfer, offset, data)?;
         let (Some(data), Transfer::Result(id)) = (whole, transfer) else { return Ok(()) };
         if let Some(outcomes) = self.announced.remove(&id) {
             outstanding.remove(id, 1);
@@ -120,8 +122,8 @@ impl Results {
     }
 
     /// Asks for more of what is being pulled.
-    pub(super) fn grant(&mut self, send: impl FnMut(Message)) {
-        self.pulls.grant(send);
+    pub(super) fn grant(&mut self, now: Timestamp, send: impl FnMut(Message)) {
+        self.pulls.grant(now, send);
     }
 
     /// Takes note that the program has taken results. The controller is told each quarter of the window.

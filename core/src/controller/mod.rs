@@ -199,6 +199,7 @@ impl Controller {
             effects.push(Effect::Close { link, reason: reason.clone() });
             self.lose_link(link, &reason, effects);
         }
+        self.pull_results(effects);
         self.advance_allocations(effects);
         self.advance_stop(effects);
     }

@@ -201,7 +201,7 @@ impl Controller {
         data: Bytes,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        if let Some(whole) = self.transfers.pulls.chunk(Transfer::Result(task), offset, data)? {
+        if let Some(whole) = self.transfers.pulls.chunk(self.now, Transfer::Result(task), offset, data)? {
             self.transfers.pulling_bytes -= whole.len() as u64;
             let ok = self.transfers.results.remove(&task).is_some_and(|relay| relay.ok);
             let outcomes = self.transfers.announced.remove(&task);
@@ -227,7 +227,7 @@ impl Controller {
             *pulling_bytes += bytes;
             pulls.begin(Transfer::Result(task), bytes);
         }
-        pulls.grant(|message| {
+        pulls.grant(self.now, |message| {
             let Message::Grant { transfer: Transfer::Result(task), upto } = message else { return };
             if let Some(relay) = results.get_mut(&task) {
                 relay.granted = upto;

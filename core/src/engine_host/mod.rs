@@ -94,9 +94,13 @@ impl EngineHost {
 
     fn receive(&mut self, now: Timestamp, message: Message, effects: &mut Vec<Effect>) -> Result<(), String> {
         match message {
-            // one that is due soon goes now, while this host is awake
-            Message::Heartbeat if self.link.was_quiet(now) => self.send(now, Message::Heartbeat, effects),
-            Message::Heartbeat => {}
+            Message::Heartbeat => {
+                self.pull(now, effects);
+                // one that is due soon goes now, while this host is awake
+                if self.link.was_quiet(now) {
+                    self.send(now, Message::Heartbeat, effects);
+                }
+            }
             Message::Registered { first } if self.first.is_none() => {
                 self.first = Some(first);
                 self.link.registered();
@@ -120,7 +124,7 @@ impl EngineHost {
             Message::Cancel { runs, running } => self.cancel(now, runs, running, effects),
             Message::Withdraw { engine, runs } => self.withdraw(now, engine, runs, effects)?,
             Message::Chunk { transfer, offset, data } => {
-                self.waiting.chunk(transfer, offset, data, effects)?;
+                self.waiting.chunk(now, transfer, offset, data, effects)?;
                 self.pull(now, effects);
             }
             Message::Grant { transfer, upto } => {
@@ -151,7 +155,7 @@ impl EngineHost {
 
     fn pull(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let before = effects.len();
-        self.waiting.grant(|message| effects.push(Effect::Send(message)));
+        self.waiting.grant(now, |message| effects.push(Effect::Send(message)));
         if effects.len() > before {
             self.link.spoke(now);
         }

@@ -9,6 +9,7 @@ use super::Effect;
 use crate::id::{EngineId, FunctionHash, TaskId};
 use crate::ranges::Ranges;
 use crate::task::{Failure, RunOptions, TaskStatus};
+use crate::time::Timestamp;
 use crate::transfer::Pulls;
 use crate::wire::{Batch, BatchCutter, Message, Outcomes, Runs, RunsCutter, Transfer};
 
@@ -93,12 +94,13 @@ impl Waiting {
     /// Takes part of an argument.
     pub(super) fn chunk(
         &mut self,
+        now: Timestamp,
         transfer: Transfer,
         offset: u64,
         data: Bytes,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let Some(whole) = self.pulls.chunk(transfer, offset, data)? else { return Ok(()) };
+        let Some(whole) = self.pulls.chunk(now, transfer, offset, data)? else { return Ok(()) };
         let Transfer::Argument(task) = transfer else { return Ok(()) };
         let Some(slot) = self.wanted.remove(&task) else { return Ok(()) };
         let parts = self.slots.entry(slot).or_default();
@@ -112,8 +114,8 @@ impl Waiting {
     }
 
     /// Asks for more of the arguments that are being pulled.
-    pub(super) fn grant(&mut self, send: impl FnMut(Message)) {
-        self.pulls.grant(send);
+    pub(super) fn grant(&mut self, now: Timestamp, send: impl FnMut(Message)) {
+        self.pulls.grant(now, send);
     }
 
     /// Takes out the tasks among `runs` that wait here, and tells how they ended. What they held up goes on.
