@@ -73,7 +73,7 @@ fn a_cluster_grows_and_shrinks() {
     let (exit, out, err) = home.said(&["map", "echo {}", ":::", "1", "2", "3"]);
     assert_eq!((exit, out.as_str()), (Some(0), "1\n2\n3\n"), "{err}");
 
-    let (exit, err) = said(&home, &["engines", "remove", "2", "4", "5", "6"]);
+    let (exit, err) = said(&home, &["engines", "remove", "2,4", "5", "6"]);
     assert!(
         exit == Some(0) && err.contains("has 0; allocation local-") && err.contains("engines add`"),
         "{err}"

@@ -53,8 +53,8 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[group(required = true, multiple = false, id = "which")]
 pub(crate) struct Which {
-    /// Engines, by their ids: 3, or 5-7
-    #[arg(value_name = "ENGINE", value_parser = read_engines)]
+    /// Engines, by their ids: 3, or 5-7, or 0,3-5
+    #[arg(value_name = "ENGINE", value_delimiter = ',', value_parser = read_engines)]
     pub(crate) engines: Vec<EngineRange>,
     /// All engines on a node
     #[arg(long, value_name = "NAME")]
