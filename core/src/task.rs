@@ -233,6 +233,25 @@ impl Failure {
     pub fn decode(payload: &[u8]) -> Result<Self, PayloadError> {
         ciborium::from_reader(payload).map_err(|_| PayloadError { what: "failure" })
     }
+
+    /// The payload of a command that was ended when its time was over: why, and behind that what it had written.
+    pub fn encode_with(&self, command: &CommandOutcome) -> Bytes {
+        let mut out = BytesMut::from(&self.encode()[..]);
+        command.encode(&mut out);
+        out.freeze()
+    }
+
+    /// Reads what [`encode`](Self::encode) or [`encode_with`](Self::encode_with) wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn decode_with(mut payload: Bytes) -> Result<(Self, Option<CommandOutcome>), PayloadError> {
+        let mut rest = payload.as_ref();
+        let failure = ciborium::from_reader(&mut rest).map_err(|_| PayloadError { what: "failure" })?;
+        let command = payload.split_off(payload.len() - rest.len());
+        let command = if command.is_empty() { None } else { Some(CommandOutcome::decode(command)?) };
+        Ok((failure, command))
+    }
 }
 
 /// A command: what every one of its tasks shares.
@@ -347,41 +366,4 @@ fn take_u32(from: &mut Bytes, what: &'static str) -> Result<u32, PayloadError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn arguments_survive(list in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..5)) {
-            let arguments = Arguments(list.into_iter().map(Bytes::from).collect());
-            let mut out = BytesMut::new();
-            arguments.encode(&mut out);
-            prop_assert_eq!(Arguments::decode(out.freeze()).unwrap(), arguments);
-        }
-
-        #[test]
-        fn outcomes_survive(exit in any::<i32>(), tag in 0u8..4, stdout in ".*", stderr in ".*") {
-            let (exit, signal) = if tag & 1 == 1 { (None, Some(exit)) } else { (Some(exit), None) };
-            let streamed = tag & 2 == 2;
-            let outcome = CommandOutcome { exit, signal, streamed, stdout: stdout.into(), stderr: stderr.into() };
-            let mut out = BytesMut::new();
-            outcome.encode(&mut out);
-            prop_assert_eq!(CommandOutcome::decode(out.freeze()).unwrap(), outcome);
-        }
-
-        #[test]
-        fn random_payloads_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = Arguments::decode(bytes.clone().into());
-            let _ = CommandOutcome::decode(bytes.into());
-        }
-    }
-
-    #[test]
-    fn a_hash_tells_kinds_apart() {
-        let body = Bytes::from_static(b"count");
-        let native = Function { kind: FunctionKind::Native, body: body.clone() };
-        let python = Function { kind: FunctionKind::Python, body };
-        assert_ne!(native.hash(), python.hash());
-    }
-}
+mod tests;

@@ -177,14 +177,15 @@ impl End {
 }
 
 fn failure(payload: &Bytes, status: Option<TaskStatus>) -> Option<End> {
-    let failure: Failure = ciborium::from_reader(payload.as_ref()).ok()?;
-    let command = CommandOutcome {
+    let (failure, command) = Failure::decode_with(payload.clone()).ok()?;
+    let command = command.unwrap_or_else(|| CommandOutcome {
         exit: failure.exit,
         signal: failure.signal,
         stderr: failure.detail.into(),
         ..CommandOutcome::default()
-    };
-    Some(End { status, command, message: Some(failure.message), ..End::default() })
+    });
+    let stdout_bytes = command.stdout.len() as u64;
+    Some(End { status, command, stdout_bytes, message: Some(failure.message), ..End::default() })
 }
 
 #[cfg(test)]

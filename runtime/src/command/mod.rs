@@ -139,16 +139,20 @@ fn outcome(end: End, limit: Option<Duration>, verdict: Option<String>) -> (TaskS
     let (exit, signal) = (status.code(), status.signal());
     let failure = |message| {
         let tail = &stderr[stderr.len().saturating_sub(DETAIL_BYTES)..];
-        Failure { detail: String::from_utf8_lossy(tail).into_owned(), exit, signal, ..Failure::new(message) }
-            .encode()
+        let detail = String::from_utf8_lossy(tail).into_owned();
+        Failure { detail, exit, signal, ..Failure::new(message) }
     };
     match forced {
-        Some(Force::Cancelled) => (TaskStatus::Cancelled, failure("cancelled while it ran".to_owned())),
-        Some(Force::TimedOut) => {
-            let message = format!("ended after its time limit of {:?}", limit.unwrap_or_default());
-            (TaskStatus::TimedOut, failure(message))
+        Some(Force::Cancelled) => {
+            (TaskStatus::Cancelled, failure("cancelled while it ran".to_owned()).encode())
         }
-        Some(Force::Reset) => (TaskStatus::Lost, failure("its engine was reset".to_owned())),
+        Some(Force::TimedOut) => {
+            let why = failure(format!("ended after its time limit of {:?}", limit.unwrap_or_default()));
+            let (stdout, stderr) = (clipped(stdout), clipped(stderr));
+            let outcome = CommandOutcome { exit, signal, streamed, stdout, stderr };
+            (TaskStatus::TimedOut, why.encode_with(&outcome))
+        }
+        Some(Force::Reset) => (TaskStatus::Lost, failure("its engine was reset".to_owned()).encode()),
         Some(Force::TooMuch(stream)) => {
             let said = format!(
                 "\nrpar: ended: it wrote more than {} MiB to {stream}, which is all that a result holds: let it write to a file\n",

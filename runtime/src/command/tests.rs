@@ -165,7 +165,8 @@ fn a_child_left_behind_holds_nobody_up() {
 #[test]
 fn a_time_limit_ends_the_whole_group() {
     let mut bench = Bench::start();
-    let scripts = ["echo before >&2; sleep 600", "trap '' TERM; sleep 600 & wait; wait", "exec sleep 600"];
+    let scripts =
+        ["echo out; echo before >&2; sleep 600", "trap '' TERM; sleep 600 & wait; wait", "exec sleep 600"];
     for script in scripts {
         let begun = Instant::now();
         bench.submit(
@@ -176,9 +177,14 @@ fn a_time_limit_ends_the_whole_group() {
         let (status, payload) = bench.next(GENEROUS);
         assert_eq!(status, TaskStatus::TimedOut, "{script}");
         assert!(begun.elapsed() >= Duration::from_millis(200));
-        let failure = Failure::decode(&payload).unwrap();
-        assert!(failure.message.contains("200ms"), "{failure:?}");
-        assert!(!script.contains("before") || failure.detail == "before\n", "{failure:?}");
+        assert!(Failure::decode(&payload).unwrap().message.contains("200ms"));
+        let (failure, written) = Failure::decode_with(payload).unwrap();
+        let written = written.unwrap();
+        assert_eq!((written.signal, written.streamed), (failure.signal, false));
+        if script.contains("before") {
+            let said = (text(&written.stdout), text(&written.stderr), failure.detail.as_str());
+            assert_eq!(said, ("out\n", "before\n", "before\n"));
+        }
     }
 }
 
