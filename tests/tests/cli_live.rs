@@ -1,10 +1,12 @@
 //! What commands write is printed while they run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 use rpar_tests::binary::Home;
+use serde_json::Value;
 
 /// Waits for the file that its argument names.
 const WAITS: &str = "until [ -e {} ]; do sleep 0.01; done";
@@ -90,8 +92,77 @@ fn run_prints_as_if_the_command_ran_here() {
     assert_eq!(last, "last");
     assert_eq!(run.wait().expect("it ends").code(), Some(7));
     let answer = home.run(&["run", "--json", "echo out; echo err >&2"]);
-    let document: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    let document: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
     assert_eq!((&document["stdout"], &document["stderr"]), (&"out\n".into(), &"err\n".into()));
+}
+
+#[test]
+fn what_a_submitted_task_writes_is_there_while_it_runs() {
+    let home = Home::new();
+    assert_eq!(home.said(&["start", "-n", "2"]).0, Some(0));
+    let script = format!("echo first {{}}; echo oops >&2; {WAITS}; echo then; printf last");
+    assert_eq!(home.said(&["submit", "--live", &script, ":::", "a", "b"]).0, Some(0));
+    let mut logs = start(&home, &["logs", "--task", "1.2", "--follow"]);
+    let mut out = BufReader::new(logs.stdout.take().expect("a pipe"));
+    let err = logs.stderr.take().expect("a pipe");
+    let seen: BTreeSet<String> = (0..4).map(|_| line(&mut out)).collect();
+    let expected = ["==> 1.2.stdout <==\n", "first b\n", "==> 1.2.stderr <==\n", "oops\n"];
+    assert_eq!(seen, expected.map(str::to_owned).into());
+    assert_eq!(home.json(&["tasks"])["submissions"][0]["assigned"], 2, "it runs");
+    go(&home, "b");
+    let (said, told) = rest(logs, out, err);
+    assert!(said.ends_with("then\nlast\n") && told.is_empty(), "{said} {told}");
+    let lines = home.run(&["logs", "--task", "1", "--lines", "1", "--json"]);
+    let lines = String::from_utf8(lines.stdout).expect("text");
+    let named = |name: &str, line: &str| {
+        let document = serde_json::json!({ "schema": 1, "log": name, "line": line });
+        assert!(
+            lines.lines().any(|line| serde_json::from_str::<Value>(line).is_ok_and(|it| it == document)),
+            "{lines}"
+        );
+    };
+    named("1.1.stdout", "first a");
+    named("1.2.stdout", "last");
+    go(&home, "a");
+    let texts = ("first a\nthen\nlastfirst b\nthen\nlast".to_owned(), "oops\noops\n".to_owned());
+    let (exit, out, err) = home.said(&["results", "1"]);
+    assert_eq!((exit, (out, err)), (Some(0), texts));
+    let document = home.run(&["results", "1", "--json"]);
+    let document: Value =
+        serde_json::from_slice(document.stdout.split(|b| *b == b'\n').next().expect("a line")).expect("JSON");
+    assert_eq!((&document["stdout"], &document["stderr"]), (&"first a\nthen\nlast".into(), &"oops\n".into()));
+    for (words, exit) in [(["logs", "--task", "2"], 120), (["logs", "--task", "1.3"], 120)] {
+        assert_eq!(home.said(&words).0, Some(exit), "{words:?}");
+    }
+}
+
+#[test]
+fn results_print_what_the_last_try_wrote_and_say_what_is_gone() {
+    let home = Home::new();
+    assert_eq!(home.said(&["start", "-n", "1"]).0, Some(0));
+    let script = "[ -e {} ] || { echo one; touch {}; exit 1; }; echo two";
+    assert_eq!(home.said(&["submit", "--live", "--retries", "1", script, ":::", "x"]).0, Some(0));
+    assert_eq!(home.said(&["results", "1"]), (Some(0), "two\n".into(), String::new()));
+    let directory = home.state().join("local/default/submissions/1.output");
+    assert_eq!(fs::read_to_string(directory.join("1.stdout")).expect("a file"), "two\n");
+    fs::remove_dir_all(&directory).expect("it is there");
+    let (exit, out, err) = home.said(&["results", "1"]);
+    assert_eq!((exit, out.as_str()), (Some(0), "two\n"));
+    assert!(
+        err.contains("all but the last of what task 1 wrote is gone: ") && err.contains("1.stdout"),
+        "{err}"
+    );
+    let endless = ["submit", "--live", "--timeout", "300ms", "echo so far; sleep 600; true", ":::", "x"];
+    assert_eq!(home.said(&endless).0, Some(0));
+    let (exit, out, err) = home.said(&["results", "2"]);
+    assert_eq!((exit, out.as_str()), (Some(1), "so far\n"));
+    assert!(err.contains("task 1: ended after its time limit"), "{err}");
+    let little = ["submit", "echo {}", ":::", "x"];
+    assert_eq!(home.said(&little).0, Some(0));
+    assert_eq!(home.said(&["wait", "3"]).0, Some(0));
+    let (exit, _, err) = home.said(&["logs", "--task", "3.1"]);
+    assert_eq!(exit, Some(117));
+    assert!(err.contains("`rpar results 3`") && err.contains("--live"), "{err}");
 }
 
 #[test]

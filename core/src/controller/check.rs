@@ -43,7 +43,7 @@ impl Controller {
             assert_eq!(client.outbox.check(), None, "the results of client {link}");
         }
         let kept: u64 = self.submissions.iter().map(|(_, submission)| submission.store.check()).sum();
-        assert_eq!(self.submissions.kept_bytes, kept, "what submissions keep");
+        assert_eq!(self.submissions.kept_bytes, kept + self.disk.check(), "what submissions keep");
         for (id, _) in self.submissions.iter() {
             let owner = Owner::Submission(id);
             assert!(self.accounts.contains_key(&owner), "submission {id} has no account");
@@ -81,6 +81,9 @@ impl Controller {
         let mut census = Census::default();
         for output in self.clients.values().flat_map(|client| client.outbox.held_output()) {
             *census.output.entry(output.engine).or_default() += output.cost();
+        }
+        for (engine, cost) in self.disk.pieces() {
+            *census.output.entry(engine).or_default() += cost;
         }
         for batch in self.tasks.batches() {
             assert!(self.accounts.contains_key(&batch.origin.owner), "batch {} has no owner", batch.first);

@@ -2,26 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-
 use super::Controller;
 use super::accounts::{Account, Owner};
 use super::batch::Place;
 use super::io::Effect;
-use super::limits::{LIST_LIMIT, SUBMISSION_NAME_LIMIT, SUBMISSIONS_LIMIT};
+use super::limits::{SUBMISSION_NAME_LIMIT, SUBMISSIONS_LIMIT};
 use super::store::{Kept, Store};
 use crate::id::{LinkId, SubmissionId, TaskId};
-use crate::wire::{
-    Batch, Message, Opened, Outcomes, SubmissionStatus, TaskPage, TaskRecord, TaskState, Transfer,
-};
+use crate::wire::{Batch, Message, Opened, Transfer};
 
 /// One submission.
 #[derive(Debug)]
 pub(super) struct Submission {
-    name: String,
-    opened_micros: u64,
+    pub(super) name: String,
+    pub(super) opened_micros: u64,
     /// The client that still adds tasks.
-    filler: Option<LinkId>,
+    pub(super) filler: Option<LinkId>,
     readers: BTreeSet<LinkId>,
     /// Whether a client has let go of results of it: one that has none stays until then.
     let_go: bool,
@@ -203,15 +199,8 @@ impl Controller {
     }
 
     /// Keeps results of a submission, and passes them on to who reads it.
-    pub(super) fn keep(
-        &mut self,
-        id: SubmissionId,
-        outcomes: Outcomes,
-        bulk: Vec<Bytes>,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn store(&mut self, id: SubmissionId, kept: Kept, effects: &mut Vec<Effect>) {
         let Some(submission) = self.submissions.all.get_mut(&id) else { return };
-        let kept = Kept { outcomes, bulk };
         for link in &submission.readers {
             if let Some(client) = self.clients.get_mut(link) {
                 client.offer(&kept);
@@ -249,10 +238,13 @@ impl Controller {
             Some(base + batch.index(live) as u64)
         });
         let tasks = self.accounts.get(&Owner::Submission(id)).map_or(0, |account| account.next);
-        let upto = upto.0.min(first_live.unwrap_or(tasks));
+        let held = self.disk.held(id).flat_map(|kept| kept.outcomes.runs.iter()).map(|(first, _)| first.0);
+        let upto = upto.0.min(first_live.unwrap_or(tasks)).min(held.min().unwrap_or(tasks));
         if let Some(submission) = self.submissions.all.get_mut(&id) {
             submission.let_go = true;
             self.submissions.kept_bytes -= submission.store.forget(TaskId(upto));
+            let forgotten = submission.store.forgotten;
+            self.discard_before(id, forgotten, effects);
         }
         self.balance(effects);
         self.pull_results(effects);
@@ -275,7 +267,7 @@ impl Controller {
     }
 
     /// Holds submissions back while too much of their results is kept.
-    fn balance(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn balance(&mut self, effects: &mut Vec<Effect>) {
         let (kept, ceiling) = (self.submissions.kept_bytes, self.config.result_bytes);
         let paused = if self.submissions.paused { kept > ceiling / 2 } else { kept > ceiling };
         if paused == self.submissions.paused {
@@ -297,77 +289,6 @@ impl Controller {
             self.board.version += 1;
             self.engines.heat();
         }
-    }
-
-    /// All submissions, for the status.
-    pub(super) fn submission_status(&self) -> Vec<SubmissionStatus> {
-        let status = self.submissions.iter().map(|(id, submission)| {
-            let owner = Owner::Submission(id);
-            let tasks = self.accounts.get(&owner).map_or(0, |account| account.next);
-            let ended = submission.store.succeeded + submission.store.failed;
-            let queued = (self.ready.queued(owner) + self.waits.of(owner)).min(tasks - ended);
-            SubmissionStatus {
-                id,
-                name: submission.name.clone(),
-                opened_micros: submission.opened_micros,
-                tasks,
-                queued,
-                assigned: tasks - ended - queued,
-                succeeded: submission.store.succeeded,
-                failed: submission.store.failed,
-                forgotten: submission.store.forgotten.0,
-                kept_bytes: submission.store.bytes,
-                open: submission.filler.is_some(),
-            }
-        });
-        status.collect()
-    }
-
-    /// Answers what is known of a submission's tasks.
-    pub(super) fn list(
-        &self,
-        link: LinkId,
-        question: u32,
-        id: SubmissionId,
-        from: TaskId,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), String> {
-        let submission = self.submissions.get(id).ok_or_else(|| format!("there is no submission {id}"))?;
-        let account = self.accounts.get(&Owner::Submission(id)).ok_or("it has no account")?;
-        let from = from.max(submission.store.forgotten).0;
-        let to = from.saturating_add(LIST_LIMIT).min(account.next);
-        let mut tasks = submission.store.records(from, to);
-        let before = account.batches.range(..from).next_back();
-        for (base, first) in before.into_iter().chain(account.batches.range(from..to.max(from))) {
-            let Some(batch) = self.tasks.batch(*first) else { continue };
-            let (start, end) =
-                (from.saturating_sub(*base) as u32, to.saturating_sub(*base).min(batch.count as u64));
-            for position in batch.positions(start, end as u32) {
-                let slot = batch.at(position);
-                let state = match slot.place {
-                    Place::Waiting | Place::Queued => TaskState::Queued,
-                    Place::Assigned | Place::Relayed => TaskState::Assigned,
-                    Place::Ended => continue,
-                };
-                let engine = (state == TaskState::Assigned).then_some(slot.engine);
-                let host = engine.and_then(|id| self.hosts.get(&self.engines.get(id)?.host));
-                tasks.push(TaskRecord {
-                    id: batch.client_id(batch.index(position)),
-                    state,
-                    attempts: slot.attempt,
-                    engine,
-                    node: host.map(|host| host.node.to_string()),
-                    ..TaskRecord::default()
-                });
-            }
-        }
-        tasks.sort_unstable_by_key(|task| task.id);
-        let next = (to < account.next).then_some(TaskId(to));
-        effects.push(Effect::Send {
-            link,
-            message: Message::Listed { question, page: TaskPage { tasks, next } },
-        });
-        Ok(())
     }
 
     /// Sends part of a long result that is kept, to who reads it.

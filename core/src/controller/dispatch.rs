@@ -10,7 +10,7 @@ use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
 use super::ready::{Fate, Range};
 use crate::id::{EngineId, TaskId};
-use crate::task::{Live, RunOptions};
+use crate::task::RunOptions;
 use crate::wire::{Message, Runs, Transfer};
 
 impl Controller {
@@ -195,11 +195,7 @@ impl Controller {
                 attempt,
                 timeout_ms: batch.origin.options.timeout_ms,
                 shift: batch.base.wrapping_sub(batch.first) as i64,
-                // nobody reads a submission while it runs
-                live: match batch.origin.owner {
-                    Owner::Link(_) => batch.origin.options.live,
-                    Owner::Submission(_) => Live::No,
-                },
+                live: batch.origin.options.live,
                 resources: batch.origin.options.resources.clone(),
             },
             runs: Runs::one(first, count),

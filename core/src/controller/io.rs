@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::connection::Role;
 use crate::error::BackendError;
-use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
+use crate::id::{AllocationId, ClusterTag, LinkId, RequestId, SubmissionId, TaskId};
 use crate::profile::Policy;
 use crate::scheduler::{AllocationRequest, AllocationState};
 use crate::wire::{ControllerStatus, Message};
@@ -107,6 +109,11 @@ pub enum Input {
         /// The text.
         text: String,
     },
+    /// What has become of the oldest of the [`Effect::Write`]s, of each in order: the reason if it could not be done.
+    Written {
+        /// Each one's.
+        answers: Vec<Result<(), String>>,
+    },
     /// The host wants the cluster to end (a signal, the machine's shutdown).
     Interrupted,
     /// Nobody new can find this cluster any more: it is to end once its clients have left.
@@ -163,6 +170,27 @@ pub enum Effect {
     ReadOutput {
         /// Which.
         allocation: AllocationId,
+    },
+    /// Add to the files that hold what a submission's task writes; answered by [`Input::Written`]. After one of the same
+    /// task that failed, others may come.
+    Write {
+        /// Which submission.
+        submission: SubmissionId,
+        /// Which of its tasks.
+        task: TaskId,
+        /// 1 is stdout, 2 is stderr.
+        stream: u8,
+        /// Its files begin anew with this: what an earlier try wrote goes away.
+        begins: bool,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Remove the files that hold what tasks wrote.
+    Discard {
+        /// Of which submission.
+        submission: SubmissionId,
+        /// Which of its tasks; those without files too.
+        tasks: Vec<TaskId>,
     },
     /// Tell the log.
     Log {

@@ -11,12 +11,14 @@ mod check;
 mod clients;
 mod delivery;
 mod detached;
+mod disk;
 mod dispatch;
 mod engines;
 mod functions;
 mod growth;
 mod io;
 mod limits;
+mod listing;
 mod loss;
 mod needs;
 mod output;
@@ -53,6 +55,7 @@ use crate::wire::Message;
 use accounts::{Account, Owner};
 use clients::Client;
 use detached::Submissions;
+use disk::Disk;
 use engines::{Engines, Host};
 use functions::Functions;
 use peers::{Part, Peers};
@@ -74,6 +77,7 @@ pub struct Controller {
     clients: BTreeMap<LinkId, Client>,
     accounts: BTreeMap<Owner, Account>,
     submissions: Submissions,
+    disk: Disk,
     /// Whether a client was ever there.
     served: bool,
     hosts: BTreeMap<LinkId, Host>,
@@ -110,6 +114,7 @@ impl Controller {
             clients: BTreeMap::new(),
             accounts: BTreeMap::new(),
             submissions: Submissions::default(),
+            disk: Disk::default(),
             served: false,
             hosts: BTreeMap::new(),
             functions: Functions::default(),
@@ -145,6 +150,7 @@ impl Controller {
             Input::LinkDown { link, reason } => self.lose_link(link, &reason, effects),
             Input::Interrupted => self.begin_stop("it was interrupted", effects),
             Input::Orphaned { reason } => self.orphaned(reason, effects),
+            Input::Written { answers } => self.written(answers, effects),
             Input::Tick => {}
             answer => self.answered(answer, effects),
         }

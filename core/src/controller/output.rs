@@ -1,5 +1,5 @@
-//! What running tasks write, on its way to their clients: in order with their results, and never more than their
-//! windows hold.
+//! What running tasks write, on its way to their clients, or to the files of their submission: in order with their
+//! results, and never more than their windows hold.
 
 use super::Controller;
 use super::accounts::Owner;
@@ -29,18 +29,21 @@ impl Controller {
         let task = self.tasks.find(output.task).and_then(|(batch, index)| {
             let slot = batch.slot(index)?;
             let runs = slot.engine == id && slot.place == Place::Assigned;
-            runs.then(|| (batch.origin.owner, batch.client_id(index)))
+            runs.then(|| (batch.origin.owner, batch.client_id(index), slot.attempt))
         });
-        let reader = task.and_then(|(owner, task)| match owner {
-            Owner::Link(link) => Some((link, task)),
-            Owner::Submission(_) => None,
-        });
-        let Some((link, task)) = reader else {
+        let Some((owner, task, attempt)) = task else {
             self.output_left(id, cost, effects);
             return Ok(());
         };
-        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
         output.task = task;
+        let link = match owner {
+            Owner::Link(link) => link,
+            Owner::Submission(submission) => {
+                self.write(submission, attempt, output, effects);
+                return Ok(());
+            }
+        };
+        let Some(client) = self.clients.get_mut(&link) else { return Ok(()) };
         if client.outbox.holds_back() && output.data.len() < COPY_LIMIT_BYTES {
             // a few bytes that wait do not keep all alive that came with them
             output.data = output.data.to_vec().into();

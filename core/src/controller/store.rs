@@ -30,7 +30,7 @@ impl Kept {
     }
 
     /// What is known of those of its tasks that are in `from..to`.
-    fn records(&self, from: u64, to: u64, records: &mut Vec<TaskRecord>) {
+    pub(super) fn records(&self, from: u64, to: u64, records: &mut Vec<TaskRecord>) {
         let Outcomes { engine, node, ended_micros, runs, codes, ran, attempts, .. } = &self.outcomes;
         for (at, id) in runs.ids().enumerate().filter(|(_, id)| (from..to).contains(&id.0)) {
             let status = codes.get(at).map_or(Some(TaskStatus::Ok), |code| TaskStatus::from_code(*code));

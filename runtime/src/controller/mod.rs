@@ -1,5 +1,6 @@
 //! The controller's shell: owns the machine, its links, and the calls to the scheduler.
 
+mod disk;
 mod door;
 mod error;
 mod inbox;
@@ -68,7 +69,8 @@ pub async fn serve(setup: ControllerSetup) -> Result<(), ControllerError> {
     let seed = getrandom::u64()
         .map_err(|error| ControllerError::Randomness(std::io::Error::other(error.to_string())))?;
     let config = ControllerConfig { epoch_micros: wall_micros(), seed, ..setup.config };
-    let shell = Shell::new(config, Clock::start(), inbox, site);
+    let disk = disk::open(setup.directory, inbox.clone());
+    let shell = Shell::new(config, Clock::start(), inbox, site, disk);
     let reason = shell.run(events).await;
     tracing::info!("the cluster has ended: {reason}");
     drop(doors);

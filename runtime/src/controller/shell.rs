@@ -7,6 +7,7 @@ use rpar_core::id::LinkId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::disk::Order;
 use super::inbox::{Event, Inbox};
 use super::links::Links;
 use super::site::Site;
@@ -21,18 +22,26 @@ pub(super) struct Shell {
     clock: Clock,
     links: Links,
     site: Site,
+    disk: mpsc::UnboundedSender<Order>,
     inbox: Inbox,
     effects: Vec<Effect>,
     exit: Option<String>,
 }
 
 impl Shell {
-    pub(super) fn new(config: ControllerConfig, clock: Clock, inbox: Inbox, site: Site) -> Self {
+    pub(super) fn new(
+        config: ControllerConfig,
+        clock: Clock,
+        inbox: Inbox,
+        site: Site,
+        disk: mpsc::UnboundedSender<Order>,
+    ) -> Self {
         Shell {
             machine: Controller::new(config),
             clock,
             links: Links::default(),
             site,
+            disk,
             inbox,
             effects: Vec::new(),
             exit: None,
@@ -127,6 +136,13 @@ impl Shell {
             Effect::Poll { allocations } => self.site.poll(allocations),
             Effect::Cancel { allocation } => self.site.cancel(allocation),
             Effect::ReadOutput { allocation } => self.site.read_output(allocation),
+            // it is there as long as this is, but for a panic of its own
+            Effect::Write { submission, task, stream, begins, data } => {
+                _ = self.disk.send(Order::Write { submission, task, stream, begins, data });
+            }
+            Effect::Discard { submission, tasks } => {
+                _ = self.disk.send(Order::Discard { submission, tasks });
+            }
             Effect::Log { text } => tracing::info!("{text}"),
             Effect::Exit { reason } => self.exit = Some(reason),
         }

@@ -4,6 +4,7 @@ mod connection;
 mod private;
 mod process;
 mod record;
+mod submission;
 mod tail;
 
 pub use connection::read_connection;
@@ -12,6 +13,7 @@ pub use private::write_private;
 pub use process::{Liveness, ProcessIdentity, host_name};
 pub(crate) use record::write_controller;
 pub use record::{ControllerRecord, read_controller};
+pub use submission::{SUBMISSIONS_DIRECTORY, task_output_name, task_outputs};
 pub use tail::tail;
 
 use std::path::PathBuf;

@@ -93,6 +93,21 @@ fn it_is_saved_whole() {
     nobody_minded(place, &engines, client);
 }
 
+#[test]
+fn it_waits_for_whoever_asks_for_it_once_its_client_has_left() {
+    let place = Place::started(1);
+    let engines = place.engines(1);
+    place.rpar(&["submit", &format!("{}; true", flood()), ":::", "x"]).says(0, &[]);
+    place.rpar(&["wait", "1"]).says(0, &[]);
+    let mut results = place.begin(&["results", "1", "--forget"]);
+    let (bytes, client) = drain(&mut results, 0);
+    assert_eq!(bytes, FLOOD_BYTES);
+    ended(results).says(0, &[]);
+    let submissions = place.home.state().join("quick/default/submissions");
+    until("nothing is left on disk", || fs::read_dir(&submissions).expect("it is there").count() == 0);
+    nobody_minded(place, &engines, client);
+}
+
 /// A command that writes so many lines.
 fn flood() -> String {
     format!("yes {} | head -c {FLOOD_BYTES}", String::from_utf8_lossy(LINE).trim())

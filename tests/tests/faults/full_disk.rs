@@ -126,6 +126,27 @@ fn large_output_that_has_no_room_ends_the_map() {
 }
 
 #[test]
+fn a_submitted_task_whose_output_has_no_room_fails_and_the_others_do_not() {
+    let place = Place::new();
+    let Some(_disk) = Small::mount(place.home.state(), "size=1m") else { return };
+    place.start(2);
+    let script = "[ {} = small ] || { head -c 64M /dev/zero; exit; }; echo {}";
+    place.rpar(&["submit", "--live", script, ":::", "large", "small"]).says(0, &[]);
+    let at = place.home.state().join("quick/default/submissions/1.output");
+    let words =
+        ["task 1: what it wrote could not be kept", &at.display().to_string(), "No space left on device"];
+    let results = place.rpar(&["results", "1"]);
+    assert_eq!(results.out, "small\n");
+    results.says(1, &words);
+    let problems = place.status()["problems"].to_string();
+    assert!(problems.contains("task 1 of submission 1") && problems.contains("No space left"), "{problems}");
+    assert_eq!(entries(&at), ["2.stderr", "2.stdout"], "the space was given back");
+    place.rpar(&["submit", "head -c 512k /dev/zero; true", ":::", "fits"]).says(0, &[]);
+    assert_eq!(place.rpar(&["results", "2"]).out.len(), 512 << 10);
+    place.stop();
+}
+
+#[test]
 fn a_cluster_is_stopped_where_no_file_can_be_made() {
     let place = Place::new();
     let Some(disk) = Small::mount(place.home.state(), "nr_inodes=64") else { return };

@@ -22,7 +22,7 @@ pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{
-    CancelArguments, ResultsArguments, State, SubmitArguments, Tasks, TasksArguments, WaitArguments,
+    CancelArguments, OneOrAll, ResultsArguments, State, SubmitArguments, Tasks, TasksArguments, WaitArguments,
 };
 pub(crate) use self::task::{RunArguments, TaskArguments, ThrowAwayArguments};
 use crate::command::exit::TABLE;
@@ -193,12 +193,16 @@ pub(crate) struct StatusArguments {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LogsArguments {
-    /// Waits for more, until Ctrl-C
+    /// Waits for more, until Ctrl-C; with --task until the tasks have ended
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// How many lines of each log
-    #[arg(long, value_name = "N", default_value_t = 40)]
-    pub(crate) lines: usize,
+    /// How many lines of each log [default: 40; with --task all]
+    #[arg(long, value_name = "N")]
+    pub(crate) lines: Option<usize>,
+    /// What the tasks of this submission have written, or one of them, such as 3.7: all of it with `submit --live`,
+    /// otherwise of tasks that have written more than 256 KiB
+    #[arg(long, value_name = "ID[.N]", value_parser = submission::read_one_or_all, conflicts_with = "name")]
+    pub(crate) task: Option<OneOrAll>,
     /// Only logs whose names contain this: controller, allocation, a node's name
     pub(crate) name: Option<String>,
 }

@@ -30,6 +30,9 @@ pub(crate) struct SubmitArguments {
     /// How often a task that failed runs again
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u16,
+    /// Has what tasks write at hand while they run, see `rpar logs --task`; otherwise only what is more than 256 KiB
+    #[arg(long)]
+    pub(crate) live: bool,
     /// Runs it when this submission has ended; may be given often
     #[arg(long, value_name = "ID", value_parser = read_submission)]
     pub(crate) after: Vec<SubmissionId>,
@@ -133,6 +136,13 @@ pub(crate) struct CancelArguments {
     pub(crate) queued: bool,
 }
 
+/// A submission, or one of its tasks by its number, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OneOrAll {
+    pub(crate) submission: SubmissionId,
+    pub(crate) task: Option<u64>,
+}
+
 /// Tasks by their numbers, from 1: first and last of each stretch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tasks(pub(crate) Vec<(u64, u64)>);
@@ -141,6 +151,18 @@ fn read_submission(text: &str) -> Result<SubmissionId, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(SubmissionId(number)),
         _ => Err("expected the number of a submission, as `rpar tasks` lists them".to_owned()),
+    }
+}
+
+pub(super) fn read_one_or_all(text: &str) -> Result<OneOrAll, String> {
+    let (submission, task) = match text.split_once('.') {
+        Some((submission, task)) => (submission, Some(task.parse().ok().filter(|task| *task > 0))),
+        None => (text, None),
+    };
+    match (read_submission(submission), task) {
+        (Ok(submission), None) => Ok(OneOrAll { submission, task: None }),
+        (Ok(submission), Some(Some(task))) => Ok(OneOrAll { submission, task: Some(task) }),
+        _ => Err("expected the number of a submission, or with one of its tasks, such as 3.7".to_owned()),
     }
 }
 
@@ -157,6 +179,15 @@ fn read_tasks(text: &str) -> Result<Tasks, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_submission_or_one_task_of_it() {
+        let read = |text| read_one_or_all(text).map(|read| (read.submission.0, read.task));
+        assert_eq!((read("3"), read("3.7")), (Ok((3, None)), Ok((3, Some(7)))));
+        for wrong in ["", "0", "3.", "3.0", ".7", "3.7.1", "a"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn numbers_of_tasks() {

@@ -43,11 +43,13 @@ impl Log {
         text[from..].to_vec()
     }
 
-    /// What was written since: whole lines, unless it is `over` and nothing more will come.
+    /// What was written since, as far as a part goes: whole lines, unless it is `over` and nothing more will come, or a
+    /// line is longer than a part.
     pub(super) fn more(&mut self, over: bool) -> Vec<u8> {
         let mut text = self.read();
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if !over && (text.len() as u64) < PART_BYTES {
+        let full = text.len() as u64 == PART_BYTES;
+        if full && whole > 0 || !full && !over {
             self.at -= (text.len() - whole) as u64;
             text.truncate(whole);
         }

@@ -1,6 +1,7 @@
 //! `rpar logs`.
 
 mod log;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +22,9 @@ use crate::paths::ClusterDir;
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// How many lines of each log are shown.
+const LINES: usize = 40;
+
 /// The most logs that are followed: a file each, and a process may have 1024 of them as a rule.
 const FOLLOWED: usize = 512;
 
@@ -28,6 +32,9 @@ pub(crate) fn run(context: &Context, arguments: &LogsArguments) -> Outcome {
     let directory = context.directory()?;
     if !directory.path.is_dir() {
         return Err(context.not_running(&directory));
+    }
+    if let Some(task) = arguments.task {
+        return tasks::run(context, &directory, task, arguments);
     }
     let wanted = arguments.name.as_deref();
     let found = files(&directory, wanted);
@@ -38,7 +45,7 @@ pub(crate) fn run(context: &Context, arguments: &LogsArguments) -> Outcome {
     let mut logs = BTreeMap::new();
     for path in found {
         let mut log = Log::open(&path);
-        let text = log.last_lines(arguments.lines);
+        let text = log.last_lines(arguments.lines.unwrap_or(LINES));
         shower.show(&log.name(), &text)?;
         if arguments.follow && logs.len() < FOLLOWED {
             logs.insert(path, log);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rpar_core::id::SubmissionId;
+use rpar_runtime::files::SUBMISSIONS_DIRECTORY;
 
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
@@ -15,7 +16,7 @@ use crate::paths::ClusterDir;
 
 /// Where they are: each ends with a NUL byte, which no argument holds.
 pub(super) fn path(directory: &ClusterDir, id: SubmissionId) -> PathBuf {
-    directory.path.join("submissions").join(id.to_string())
+    directory.path.join(SUBMISSIONS_DIRECTORY).join(id.to_string())
 }
 
 /// Keeps the arguments of a submission's tasks as they are submitted.

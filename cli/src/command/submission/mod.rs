@@ -6,6 +6,7 @@ pub(crate) mod results;
 pub(crate) mod submit;
 pub(crate) mod tasks;
 pub(crate) mod wait;
+mod written;
 
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
 
 /// A controller answers in a millisecond; one that is this late is not well.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How soon Ctrl-C is felt, and how often progress is shown.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A submission as it is now.
-fn find(client: &Client, directory: &ClusterDir, id: SubmissionId) -> Outcome<SubmissionStatus> {
+pub(super) fn find(client: &Client, directory: &ClusterDir, id: SubmissionId) -> Outcome<SubmissionStatus> {
     one(&client.status(None, ANSWER_WITHIN)?, directory, id)
 }
 
@@ -45,7 +46,7 @@ fn ended(submission: &SubmissionStatus) -> u64 {
 }
 
 /// Whether all of its tasks are there and have ended.
-fn is_over(submission: &SubmissionStatus) -> bool {
+pub(super) fn is_over(submission: &SubmissionStatus) -> bool {
     !submission.open && ended(submission) >= submission.tasks
 }
 

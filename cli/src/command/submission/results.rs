@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use rpar_core::id::SubmissionId;
 use rpar_runtime::client::{Client, Reading};
 use serde_json::json;
 
 use super::super::context::Context;
 use super::super::task::End;
 use super::arguments_file::{Arguments, path};
+use super::written::Written;
 use super::{ANSWER_WITHIN, LOOK, find};
 use crate::cluster::plural;
 use crate::command::arguments::ResultsArguments;
@@ -32,6 +34,8 @@ pub(crate) fn run(context: &Context, arguments: &ResultsArguments) -> Outcome {
     let ready = (submission.succeeded + submission.failed).saturating_sub(reading.first().0);
     let mut results = Results {
         client: &client,
+        directory: &directory,
+        submission: arguments.submission,
         reading: &reading,
         interrupts: &interrupts,
         output: context.output,
@@ -68,6 +72,8 @@ fn forget_arguments(directory: &ClusterDir, arguments: &ResultsArguments) {
 
 struct Results<'a> {
     client: &'a Client,
+    directory: &'a ClusterDir,
+    submission: SubmissionId,
     reading: &'a Reading,
     interrupts: &'a Interrupts,
     output: Output,
@@ -139,15 +145,23 @@ impl Results<'_> {
         }
     }
 
-    fn print(&mut self, index: usize, end: End) -> Outcome<()> {
+    fn print(&mut self, index: usize, mut end: End) -> Outcome<()> {
         self.reading.group().forget(index);
         let task = self.task(index);
         self.failed += u64::from(!end.ok());
+        let files = if end.command.streamed { self.files(task) } else { None };
         if self.output.json {
-            let mut document = end.document();
-            document["task"] = json!(task + 1);
-            document["argument"] = json!(String::from_utf8_lossy(&self.arguments.of_task(task)));
-            return self.answers.write(json_line(document).as_bytes());
+            return self.document(task, end, files);
+        }
+        if let Some([stdout, stderr]) = files {
+            self.flush()?;
+            let output = self.output;
+            self.pass_on(stdout, |part| output.bytes(part))?;
+            self.pass_on(stderr, |part| {
+                output.diagnostics(part);
+                Ok(())
+            })?;
+            (end.command.stdout, end.command.stderr) = Default::default();
         }
         self.answers.write(&end.command.stdout)?;
         let mut said = end.command.stderr.to_vec();
@@ -159,6 +173,54 @@ impl Results<'_> {
             self.progress.suspend(|| self.output.diagnostics(&said));
         }
         Ok(())
+    }
+
+    /// What a task wrote that its result does not hold. Where that is gone, the last of it, which a result does hold, is
+    /// better than nothing.
+    fn files(&self, task: u64) -> Option<[Written; 2]> {
+        let files = [1, 2].map(|stream| Written::of(self.directory, self.submission, task, stream));
+        match files.iter().find_map(Written::missing) {
+            None => Some(files),
+            Some(why) => {
+                let text = format!("all but the last of what task {} wrote is gone: {why}", task + 1);
+                self.progress.suspend(|| self.output.warn(&text));
+                None
+            }
+        }
+    }
+
+    /// Prints much, without keeping it; Ctrl-C does not wait for the end of it.
+    fn pass_on(&self, written: Written, mut print: impl FnMut(&[u8]) -> Outcome<()>) -> Outcome<()> {
+        written.read(|part| match self.interrupts.pending() {
+            Some(signal) => Err(Report::silent(Exit::Signal(signal))),
+            None => self.progress.suspend(|| print(part)),
+        })
+    }
+
+    fn document(&mut self, task: u64, mut end: End, files: Option<[Written; 2]>) -> Outcome<()> {
+        let mut places = None;
+        match files {
+            Some(files) if files.iter().all(Written::is_short) => {
+                let [stdout, stderr] = files.map(Written::whole);
+                (end.command.stdout, end.command.stderr) = (stdout?.into(), stderr?.into());
+            }
+            Some(files) => places = Some(files.map(|written| written.path)),
+            None => {}
+        }
+        let mut document = end.document();
+        document["task"] = json!(task + 1);
+        document["argument"] = json!(String::from_utf8_lossy(&self.arguments.of_task(task)));
+        if let Some([stdout, stderr]) = places {
+            document["stdout_file"] = json!(stdout.to_string_lossy());
+            document["stderr_file"] = json!(stderr.to_string_lossy());
+            let text = format!(
+                "task {} wrote more than a document takes, which has only the last of it: all is in {}",
+                task + 1,
+                stdout.display()
+            );
+            self.progress.suspend(|| self.output.warn(&text));
+        }
+        self.answers.write(json_line(document).as_bytes())
     }
 
     /// What is printed up to `index` need not be kept.

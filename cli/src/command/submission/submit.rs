@@ -80,7 +80,8 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
 }
 
 fn options(arguments: &SubmitArguments) -> Arc<TaskOptions> {
-    let options = task::options(&arguments.task, arguments.retries, Live::No);
+    let live = if arguments.live { Live::Yes } else { Live::Large };
+    let options = task::options(&arguments.task, arguments.retries, live);
     if arguments.after.is_empty() {
         return options;
     }

@@ -1,6 +1,7 @@
 //! Tests of the whole machine, against hosts and clients of a few lines.
 
 mod detached;
+mod disk;
 mod flow;
 mod losses;
 mod memory;
