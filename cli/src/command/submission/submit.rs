@@ -30,6 +30,10 @@ const READ_AHEAD: usize = 256;
 /// How often a submission that waits for arguments, or for room at the controller, looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// What is said while the controller has no room.
+const NO_ROOM: &str = "submitting: the controller has room for no more (`controller.submit_window_bytes`), the rest \
+                       follows as tasks end";
+
 pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     let input = Input::parse(&arguments.words, &arguments.input)?;
     let name = arguments.name.clone().unwrap_or_else(|| input.command.clone());
@@ -46,17 +50,18 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     }
     let interrupts = Interrupts::watch(|_| {})?;
     let id = client.open_submission(&name, ANSWER_WITHIN)?;
+    let waiting = Waiting::new(&context.output, "submitting");
     let mut filling = Filling {
         client: &client,
+        waiting: &waiting,
         functions: Functions::new(template, spec),
         options: options(arguments),
         group: client.group(),
         file: ArgumentsFile::create(&directory, id)?,
     };
-    let waiting = Waiting::new(&context.output, "submitting");
     let records = input.records.shared_among(|| task::engines(&client));
     let filled = filling.all(records, &interrupts);
-    let tasks = filled.and_then(|()| closed(context, &client, id, &interrupts));
+    let tasks = filled.and_then(|()| closed(context, &client, id, &interrupts, &waiting));
     drop(waiting);
     let tasks = tasks.inspect_err(|_| give_up(&client, id))?;
     if context.output.json {
@@ -91,6 +96,7 @@ fn options(arguments: &SubmitArguments) -> Arc<TaskOptions> {
 
 struct Filling<'a> {
     client: &'a Client,
+    waiting: &'a Waiting,
     functions: Functions,
     options: Arc<TaskOptions>,
     group: Group,
@@ -117,7 +123,9 @@ impl Filling<'_> {
         }
         self.file.add(&record.whole())?;
         self.client.submit(&self.group, function, &self.options, payload);
-        while interrupts.pending().is_none() && !self.client.wait_ready(Some(Instant::now() + LOOK_EVERY)) {}
+        while interrupts.pending().is_none() && !self.client.wait_ready(Some(Instant::now() + LOOK_EVERY)) {
+            self.waiting.say(NO_ROOM);
+        }
         match self.client.lost() {
             Some(reason) => Err(ClientError::Lost { reason }.into()),
             None => Ok(()),
@@ -149,12 +157,18 @@ fn read(records: Records) -> Outcome<Receiver<Result<Record, InputError>>> {
 }
 
 /// Waits until the controller has everything; once interrupted, not for long.
-fn closed(context: &Context, client: &Client, id: SubmissionId, interrupts: &Interrupts) -> Outcome<u64> {
+fn closed(
+    context: &Context,
+    client: &Client,
+    id: SubmissionId,
+    interrupts: &Interrupts,
+    waiting: &Waiting,
+) -> Outcome<u64> {
     let mut until = None;
     loop {
         match client.close_submission(LOOK_EVERY) {
             Ok(tasks) => return Ok(tasks),
-            Err(ClientError::TimedOut(_)) => {}
+            Err(ClientError::TimedOut(_)) => waiting.say(NO_ROOM),
             Err(error) => return Err(error.into()),
         }
         if let Some(signal) = interrupts.pending() {
