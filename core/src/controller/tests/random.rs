@@ -25,7 +25,7 @@ struct Draw {
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
-    (0u8..43, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
+    (0u8..46, 0u64..6, 0u64..24, 0u64..12, any::<u8>(), 0u16..600)
         .prop_map(|(kind, link, a, b, c, wait)| Draw { kind, link, a, b, c, wait })
 }
 
@@ -119,7 +119,11 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
         17 => Message::Heartbeat,
         18 if c % 8 == 0 => Message::Goodbye { reason: "bye".into() },
         18 if c % 3 == 0 => Message::Room { engine: None, bytes: b },
-        18 => Message::Output(Output { engine, task: TaskId(a), attempt: 1, stream: 1, data: argument(b) }),
+        18 | 43 => {
+            let held = bench.engines.get(&engine).and_then(|held| held.get(b as usize % held.len().max(1)));
+            let task = held.filter(|_| c % 4 != 1).map_or(TaskId(a), |held| held.id);
+            Message::Output(Output { engine, task, attempt: 1, stream: 1, data: argument(b) })
+        }
         19 => Message::Grant { transfer: Transfer::Result(TaskId(a)), upto: b },
         20 => Message::Grant { transfer: Transfer::Argument(TaskId(a)), upto: b },
         21 => {
@@ -204,6 +208,10 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
         },
         31 => Input::Cancelled { allocation: id, answer: Ok(()) },
         32 => Input::Output { allocation: id, text: "tail".into() },
+        44 | 45 => {
+            let answer = |at| if (a + at) % 5 == 0 { Err("full".into()) } else { Ok(()) };
+            Input::Written { answers: (0..b / 2).map(answer).collect() }
+        }
         33 if c == 1 => Input::Interrupted,
         _ => Input::Tick,
     }
@@ -224,6 +232,9 @@ proptest! {
         });
         for link in 0..2 {
             bench.client(LinkId(link));
+        }
+        if setup % 2 == 0 {
+            bench.say(LinkId(0), Message::Open { name: "sweep".into() });
         }
         bench.step(Input::LinkUp { link: LinkId(3), role: Role::Engine, address: "x".into() });
         let registration = Registration { node: "n".into(), engines: 2, pid: 1, allocation: None, ..Registration::default() };
