@@ -106,12 +106,27 @@ fn a_place_that_cannot_be_written_is_told_once_with_what_to_do() {
 #[test]
 fn a_temporary_directory_that_other_processes_would_not_find_is_no_obstacle() {
     let home = Home::new();
+    std::fs::create_dir(home.work().join("below")).expect("a directory");
     for path in ["", "below"] {
         let mut command = home.command();
         command.env("TMPDIR", path).current_dir(home.work()).args(["map", "echo", ":::", "1"]);
         let output = command.output().expect("rpar starts");
         assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("1\n", ""), "{path}");
     }
+}
+
+#[test]
+fn a_temporary_directory_that_is_not_there_is_told_and_not_made() {
+    let home = Home::new();
+    let absent = home.work().join("absent");
+    let mut command = home.command();
+    let output =
+        command.env("TMPDIR", &absent).args(["map", "echo", ":::", "1"]).output().expect("rpar starts");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(117), "{said}");
+    let told = [&*absent.to_string_lossy(), "No such file", "hint: ", "$TMPDIR"];
+    assert!(told.iter().all(|told| said.contains(told)), "{said}");
+    assert!(!absent.exists(), "nothing is left behind");
 }
 
 #[test]

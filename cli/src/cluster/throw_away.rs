@@ -66,7 +66,10 @@ impl ThrowAway {
         let mut directory = ClusterDir::new(resolved, &cluster_id, surroundings)?;
         if is_temporary(&site) {
             // no other host needs to see it: off the home directory, which may be slow, full or read-only
-            directory.path = temporary_directory().join(&cluster_id);
+            let above = temporary_directory();
+            // made for this cluster, it would stay behind
+            std::fs::metadata(&above).map_err(|source| LockError::Io { path: above.clone(), source })?;
+            directory.path = above.join(&cluster_id);
         }
         let launch = Launch { program: program.to_owned(), profile: resolved.to_toml()?, throw_away: true };
         let lock = directory.lock()?;

@@ -16,6 +16,8 @@ use crate::paths::temporary_directory;
 pub(super) struct Scratch {
     directory: PathBuf,
     hint: &'static str,
+    /// Whether the directory is made where it is not there: it stays.
+    makes: bool,
     file: Option<File>,
     /// Where the next bytes go, and how many are kept.
     at: u64,
@@ -36,7 +38,7 @@ impl Scratch {
             Some(directory) => (directory.to_owned(), "--results names another directory"),
             None => (temporary_directory(), "$TMPDIR names another directory"),
         };
-        Scratch { directory, hint, file: None, at: 0, kept: 0 }
+        Scratch { directory, hint, makes: results.is_some(), file: None, at: 0, kept: 0 }
     }
 
     /// Writes something to the file.
@@ -55,7 +57,9 @@ impl Scratch {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                fs::create_dir_all(&self.directory)?;
+                if self.makes {
+                    fs::create_dir_all(&self.directory)?;
+                }
                 none.insert(tempfile::tempfile_in(&self.directory)?)
             }
         };
