@@ -257,6 +257,8 @@ impl Collector<'_> {
 
     /// Starts no more tasks; kills those that run, or waits for them.
     fn stop(&mut self, cause: Cause, kill: bool) {
+        // what was not read by now never will be
+        self.known = self.total();
         self.board.stop();
         let client = &self.attached.client;
         let stop = self.stop.get_or_insert_with(|| {

@@ -88,13 +88,21 @@ pub(super) struct Halting {
     rule: Halt,
     failed: u64,
     ended: u64,
-    /// The exit status that the rule has led to.
+    due: Option<Due>,
+}
+
+/// It is time to stop.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// The exit status, where it does not count those that fail until all have ended.
     exit: Option<Exit>,
+    /// How many tasks there are, if that was known.
+    total: Option<u64>,
 }
 
 impl Halting {
     pub(super) fn new(rule: Halt) -> Self {
-        Halting { rule, failed: 0, ended: 0, exit: None }
+        Halting { rule, failed: 0, ended: 0, due: None }
     }
 
     /// Takes the end of a task. `total` is how many tasks there are, once that is known: a percentage waits for it.
@@ -115,26 +123,28 @@ impl Halting {
                 total.is_some_and(|total| counted as f64 >= total as f64 * percent / 100.0)
             }
         };
-        if enough && self.exit.is_none() {
-            self.exit = Some(match (why, limit) {
-                (Why::Success, _) => Exit::Ok,
-                (_, Limit::Count(1)) => own(end),
-                _ => self.share(total),
-            });
+        if enough && self.due.is_none() {
+            let exit = match (why, limit) {
+                (Why::Success, _) => Some(Exit::Ok),
+                (_, Limit::Count(1)) => Some(own(end)),
+                _ => None,
+            };
+            self.due = Some(Due { exit, total });
         }
     }
 
     /// Whether it is time to stop, and if so whether what runs is to be killed.
     pub(super) fn due(&self) -> Option<bool> {
         match self.rule {
-            Halt::When { now, .. } if self.exit.is_some() => Some(now),
+            Halt::When { now, .. } if self.due.is_some() => Some(now),
             _ => None,
         }
     }
 
     /// The exit status of the map, all of whose tasks have ended or were dropped.
     pub(super) fn exit(&self) -> Exit {
-        self.exit.unwrap_or_else(|| self.share(Some(self.ended)))
+        let Some(due) = self.due else { return self.share(Some(self.ended)) };
+        due.exit.unwrap_or_else(|| self.share(due.total))
     }
 
     /// How many failed: of a hundred where the rule is a percentage.
@@ -211,6 +221,17 @@ mod tests {
             "now,fail=101%",
         ] {
             assert!(text.parse::<Halt>().unwrap_err().contains("never"), "{text}");
+        }
+    }
+
+    #[test]
+    fn those_count_that_fail_before_the_rule_is_felt() {
+        for (rule, code) in
+            [("soon,fail=50%", 75), ("now,fail=2", 3), ("soon,done=25%", 75), ("now,done=1", 7)]
+        {
+            let mut halting = Halting::new(rule.parse().unwrap());
+            (0..3).for_each(|_| halting.count(&end(7), Some(4)));
+            assert_eq!(halting.exit().code(), code, "{rule}");
         }
     }
 
