@@ -46,6 +46,7 @@ fn what_can_never_be_is_refused_with_the_reason() {
     let home = cluster();
     let cases = [
         (&["--gpus", "3"][..], "this task asks for 3 gpus; the largest node has 2"),
+        (&["--memory", "9999G"], "this task asks for 9999 GiB of memory; the largest node has 1 GiB"),
         (&["--resource", "unicorn=1"], "this task asks for 1 of `unicorn`; the largest node has 0"),
         (&["--label", "small"], "no engine has the label `small`, and none is coming; there are big"),
         (&["--targets", "77"], "none of the engines that may run this task is there (engine 77)"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rpar_core::profile::duration;
+use rpar_core::profile::{duration, size};
 use rpar_core::resources::Resources;
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 
@@ -125,11 +125,11 @@ fn taken(taken: &Resources, has: &Resources) -> String {
     };
     part("cpus", taken.cpus, has.cpus);
     part("gpus", taken.gpus, has.gpus);
-    if taken.memory_bytes > 0 {
-        part("MiB", taken.memory_bytes >> 20, has.memory_bytes >> 20);
-    }
     for (name, has) in &has.custom {
         part(name, taken.custom.get(name).copied().unwrap_or(0), *has);
+    }
+    if taken.memory_bytes > 0 {
+        parts.push(format!("{} of {}", size::display(taken.memory_bytes), size::display(has.memory_bytes)));
     }
     parts.join(", ")
 }

@@ -6,6 +6,7 @@ use super::io::Effect;
 use super::needs::Needs;
 use super::ready::Ready;
 use crate::id::{EngineId, LinkId};
+use crate::profile::size;
 use crate::resources::Resources;
 use crate::task::TaskStatus;
 
@@ -153,9 +154,19 @@ impl Controller {
 /// What a request has more of than any node.
 fn too_much(request: &Resources, nodes: &[&Resources]) -> Option<String> {
     let largest = |of: &dyn Fn(&Resources) -> u64| nodes.iter().map(|node| of(node)).max().unwrap_or(0);
+    let told = |asked: String, what: &str, most: String| {
+        format!("this task asks for {asked} {what}; the largest node has {most}")
+    };
     let exceeds = |asked: u64, of: &dyn Fn(&Resources) -> u64, what: &str| {
         let most = largest(of);
-        (asked > most).then(|| format!("this task asks for {asked} {what}; the largest node has {most}"))
+        (asked > most).then(|| told(asked.to_string(), what, most.to_string()))
+    };
+    let memory = || {
+        let (asked, most) = (request.memory_bytes, largest(&|node| node.memory_bytes));
+        // what is told alike differs in bytes
+        let alike = size::display(asked) == size::display(most);
+        let size = |bytes| if alike { format!("{bytes} bytes") } else { size::display(bytes) };
+        (asked > most).then(|| told(size(asked), "of memory", size(most)))
     };
     let custom = || {
         request.custom.iter().find_map(|(name, asked)| {
@@ -168,6 +179,6 @@ fn too_much(request: &Resources, nodes: &[&Resources]) -> Option<String> {
     };
     exceeds(request.cpus, &|node| if node.cpus == 0 { u64::MAX } else { node.cpus }, "cpus")
         .or_else(|| exceeds(request.gpus, &|node| node.gpus, "gpus"))
-        .or_else(|| exceeds(request.memory_bytes, &|node| node.memory_bytes, "bytes of memory"))
+        .or_else(memory)
         .or_else(custom)
 }

@@ -22,9 +22,43 @@ pub fn parse(text: &str) -> Option<u64> {
     (bytes.is_finite() && bytes < u64::MAX as f64).then_some(bytes as u64)
 }
 
+/// An amount in bytes, for people: in the largest unit of which it is a whole number of at most four digits, else in the
+/// largest unit that it fills, with one decimal, rounded down.
+pub fn display(bytes: u64) -> String {
+    let mut units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("bytes", 0)].into_iter();
+    let whole = |shift: u32| bytes.trailing_zeros() >= shift && bytes >> shift < 10_000;
+    if let Some((unit, shift)) = units.clone().find(|(_, shift)| bytes > 0 && whole(*shift)) {
+        return format!("{} {unit}", bytes >> shift);
+    }
+    let filled = units.find(|(_, shift)| bytes >> shift > 0);
+    filled.map_or("0 bytes".to_owned(), |(unit, shift)| {
+        let tenths = (u128::from(bytes) * 10) >> shift;
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_as_people_ask_for_them() {
+        let sizes = [
+            (0, "0 bytes"),
+            (1000, "1000 bytes"),
+            (5 << 10, "5 KiB"),
+            (1536 << 20, "1536 MiB"),
+            (2 << 30, "2 GiB"),
+            (9999 << 30, "9999 GiB"),
+            (25_276_502_016, "23.5 GiB"),
+            (12_345, "12.0 KiB"),
+            (3 << 40, "3 TiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (bytes, expected) in sizes {
+            assert_eq!(display(bytes), expected);
+        }
+    }
 
     #[test]
     fn amounts_of_memory() {

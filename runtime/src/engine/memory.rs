@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rpar_core::profile::size;
 use rustix::fs::statfs;
 use rustix::process::{Pid, getpid, getuid, test_kill_process};
 
@@ -116,7 +117,7 @@ impl Limit {
     /// What to tell when the limit has killed something; `None` if it has not.
     pub(crate) fn verdict(&self) -> Option<String> {
         self.has_killed().then(|| {
-            let size = size(self.bytes);
+            let size = size::display(self.bytes);
             format!("it needed more memory than the {size} that it had asked for: ask for more")
         })
     }
@@ -232,22 +233,9 @@ impl Place {
     }
 }
 
-/// An amount of memory, for people: in the largest unit of which it is a whole number.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let unit = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
-    unit.map_or(format!("{bytes} bytes"), |(name, shift)| format!("{} {name}", bytes >> shift))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_as_people_ask_for_them() {
-        let sizes = [(2 << 30, "2 GiB"), (1536 << 20, "1536 MiB"), (5 << 10, "5 KiB"), (1000, "1000 bytes")];
-        sizes.into_iter().for_each(|(bytes, expected)| assert_eq!(size(bytes), expected));
-    }
 
     #[test]
     fn the_own_group_is_found_in_either_version() {

@@ -130,7 +130,11 @@ fn what_can_never_fit_is_refused_at_once() {
         (Resources { gpus: 3, ..Resources::default() }, "this task asks for 3 gpus; the largest node has 2"),
         (
             Resources { memory_bytes: 2000, ..Resources::default() },
-            "this task asks for 2000 bytes of memory; the largest node has 1000",
+            "this task asks for 2000 bytes of memory; the largest node has 1000 bytes",
+        ),
+        (
+            Resources { memory_bytes: 9999 << 30, ..Resources::default() },
+            "this task asks for 9999 GiB of memory; the largest node has 1000 bytes",
         ),
         (custom, "this task asks for 1 of `licence`; the largest node has 0"),
     ];
