@@ -275,7 +275,7 @@ impl Collector<'_> {
             client.cancel(self.group);
         } else if let (true, Cause::Signal(_)) = (news, cause) {
             let text = "waiting for the tasks that run, the others are dropped; Ctrl-C again kills what runs";
-            self.progress.suspend(|| self.output.note_signal(text));
+            self.progress.note_signal(&self.output, text);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The only place that writes to stdout and stderr.
 
 mod json;
+mod line;
 mod progress;
 mod table;
 mod waiting;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::line::Line;
 use super::{Output, columns};
 
 /// Nobody needs to be kept company for less.
@@ -15,6 +16,9 @@ const BAR_COLUMNS: usize = 30;
 
 /// How often a line on a terminal moves, to show that rpar lives.
 pub(super) const TICK: Duration = Duration::from_millis(200);
+
+/// How often a line on a terminal is drawn at most.
+const DRAWN_A_SECOND: u8 = 20;
 
 /// How often a new line says the same where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -99,6 +103,14 @@ impl Progress {
         }
     }
 
+    /// Tells what a signal has led to: in the place of the bar, and of the `^C` behind it, where there is one.
+    pub(crate) fn note_signal(&self, output: &Output, text: &str) {
+        match &self.display {
+            Display::Bar(Some(bar)) => bar.suspend(|| output.note(text)),
+            _ => output.note_signal(text),
+        }
+    }
+
     /// Takes the bar away; a line that was not written yet is the last one.
     pub(crate) fn clear(&mut self) {
         match &mut self.display {
@@ -120,7 +132,8 @@ impl Drop for Progress {
 }
 
 fn new_bar(elapsed: Duration) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(Line::default()), DRAWN_A_SECOND);
+    let bar = ProgressBar::with_draw_target(Some(0), target);
     if let Ok(style) = ProgressStyle::with_template(&style()) {
         bar.set_style(style);
     }
