@@ -65,8 +65,12 @@ impl Controller {
             } else {
                 (format!("{} engines", there.len()), "were", "their")
             };
-            let then =
-                if again == 0 { String::new() } else { format!("; {again} of {their} tasks run again") };
+            // an allocation that is over may be heard of only after its engines
+            let when = if self.engines.is_empty() { " if an engine comes" } else { "" };
+            let then = match again {
+                0 => String::new(),
+                again => format!("; {again} of {their} tasks run again{when}"),
+            };
             self.problem(&format!("{what} on node {} {were} lost: {reason}{then}", host.node), effects);
         }
     }

@@ -25,6 +25,17 @@ fn tasks_of_a_lost_engine_run_again_first() {
 }
 
 #[test]
+fn nobody_is_promised_that_tasks_run_again_where_no_engine_is_left() {
+    let mut bench = Bench::with(config(), 1);
+    bench.host(LinkId(101), 1, None);
+    bench.submit(CLIENT, 2, TaskOptions::default());
+    bench.drop_host(LinkId(100));
+    assert!(bench.notices[0].ends_with("; 1 of its tasks run again"), "{:?}", bench.notices);
+    bench.drop_host(LinkId(101));
+    assert!(bench.notices[1].ends_with("tasks run again if an engine comes"), "{:?}", bench.notices);
+}
+
+#[test]
 fn a_task_that_kills_its_engines_ends_lost_and_alone() {
     let mut bench = Bench::with(config(), 1);
     bench.submit(CLIENT, 50, TaskOptions::default());
