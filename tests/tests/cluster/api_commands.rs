@@ -1,10 +1,10 @@
-//! Commands and order, from the public Rust API.
+//! Commands, and which tasks run where and when, from the public Rust API.
 
 use std::path::PathBuf;
 
-use rpar::{AfterEnd, Client, Command, Functions, TaskStatus};
+use rpar::{AfterEnd, Client, Command, Functions, Resources, TaskStatus};
 
-use super::place::{PATIENCE, Place};
+use super::place::{PATIENCE, Place, until};
 
 fn fail_at(number: u32) -> Result<u32, String> {
     if number == 7 { Err("seven".to_owned()) } else { Ok(number) }
@@ -108,5 +108,50 @@ fn tasks_run_after_others_as_those_end() {
             other.load_balanced_view().after(&bad, AfterEnd::Any).apply(fail_at, 1).get().unwrap_err();
         assert_eq!(error.message, "this was to run after tasks of another client");
         drop(other);
+    });
+}
+
+#[test]
+fn tasks_go_where_labels_and_resources_say() {
+    with_client(|client, place| {
+        let labelled = place.host_with("n2", 2, functions().native().clone(), &["big", "fast"]);
+        client.wait_for_engines(4, PATIENCE).unwrap();
+        let view = client.load_balanced_view();
+        let there = view.clone().label("big").label("fast").map(fail_at, 10..60);
+        there.get().unwrap();
+        assert!(there.metadata().iter().flatten().all(|task| task.node.as_deref() == Some("n2")));
+        let error = view.clone().label("big").label("bigger").apply(fail_at, 1).get().unwrap_err();
+        assert!(error.status == TaskStatus::Unplaced && error.message.contains("bigger"), "{error}");
+
+        let cpus = |cpus| view.clone().resources(Resources { cpus, ..Resources::default() });
+        assert_eq!(cpus(4).apply(fail_at, 1).get(), Ok(1));
+        let error = cpus(5).apply(fail_at, 1).get().unwrap_err();
+        assert_eq!(error.status, TaskStatus::Unplaced, "{error}");
+        client.shutdown(PATIENCE).unwrap();
+        labelled.ended().unwrap();
+    });
+}
+
+#[test]
+fn what_is_more_urgent_goes_first() {
+    with_client(|client, place| {
+        let (go, view) = (place.file("go"), client.load_balanced_view());
+        let wait = Command::new("until test -e {}; do sleep 0.01; done").unwrap();
+        // both engines are busy while the others queue
+        let busy = view.map(&wait, [&go, &go]);
+        until("they run", || client.status().unwrap().tasks.assigned == 2);
+        let begin = |priority| view.clone().priority(priority).rerun(false).map(&wait, [&go; 4]);
+        let (low, high) = (begin(-1), begin(1));
+        let usual = begin(0);
+        std::fs::write(&go, "").unwrap();
+        let ends = [busy, high, usual, low].map(|result| {
+            result.get().unwrap();
+            let starts = result.metadata().into_iter().map(|task| task.unwrap().started);
+            starts.collect::<Vec<_>>()
+        });
+        for pair in ends.windows(2) {
+            // one engine may still be at the last of them when the other begins with the next
+            assert!(pair[0].iter().min() < pair[1].iter().min(), "{ends:?}");
+        }
     });
 }

@@ -14,6 +14,7 @@ use rpar_core::error::BackendError;
 use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::Node;
 use rpar_core::profile::Policy;
+use rpar_core::resources::Resources;
 use rpar_core::scheduler::{
     AllocationPhase, AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo,
 };
@@ -166,6 +167,17 @@ impl Place {
 
     /// Starts an engine host with Rust functions of its own.
     pub(super) fn host_knowing(&self, node: &str, engines: u32, native: NativeFunctions) -> Host {
+        self.host_with(node, engines, native, &[])
+    }
+
+    /// Starts an engine host with labels too; it has four cores.
+    pub(super) fn host_with(
+        &self,
+        node: &str,
+        engines: u32,
+        native: NativeFunctions,
+        labels: &[&str],
+    ) -> Host {
         let setup = EngineSetup {
             connection: self.file(ENGINE_FILE),
             transport: Arc::clone(&self.transport),
@@ -174,7 +186,8 @@ impl Place {
                 engines,
                 pid: std::process::id(),
                 allocation: Some("1".into()),
-                ..Registration::default()
+                labels: labels.iter().copied().map(str::to_owned).collect(),
+                resources: Resources { cpus: 4, ..Resources::default() },
             },
             native,
             python: PythonSettings { executable: None },
