@@ -267,18 +267,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_cannot_be_interrupted_says_so_at_its_end() {
+    /// An engine with the function `wait`, which tells when it begins, and ends when it is told to.
+    fn waiting() -> (Bench, mpsc::Receiver<()>, mpsc::Sender<()>) {
         let (begun, has_begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
         let may_go = std::sync::Mutex::new(may_go);
-        let mut bench = bench(|known| {
+        let bench = bench(|known| {
             known.add("wait", move |argument| {
                 begun.send(()).unwrap();
                 may_go.lock().unwrap().recv().unwrap();
                 Ok(argument.clone())
             })
         });
+        (bench, has_begun, go)
+    }
+
+    #[test]
+    fn what_cannot_be_interrupted_says_so_at_its_end() {
+        let (mut bench, has_begun, go) = waiting();
         let wanted = bench.submit(&function("wait"), None, &[Bytes::new(), Bytes::new()]);
         has_begun.recv().unwrap();
         bench.cancel(&wanted);
@@ -294,16 +300,7 @@ mod tests {
 
     #[test]
     fn what_has_not_begun_is_given_back_while_a_function_runs() {
-        let (begun, has_begun) = mpsc::channel();
-        let (go, may_go) = mpsc::channel::<()>();
-        let may_go = std::sync::Mutex::new(may_go);
-        let mut bench = bench(|known| {
-            known.add("wait", move |argument| {
-                begun.send(()).unwrap();
-                may_go.lock().unwrap().recv().unwrap();
-                Ok(argument.clone())
-            })
-        });
+        let (mut bench, has_begun, go) = waiting();
         // tasks 0 to 3, 4 to 6, 7 and 8
         let batches: Vec<Runs> =
             [4, 3, 2].map(|count| bench.submit(&function("wait"), None, &vec![Bytes::new(); count])).into();
@@ -336,16 +333,7 @@ mod tests {
 
     #[test]
     fn what_was_reset_is_not_told() {
-        let (begun, has_begun) = mpsc::channel();
-        let (go, may_go) = mpsc::channel::<()>();
-        let may_go = std::sync::Mutex::new(may_go);
-        let mut bench = bench(|known| {
-            known.add("wait", move |argument| {
-                begun.send(()).unwrap();
-                may_go.lock().unwrap().recv().unwrap();
-                Ok(argument.clone())
-            })
-        });
+        let (mut bench, has_begun, go) = waiting();
         bench.submit(&function("wait"), None, &[Bytes::from_static(b"old"), Bytes::from_static(b"old")]);
         has_begun.recv().unwrap();
         bench.reset();

@@ -40,28 +40,16 @@ pub enum FrameError {
 }
 
 impl Frame {
-    /// Appends the frame to `out`.
-    pub(super) fn put(&self, out: &mut BytesMut) {
-        out.reserve(PREFIX_BYTES + 4 * self.segments.len() + self.header.len() + self.body_bytes());
-        self.put_head(out);
-        self.segments.iter().for_each(|segment| out.put_slice(segment));
-    }
-
     /// Appends all that stands before the segments.
     pub(super) fn put_head(&self, out: &mut BytesMut) {
         debug_assert!(self.header.len() <= HEADER_LIMIT_BYTES && self.segments.len() <= SEGMENT_LIMIT);
-        debug_assert!(
-            self.header.len() + self.body_bytes() + PREFIX_BYTES + 4 * SEGMENT_LIMIT <= FRAME_LIMIT_BYTES
-        );
+        let body_bytes: usize = self.segments.iter().map(Bytes::len).sum();
+        debug_assert!(self.header.len() + body_bytes + PREFIX_BYTES + 4 * SEGMENT_LIMIT <= FRAME_LIMIT_BYTES);
         out.put_u8(self.kind);
         out.put_u8(self.segments.len() as u8);
         out.put_u16_le(self.header.len() as u16);
         self.segments.iter().for_each(|segment| out.put_u32_le(segment.len() as u32));
         out.put_slice(&self.header);
-    }
-
-    fn body_bytes(&self) -> usize {
-        self.segments.iter().map(Bytes::len).sum()
     }
 }
 
