@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Controller;
 use super::accounts::{Account, Owner};
 use super::clients::Client;
-use super::engines::Host;
+use super::host::Host;
 use super::io::Effect;
 use super::limits::{ENGINES_LIMIT, LABELS_LIMIT, NODE_NAME_LIMIT, PILOT_NODES_LIMIT};
 use super::peers::Part;

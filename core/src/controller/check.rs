@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
-use super::engines::Engine;
+use super::engine::Engine;
 use super::limits::{ENGINE_BYTES_LIMIT, ENGINE_TASKS_LIMIT};
 use crate::id::{EngineId, TaskId};
 

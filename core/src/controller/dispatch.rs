@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Place;
-use super::engines::{Engine, crumb};
+use super::engine::{Engine, crumb};
 use super::io::Effect;
 use super::limits::{BATCH_TASKS_LIMIT, ENGINE_BYTES_LIMIT};
 use super::ready::{Fate, Range};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::engines::Host;
+use super::host::Host;
 use crate::id::EngineId;
 use crate::resources::Resources;
 use crate::task::TaskOptions;

@@ -1,6 +1,6 @@
 //! Which engine is the best for the next tasks.
 
-use super::engines::Engine;
+use super::engine::Engine;
 use crate::profile::Policy;
 
 /// Ranks engines; the least rank gets tasks first, and among equals the least id.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Controller;
-use super::engines::Engine;
+use super::engine::Engine;
 use super::io::Effect;
 use super::needs::Needs;
 use crate::id::{EngineId, LinkId, TaskId};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
-use super::engines::Host;
+use super::host::Host;
 use super::io::Effect;
 use crate::id::{AllocationId, EngineId, LinkId};
 use crate::wire::{Message, Retirees};

@@ -1,7 +1,8 @@
 //! Room on hosts for tasks that ask for resources: taken, given back, and saved up for those that ask for much.
 
 use super::Controller;
-use super::engines::{Engine, Host};
+use super::engine::Engine;
+use super::host::Host;
 use super::io::Effect;
 use super::needs::Needs;
 use super::ready::Ready;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::Controller;
 use super::batch::{Origin, Place, Wanted};
-use super::engines::{Engine, Engines};
+use super::engine::Engine;
+use super::engines::Engines;
 use super::io::Effect;
 use super::limits::{WITHDRAW_AFTER, WITHDRAW_GRAIN};
 use crate::id::{EngineId, TaskId};

@@ -27,11 +27,9 @@ use thiserror::Error;
 
 use super::frame::FrameError;
 use super::{Column, Growth, Retirees, Runs};
-use crate::connection::Role;
-use crate::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
-use crate::resources::Resources;
+use crate::id::{EngineId, FunctionHash, RequestId, SubmissionId, TaskId};
 use crate::task::{Function, RunOptions, TaskOptions};
-use crate::wire::{ClusterStatus, Opened, Output, TaskPage};
+use crate::wire::{ClusterStatus, Hello, Opened, Output, PilotInfo, Registration, TaskPage, Welcome};
 
 /// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
 pub const BULK: u32 = u32::MAX;
@@ -254,37 +252,6 @@ pub enum Message {
     },
 }
 
-/// The first word of whoever dials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// The versions that the dialler speaks.
-    pub versions: Vec<u16>,
-    /// The dialler's build.
-    pub build: String,
-    /// The role it wants.
-    pub role: Role,
-    /// The cluster it means, as `PROFILE/CLUSTER_ID`.
-    pub cluster: String,
-    /// The controller's life that it means.
-    pub incarnation: Incarnation,
-    /// Proof of the role, see [`Claim`](crate::connection::Claim).
-    #[serde(with = "serde_bytes")]
-    pub proof: Vec<u8>,
-}
-
-/// The controller's answer to a right proof.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// The version that is spoken from here on.
-    pub version: u16,
-    /// The controller's build.
-    pub build: String,
-    /// How often the dialler says something at least, in milliseconds.
-    pub heartbeat_ms: u32,
-    /// How many bytes of batches the dialler may send at first, see [`Message::Window`].
-    pub window_bytes: u64,
-}
-
 /// Arguments of many tasks, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -332,38 +299,6 @@ pub struct Outcomes {
     pub attempts: Bytes,
     /// The results.
     pub batch: Batch,
-}
-
-/// An engine host's introduction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registration {
-    /// The node's name, as the site calls it.
-    pub node: String,
-    /// How many engines.
-    pub engines: u32,
-    /// The engine host's process id on its node.
-    pub pid: u32,
-    /// The allocation it runs in, if any.
-    pub allocation: Option<AllocationId>,
-    /// What tasks may ask for by name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
-    /// What its node has for its engines together.
-    #[serde(default, skip_serializing_if = "Resources::is_empty")]
-    pub resources: Resources,
-}
-
-/// A pilot's introduction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PilotInfo {
-    /// The node it runs on.
-    pub node: String,
-    /// Its process id there.
-    pub pid: u32,
-    /// The allocation it serves, if the site gave an id.
-    pub allocation: Option<AllocationId>,
-    /// The nodes on which it starts engine hosts.
-    pub nodes: Vec<String>,
 }
 
 /// Names a long payload on a link.

@@ -6,6 +6,7 @@ mod codec;
 mod column;
 mod cut;
 mod frame;
+mod introduction;
 mod kind;
 mod message;
 mod name;
@@ -19,9 +20,8 @@ pub use codec::{decode, encode, encode_around};
 pub use column::{Column, Runs, RunsBuilder, pack_duration, unpack_duration};
 pub use cut::{BatchCutter, OutcomesCutter, RunsCutter};
 pub use frame::{FrameError, missing_bytes};
-pub use message::{
-    BULK, Batch, BulkLength, Hello, Message, Outcomes, PilotInfo, Registration, Transfer, Welcome, WireError,
-};
+pub use introduction::{Hello, PilotInfo, Registration, Welcome};
+pub use message::{BULK, Batch, BulkLength, Message, Outcomes, Transfer, WireError};
 pub use output::{Allowance, CLIENT_OUTPUT_WINDOW_BYTES, Credit, ENGINE_OUTPUT_WINDOW_BYTES, Output};
 pub use returned::RETURNED;
 pub use size::{Agreement, Change, Growth, Retirees};
