@@ -128,8 +128,15 @@ impl<D: Dialect> Scheduler for Batch<D> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let argv = self.dialect.poll(ids);
-        let answer = self.ask(Action::Poll, &argv, None).await?;
+        let mut argv = self.dialect.poll(ids);
+        let mut answer = self.ask(Action::Poll, &argv, None).await?;
+        for _ in 0..LESSONS {
+            if !self.dialect.learns(&answer) {
+                break;
+            }
+            argv = self.dialect.poll(ids);
+            answer = self.ask(Action::Poll, &argv, None).await?;
+        }
         let mut told: States = self
             .dialect
             .polled(&answer)
@@ -165,6 +172,9 @@ impl<D: Dialect> Scheduler for Batch<D> {
         self.dialect.nodes(environment, text.as_deref()).map_err(wrong)
     }
 }
+
+/// How often in a row a question is put otherwise: `pbs` has two things to learn, and no poll may go on for ever.
+const LESSONS: usize = 2;
 
 /// The job script's name in the request's directory. Submitting again overwrites it: sites copy a script when they
 /// accept it.

@@ -45,6 +45,12 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// The command that asks for the states of these.
     fn poll(&self, ids: &[AllocationId]) -> Vec<String>;
 
+    /// Whether the answer to [`poll`](Dialect::poll) teaches how to ask this site: then the question is put again at
+    /// once, as the dialect has learnt it. Each thing is learnt at most once in a row.
+    fn learns(&self, _answer: &Answer) -> bool {
+        false
+    }
+
     /// Reads states from the answer to [`poll`](Dialect::poll); ids that it does not mention are left out.
     ///
     /// # Errors

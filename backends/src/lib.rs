@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `local` | [`local::Local::new`]`(`[`local::Config`]`)` |
 //! | `torque` | [`Batch::new`]`(`[`torque::Torque::new`]`(`[`torque::Config`]`), runner)` |
+//! | `pbs` | [`Batch::new`]`(`[`pbs::Pbs::new`]`(`[`pbs::Config`]`), runner)` |
 //! | `slurm` | [`Batch::new`]`(`[`slurm::Slurm::new`]`(`[`slurm::Config`]`), runner)` |
 //!
 //! | `[launcher] kind` | how to make it |
@@ -25,6 +26,7 @@ mod exec;
 pub mod fork;
 mod hostlist;
 pub mod local;
+pub mod pbs;
 mod process;
 mod script;
 pub mod shell;

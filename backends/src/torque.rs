@@ -23,6 +23,9 @@ use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, Rule, States, clock};
 use crate::{script, slurm};
 
+pub(crate) use listing::{Attributes, Jobs, hosts, parse};
+pub(crate) use nodefile::{counted, nodefile};
+
 /// The keys of `[scheduler]` under `kind = "torque"`, besides those of any scheduler.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,7 +105,7 @@ impl Dialect for Torque {
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
-        let jobs = listing::parse(&answer.stdout);
+        let jobs = parse(&answer.stdout);
         // one unknown id among many, or all of them; the wrapper says nothing besides
         if answer.exit == Some(0) || answer.exit == Some(UNKNOWN) || !jobs.is_empty() {
             return Ok(jobs.into_iter().map(|(id, attributes)| (id, listing::state(&attributes))).collect());
@@ -146,7 +149,7 @@ impl Dialect for Torque {
     }
 
     fn nodefile(&self, environment: &BTreeMap<String, String>) -> Option<PathBuf> {
-        environment.get("PBS_NODEFILE").filter(|path| !path.is_empty()).map(PathBuf::from)
+        nodefile(environment)
     }
 
     fn nodes(
@@ -155,7 +158,7 @@ impl Dialect for Torque {
         nodefile: Option<&str>,
     ) -> Result<Vec<Node>, Refusal> {
         match nodefile {
-            Some(text) => nodefile::counted(text),
+            Some(text) => counted(text),
             // the wrappers write no nodefile
             None => slurm::granted(environment),
         }
@@ -166,7 +169,7 @@ impl Dialect for Torque {
 const UNKNOWN: i32 = 153;
 
 /// What `qsub` and `qdel` say, in Torque's words and in those of the `sbatch` behind the wrapper.
-const RULES: &[Rule] = &[
+pub(crate) const RULES: &[Rule] = &[
     Rule { pattern: "end of file", retry: Unsure, hint: None },
     Rule {
         pattern: "cannot connect to server",

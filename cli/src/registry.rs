@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rpar_backends::{Batch, Exec, auto, fork, local, slurm, srun, ssh, torque};
+use rpar_backends::{Batch, Exec, auto, fork, local, pbs, slurm, srun, ssh, torque};
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
 use rpar_core::scheduler::Scheduler;
@@ -36,6 +36,9 @@ impl Registry {
         let exec = || -> Arc<dyn Runner> { Arc::new(Exec) };
         Registry::empty()
             .scheduler("local", |section| Ok(Arc::new(local::Local::new(section.parse()?))))
+            .scheduler("pbs", move |section| {
+                Ok(Arc::new(Batch::new(pbs::Pbs::new(section.parse()?), exec())))
+            })
             .scheduler("slurm", move |section| {
                 Ok(Arc::new(Batch::new(slurm::Slurm::new(section.parse()?), exec())))
             })

@@ -7,11 +7,14 @@ use rpar_core::scheduler::{AllocationPhase, AllocationState};
 
 use crate::dialect::parse_clock;
 
-pub(super) type Attributes = BTreeMap<String, String>;
+/// Attributes of a job by name.
+pub(crate) type Attributes = BTreeMap<String, String>;
+/// Jobs, in the site's order.
+pub(crate) type Jobs = Vec<(AllocationId, Attributes)>;
 
 /// Reads `qstat -f`: a line `Job Id: 12.server`, then ` key = value` lines, long ones going on after a tab.
-pub(super) fn parse(listing: &str) -> Vec<(AllocationId, Attributes)> {
-    let mut jobs: Vec<(AllocationId, Attributes)> = Vec::new();
+pub(crate) fn parse(listing: &str) -> Jobs {
+    let mut jobs = Jobs::new();
     let mut last = None;
     for line in listing.lines() {
         if let Some(id) = line.strip_prefix("Job Id:") {
@@ -20,14 +23,16 @@ pub(super) fn parse(listing: &str) -> Vec<(AllocationId, Attributes)> {
             continue;
         }
         let Some((_, attributes)) = jobs.last_mut() else { continue };
-        let named = line.trim().split_once(" = ").filter(|(key, _)| {
+        // a line is cut anywhere, also after a space
+        let line = line.trim_start();
+        let named = line.split_once(" = ").filter(|(key, _)| {
             key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-')
         });
         if let Some((key, value)) = named {
             attributes.insert(key.to_owned(), value.to_owned());
             last = Some(key.to_owned());
         } else if let Some(value) = last.as_ref().and_then(|key| attributes.get_mut(key)) {
-            value.push_str(line.trim());
+            value.push_str(line);
         }
     }
     jobs
@@ -56,7 +61,7 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
 }
 
 /// Reads `exec_host`: `node1/0-7+node2/0-7`, or a part for each slot.
-fn hosts(text: &str) -> Vec<String> {
+pub(crate) fn hosts(text: &str) -> Vec<String> {
     let mut hosts: Vec<String> = Vec::new();
     for part in text.split('+') {
         let name = part.split('/').next().unwrap_or_default().trim();

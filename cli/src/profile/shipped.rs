@@ -8,9 +8,10 @@ pub(crate) struct Shipped {
 }
 
 /// All of them, by name.
-pub(crate) const SHIPPED: [Shipped; 4] = [
+pub(crate) const SHIPPED: [Shipped; 5] = [
     Shipped { name: "carver", text: include_str!("../../profiles/carver.toml") },
     Shipped { name: "local", text: include_str!("../../profiles/local.toml") },
+    Shipped { name: "openpbs", text: include_str!("../../profiles/openpbs.toml") },
     Shipped { name: "slurm", text: include_str!("../../profiles/slurm.toml") },
     Shipped { name: "torque", text: include_str!("../../profiles/torque.toml") },
 ];

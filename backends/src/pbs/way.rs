@@ -1,0 +1,63 @@
+//! What a site has taught: how `qstat` is to be asked, and which jobs cannot be reached.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use rpar_core::id::AllocationId;
+use rpar_core::runner::Answer;
+
+use super::json;
+
+/// How to ask. At first everything is believed to be there: history, and JSON.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    without_history: AtomicBool,
+    without_json: AtomicBool,
+    /// Jobs that could not be cancelled because their node does not answer.
+    unreachable: Mutex<BTreeSet<AllocationId>>,
+}
+
+impl Way {
+    /// The options of `qstat`: all attributes; with history, jobs that have finished too.
+    pub(super) fn options(&self) -> &'static [&'static str] {
+        match (self.without_history.load(Relaxed), self.without_json.load(Relaxed)) {
+            (false, false) => &["-x", "-f", "-F", "json"],
+            (true, false) => &["-f", "-F", "json"],
+            (false, true) => &["-x", "-f"],
+            (true, true) => &["-f"],
+        }
+    }
+
+    /// Whether the answer shows that the question was wrong for this site: then it is put otherwise from now on.
+    pub(super) fn learns(&self, answer: &Answer) -> bool {
+        let without_json = !self.without_json.load(Relaxed) && {
+            // older ones do not know -F; some sites' JSON is none
+            let refused = answer.exit == Some(2) && answer.stdout.trim().is_empty();
+            refused || !answer.stdout.trim().is_empty() && json::read(&answer.stdout).is_none()
+        };
+        if without_json {
+            self.without_json.store(true, Relaxed);
+        }
+        let off = answer.stderr.contains("not configured to maintain job history");
+        let on = answer.stderr.contains("use -x or -H to obtain historical job information");
+        let without = self.without_history.load(Relaxed);
+        if off && !without || on && without {
+            self.without_history.store(!without, Relaxed);
+            return true;
+        }
+        without_json
+    }
+
+    /// Remembers the jobs that a failed `qdel` names.
+    pub(super) fn note_unreachable(&self, stderr: &str) {
+        let ids = stderr.lines().filter_map(|line| line.split_once(super::rules::UNREACHABLE));
+        let ids = ids.map(|(_, id)| AllocationId::from(id.trim())).filter(|id| !id.0.is_empty());
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    }
+
+    pub(super) fn is_unreachable(&self, id: &AllocationId) -> bool {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+}
