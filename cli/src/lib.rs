@@ -12,6 +12,7 @@ pub mod paths;
 pub mod profile;
 pub mod registry;
 pub mod site;
+mod survey;
 
 pub use api::{
     Argument, Arguments, AsyncResult, Balanced, Callable, Client, Cluster, Command, CommandError, Direct,

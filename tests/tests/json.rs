@@ -141,6 +141,7 @@ fn without_a_cluster() {
     let values = answer(&home, &["profile", "show", "local"]).remove(0)["values"].take();
     let documented = examples()["profile show"][0]["values"]["scheduler.kind"].clone();
     assert_eq!(difference("profile show", &values["scheduler.kind"], &documented), None);
+    as_documented(&home, "profile path", &["profile", "path", "mine"]);
     as_documented(&home, "man --directory", &["man", "--directory", "pages"]);
 }
 

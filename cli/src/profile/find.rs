@@ -9,6 +9,7 @@ use toml::Value;
 use super::chain;
 use super::error::{ProfileError, suggestion};
 use super::layer::Layer;
+use super::level::LayerFile;
 use super::merge::{self, Profile};
 use super::normalise::normalise;
 use super::origin::Origin;
@@ -20,6 +21,8 @@ use super::variables;
 #[derive(Clone, Debug)]
 pub struct Profiles {
     surroundings: Surroundings,
+    /// A file, and the text that is taken for its content.
+    draft: Option<(PathBuf, String)>,
 }
 
 /// A profile in a list.
@@ -36,7 +39,13 @@ pub struct Listed {
 impl Profiles {
     /// Those that these surroundings make visible.
     pub fn new(surroundings: Surroundings) -> Self {
-        Profiles { surroundings }
+        Profiles { surroundings, draft: None }
+    }
+
+    /// The same, as they would be if `path` held `text`.
+    #[must_use]
+    pub fn with(&self, path: PathBuf, text: String) -> Self {
+        Profiles { surroundings: self.surroundings.clone(), draft: Some((path, text)) }
     }
 
     /// Those of this process.
@@ -103,6 +112,29 @@ impl Profiles {
         merge::merge(name, layers, &self.surroundings)
     }
 
+    /// The files that a profile is made of, lowest layer first, with those of what it extends. Of one that cannot be read
+    /// whole, its own.
+    ///
+    /// # Errors
+    /// When there is no such profile.
+    pub fn layers(&self, name: &str) -> Result<Vec<LayerFile>, ProfileError> {
+        check_name("profile", name)?;
+        let of = |profile: &str, origin: Origin| match origin {
+            Origin::File { path, .. } => {
+                LayerFile { profile: profile.to_owned(), level: self.level(&path), path: Some(path) }
+            }
+            _ => LayerFile { profile: profile.to_owned(), level: None, path: None },
+        };
+        let own = self.files(name);
+        if own.is_empty() {
+            return Err(self.unknown(name));
+        }
+        let Ok(layers) = chain::layers(self, name) else {
+            return Ok(own.into_iter().map(|origin| of(name, origin)).collect());
+        };
+        Ok(layers.into_iter().map(|layer| of(&layer.profile(), layer.origin)).collect())
+    }
+
     /// The layers of one name, lowest first, without what they extend; empty if there are none.
     pub(crate) fn own_layers(&self, name: &str) -> Result<Vec<Layer>, ProfileError> {
         let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
@@ -111,7 +143,11 @@ impl Profiles {
         });
         let mut layers: Vec<Layer> = shipped.transpose()?.into_iter().collect();
         for path in self.paths(name) {
-            layers.extend(Layer::read(path)?);
+            let draft = self.draft.as_ref().filter(|(drafted, _)| *drafted == path);
+            layers.extend(match draft {
+                Some((_, text)) => Some(Layer::parse(text, Origin::File { path, line: None })?),
+                None => Layer::read(path)?,
+            });
         }
         layers.iter_mut().try_for_each(normalise)?;
         Ok(layers)

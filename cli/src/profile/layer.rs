@@ -67,6 +67,15 @@ impl Layer {
         }
     }
 
+    /// The profile that this is a layer of.
+    pub(crate) fn profile(&self) -> String {
+        match &self.origin {
+            Origin::Shipped { profile, .. } => profile.clone(),
+            Origin::File { path, .. } => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            _ => String::new(),
+        }
+    }
+
     pub(crate) fn section(&self, name: &str) -> Option<&Table> {
         self.table.get(name).and_then(Value::as_table)
     }

@@ -14,9 +14,11 @@
 
 mod chain;
 mod defaults;
+mod draft;
 mod error;
 mod find;
 mod layer;
+mod level;
 mod merge;
 mod nearest;
 mod normalise;
@@ -36,6 +38,7 @@ mod variables;
 
 pub use error::ProfileError;
 pub use find::{Listed, Profiles};
+pub use level::{LayerFile, Level};
 pub use merge::Profile;
 pub use origin::{Origin, Origins};
 pub use resolved::{ReadError, Resolved};
@@ -44,5 +47,6 @@ pub use script::ScriptPlace;
 pub use section::Section;
 pub use surroundings::Surroundings;
 
+pub(crate) use draft::Draft;
 pub(crate) use find::check_name;
 pub(crate) use nearest::nearest;

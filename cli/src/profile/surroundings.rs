@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
 
 /// Where profiles are looked for, and what their templates may use. Read from the process once, so that everything
 /// behind it is the same for the same surroundings; tests make their own.
@@ -65,6 +67,12 @@ impl Surroundings {
         }
     }
 
+    /// The program of this name that PATH leads to first; absolute.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        let entries = self.variable("PATH").unwrap_or_default().split(':').filter(|entry| !entry.is_empty());
+        entries.map(|entry| self.directory.join(entry).join(name)).find(|candidate| is_program(candidate))
+    }
+
     /// `path` with a leading `~` replaced by the home directory, and made absolute.
     pub(crate) fn expand(&self, path: &str) -> PathBuf {
         match path.strip_prefix("~/") {
@@ -73,4 +81,9 @@ impl Surroundings {
             None => self.directory.join(path),
         }
     }
+}
+
+/// Whether a file is there that this user may run.
+pub(crate) fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }

@@ -5,6 +5,7 @@ mod engines;
 mod input;
 mod map;
 pub(crate) mod params;
+mod profile;
 mod scripts;
 mod submission;
 mod task;
@@ -20,6 +21,9 @@ pub(crate) use self::engines::{AddArguments, EnginesCommands, RemoveArguments, W
 pub(crate) use self::input::Header;
 pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
+pub(crate) use self::profile::{
+    CreateArguments, EditArguments, PathArguments, ProfileCommands, ShowArguments,
+};
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{
     CancelArguments, OneOrAll, ResultsArguments, State, SubmitArguments, Tasks, TasksArguments, WaitArguments,
@@ -128,7 +132,7 @@ pub(crate) enum Commands {
     /// Removes what dead clusters have left: allocations, directories, locks
     #[command(after_help = CLEAN_HELP)]
     Clean(CleanArguments),
-    /// Shows profiles
+    /// Shows, makes and checks profiles
     #[command(subcommand)]
     Profile(ProfileCommands),
     /// Prints the script that lets a shell complete what you type
@@ -205,23 +209,6 @@ pub(crate) struct LogsArguments {
     pub(crate) task: Option<OneOrAll>,
     /// Only logs whose names contain this: controller, allocation, a node's name
     pub(crate) name: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProfileCommands {
-    /// Lists the profiles and where each comes from
-    List,
-    /// Shows a profile as it is in force
-    Show(ShowArguments),
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ShowArguments {
-    /// Which profile [default: the one of --profile]
-    pub(crate) name: Option<String>,
-    /// Says for each value where it comes from
-    #[arg(long)]
-    pub(crate) origins: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -84,8 +84,14 @@ fn command(context: &Context, profile: &str, cluster_id: &str, takes_params: boo
             sub.mut_arg("name", |arg| arg.add(params::candidates(logs.unwrap_or_default())))
         })
         .mut_subcommand("profile", |profile| {
-            profile
-                .mut_subcommand("show", |show| show.mut_arg("name", |arg| arg.add(params::candidates(names))))
+            let named = ["show", "path", "edit"].into_iter().fold(profile, |profile, sub| {
+                let names = names.clone();
+                profile
+                    .mut_subcommand(sub, |sub| sub.mut_arg("name", |arg| arg.add(params::candidates(names))))
+            });
+            named.mut_subcommand("create", |create| {
+                create.mut_arg("from", |arg| arg.add(params::candidates(names)))
+            })
         });
     command.build();
     command

@@ -1,9 +1,14 @@
-//! `rpar profile list` and `rpar profile show`.
+//! `rpar profile`: `list` and `show` here, the others in a file each.
+
+mod create;
+mod edit;
+mod path;
+mod place;
 
 use serde_json::{Map, Value, json};
 
-use super::context::Context;
 use crate::command::arguments::{ProfileCommands, ShowArguments};
+use crate::command::context::Context;
 use crate::command::exit::Exit;
 use crate::command::output::Table;
 use crate::command::report::Outcome;
@@ -13,6 +18,9 @@ pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
     match command {
         ProfileCommands::List => list(context),
         ProfileCommands::Show(arguments) => show(context, arguments),
+        ProfileCommands::Path(arguments) => path::run(context, arguments),
+        ProfileCommands::Create(arguments) => create::run(context, arguments),
+        ProfileCommands::Edit(arguments) => edit::run(context, arguments),
     }
 }
 

@@ -1,0 +1,96 @@
+//! What `profile` and its subcommands take.
+
+use clap::{Args, Subcommand};
+
+use crate::profile::Level;
+
+const CREATE_HELP: &str = "\
+Without --from it extends the profile of the batch system that this host has: slurm, openpbs, torque, else local.
+The file loads as it is; what a site mostly changes comes first, the rest is there as comments.
+
+Examples:
+  rpar profile create ours                     for yourself
+  rpar profile create ours --from torque --site    for everybody, below /etc/rpar/profiles";
+
+const EDIT_HELP: &str = "\
+The editor is $VISUAL, else $EDITOR, else vi. It gets a copy, which is checked when you are done and only then put in place,
+so that who uses the profile meanwhile never sees half of it.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommands {
+    /// Lists the profiles and where each comes from
+    List,
+    /// Shows a profile as it is in force
+    Show(ShowArguments),
+    /// Tells which files a profile is made of, and where your own would be
+    Path(PathArguments),
+    /// Writes a profile to begin with, from what this host has
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateArguments),
+    /// Opens a profile's file in your editor, and checks it before it counts
+    #[command(after_help = EDIT_HELP)]
+    Edit(EditArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArguments {
+    /// Which profile [default: the one of --profile]
+    pub(crate) name: Option<String>,
+    /// Says for each value where it comes from
+    #[arg(long)]
+    pub(crate) origins: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PathArguments {
+    /// Which profile [default: the one of --profile]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CreateArguments {
+    /// The new profile's name
+    pub(crate) name: String,
+    /// What it extends: any profile, or pbs, ssh [default: what this host has]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) level: LevelArguments,
+    /// Replaces a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EditArguments {
+    /// Which profile [default: the one of --profile]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) level: LevelArguments,
+}
+
+/// Whose file it is.
+#[derive(Args, Clone, Debug)]
+#[group(multiple = false)]
+pub(crate) struct LevelArguments {
+    /// The file for everybody: /etc/rpar/profiles, or $RPAR_SITE_PROFILES
+    #[arg(long)]
+    site: bool,
+    /// Your own file: ~/.config/rpar/profiles [the default]
+    #[arg(long)]
+    user: bool,
+    /// The file of the current directory: .rpar/profiles
+    #[arg(long)]
+    project: bool,
+}
+
+impl LevelArguments {
+    /// The level that is named.
+    pub(crate) fn level(&self) -> Level {
+        match (self.site, self.project) {
+            (true, _) => Level::Site,
+            (_, true) => Level::Project,
+            _ => Level::User,
+        }
+    }
+}

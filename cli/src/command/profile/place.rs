@@ -1,0 +1,54 @@
+//! Puts a profile's file in place: checked before, and whole or not at all.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::command::context::Context;
+use crate::command::exit::Exit;
+use crate::command::report::{Outcome, Report};
+
+/// What a new file may be read and written by, less the umask: a site's profile is for everybody.
+const MODE: u32 = 0o644;
+
+/// Whether the profile could be started with, if `path` held `text`: it loads, resolves with its defaults, and its backends
+/// take their sections.
+pub(super) fn check(context: &Context, name: &str, path: &Path, text: &str) -> Outcome<()> {
+    let profiles = context.profiles.with(path.to_owned(), text.to_owned());
+    let resolved = profiles.load(name)?.resolve(&Default::default(), None)?;
+    context.site(&resolved).map(drop)
+}
+
+/// Writes the file, in place of what was there, through a symbolic link too.
+pub(super) fn put(path: &Path, text: &str) -> Outcome<()> {
+    let failed = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "`--user` writes a file of your own, `--project` one of this directory"
+            }
+            _ => "`rpar profile path` tells where files of profiles are",
+        };
+        Report::of(Exit::Files, &error).because(format!("{} could not be written", path.display())).hint(hint)
+    };
+    write(path, text).map_err(failed)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = target.parent().map(Path::to_owned).unwrap_or_else(|| PathBuf::from("."));
+    fs::create_dir_all(&directory)?;
+    let known = fs::metadata(&target).map(|about| about.permissions());
+    let permissions = || Permissions::from_mode(MODE);
+    let mut file = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".new")
+        .permissions(permissions())
+        .tempfile_in(&directory)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(known) = known {
+        file.as_file().set_permissions(known)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(&target).map(drop).map_err(|error| error.error)
+}

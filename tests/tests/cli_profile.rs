@@ -1,0 +1,108 @@
+//! `rpar profile path`, `create` and `edit`: what a site admin begins with.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use rpar_tests::binary::Home;
+use rpar_tests::services;
+
+fn file(home: &Home, name: &str) -> PathBuf {
+    home.path().join(format!(".config/rpar/profiles/{name}.toml"))
+}
+
+fn read(home: &Home, name: &str) -> String {
+    std::fs::read_to_string(file(home, name)).expect("the profile is there")
+}
+
+/// Runs `rpar` at the Slurm test bed.
+fn at_slurm(home: &Home, words: &[&str]) -> Output {
+    let output =
+        home.command().args(words).envs(services::slurm().environment).output().expect("rpar starts");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn a_new_profile_holds_what_the_site_tells() {
+    let home = Home::new();
+    let told = at_slurm(&home, &["profile", "create", "ours"]).stderr;
+    let told = String::from_utf8(told).expect("UTF-8");
+    for found in ["found sbatch", "found queues batch, regular, debug", "found nodes of 8 cores"] {
+        assert!(told.contains(found), "{told}");
+    }
+    let text = read(&home, "ours");
+    for line in [
+        "extends = \"slurm\" ",
+        "choices = [\"batch\", \"regular\", \"debug\"]",
+        "default = \"batch\"",
+        "range = [1, 8]",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let started = at_slurm(&home, &["--profile", "ours", "start", "--dry-run", "--queue", "debug"]).stdout;
+    let script = String::from_utf8(started).expect("UTF-8");
+    assert!(
+        script.contains("#SBATCH --ntasks-per-node=8\n") && script.contains("--partition=debug"),
+        "{script}"
+    );
+
+    at_slurm(&home, &["profile", "create", "theirs", "--from", "torque", "--quiet"]);
+    let text = read(&home, "theirs");
+    assert!(text.contains("extends = \"torque\" ") && text.contains("\"regular\""), "{text}");
+}
+
+#[test]
+fn no_file_is_replaced_unasked() {
+    let home = Home::new();
+    home.profile("ours", "extends = \"local\"\n");
+    let (exit, _, err) = home.said(&["profile", "create", "ours", "--from", "local"]);
+    assert!(exit == Some(117) && err.contains("--force"), "{err}");
+    assert_eq!(read(&home, "ours"), "extends = \"local\"\n");
+    let answer = home.json(&["profile", "create", "ours", "--from", "local", "--force"]);
+    assert_eq!((&answer["from"], answer["file"].as_str()), (&"local".into(), file(&home, "ours").to_str()));
+    assert!(read(&home, "ours").contains("description = "));
+    let (exit, _, err) = home.said(&["profile", "create", "new", "--from", "lokal"]);
+    assert!(exit == Some(110) && err.contains("did you mean `local`?"), "{err}");
+    assert!(!file(&home, "new").exists());
+}
+
+#[test]
+fn every_file_of_a_profile_is_listed_lowest_first() {
+    let home = Home::new();
+    home.profile("ours", "extends = \"carver\"\n");
+    let project = home.work().join(".rpar/profiles");
+    std::fs::create_dir_all(&project).expect("a directory");
+    std::fs::write(project.join("ours.toml"), "[params]\nppn = 4\n").expect("a profile");
+    let answer = home.json(&["profile", "path", "ours"]);
+    let layers = answer["layers"].as_array().expect("a list").iter();
+    let layers: Vec<String> =
+        layers.map(|layer| format!("{} {}", layer["profile"], layer["layer"]).replace('"', "")).collect();
+    assert_eq!(layers, ["torque shipped", "carver shipped", "ours user", "ours project"]);
+    let (_, out, err) = home.said(&["profile", "path", "carver"]);
+    assert!(out.lines().nth(1).is_some_and(|line| line.contains("(comes with rpar)")), "{out}");
+    assert!(err.contains(&*file(&home, "carver").to_string_lossy()), "{err}");
+}
+
+#[test]
+fn an_edited_profile_counts_when_it_is_right() {
+    let home = Home::new();
+    home.profile("ours", "extends = \"local\"\n[params.ppn]\ndefault = 3\n");
+    let edit = |editor: &str| {
+        let mut command = home.command();
+        command.args(["profile", "edit", "ours"]).env("VISUAL", "").env("EDITOR", editor);
+        let output = command.output().expect("rpar starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let (exit, err) = edit("sed -i 's/default = 3/default = 4/'");
+    assert!(exit == Some(0) && err.contains("is written"), "{err}");
+    let right = read(&home, "ours");
+    assert!(right.contains("default = 4"), "{right}");
+    let (exit, err) = edit("sed -i s/default/defualt/");
+    assert_eq!(exit, Some(110));
+    assert!(err.contains(&format!("{}:3: unknown key", file(&home, "ours").display())), "{err}");
+    let (exit, err) = edit("false");
+    assert!(exit == Some(117) && err.contains("$EDITOR"), "{err}");
+    let (exit, err) = edit("true");
+    assert!(exit == Some(0) && err.contains("nothing is changed"), "{err}");
+    assert_eq!(read(&home, "ours"), right);
+}
