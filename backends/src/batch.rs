@@ -117,7 +117,7 @@ impl<D: Dialect> Scheduler for Batch<D> {
         self.runner.write_file(&file, &text).await.map_err(unwritten)?;
         let answer = self.ask(action, &argv, Some(&request.directory)).await?;
         self.dialect
-            .submitted(&answer)
+            .submitted(request, &answer)
             .map_err(|refusal| self.error(action, refusal, Some(answer.trace(&argv))))
     }
 
@@ -144,8 +144,11 @@ impl<D: Dialect> Scheduler for Batch<D> {
         Ok(ids.iter().map(|id| (id.clone(), told.remove(id).unwrap_or_default())).collect())
     }
 
-    async fn cancel(&self, id: &AllocationId) -> Result<(), BackendError> {
-        let argv = self.dialect.cancel(id);
+    async fn cancel(&self, ids: &[AllocationId]) -> Result<(), BackendError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let argv = self.dialect.cancel(ids);
         let answer = self.ask(Action::Cancel, &argv, None).await?;
         self.dialect
             .cancelled(&answer)

@@ -36,11 +36,11 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// The command that submits the file `script`, which stands in the directory the command runs in.
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String>;
 
-    /// Reads the id from the answer to [`submit`](Dialect::submit).
+    /// Reads the id of what was requested from the answer to [`submit`](Dialect::submit).
     ///
     /// # Errors
     /// Why there is none; [`Retry::Unsure`] when the site may have accepted all the same.
-    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal>;
+    fn submitted(&self, request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal>;
 
     /// The command that asks for the states of these.
     fn poll(&self, ids: &[AllocationId]) -> Vec<String>;
@@ -57,13 +57,13 @@ pub trait Dialect: Debug + Send + Sync + 'static {
     /// When the answer is none.
     fn polled(&self, answer: &Answer) -> Result<States, Refusal>;
 
-    /// The command that gives an allocation back.
-    fn cancel(&self, id: &AllocationId) -> Vec<String>;
+    /// The command that gives these back.
+    fn cancel(&self, ids: &[AllocationId]) -> Vec<String>;
 
-    /// Judges the answer to [`cancel`](Dialect::cancel). An allocation that is gone is fine.
+    /// Judges the answer to [`cancel`](Dialect::cancel). Allocations that are gone are fine, also among others.
     ///
     /// # Errors
-    /// When the site refused or did not answer.
+    /// When the site refused or did not answer, be it for one of them.
     fn cancelled(&self, answer: &Answer) -> Result<(), Refusal>;
 
     /// The command that lists the allocations that have not ended, of `user` at least.
@@ -153,10 +153,25 @@ fn reason(output: &str) -> Option<String> {
     Some(whole.chars().take(400).collect())
 }
 
+/// Whether every line of an output has one of these texts in it: also when there is none.
+pub(crate) fn only(output: &str, texts: &[&str]) -> bool {
+    let mut lines = output.lines().filter(|line| !line.trim().is_empty());
+    lines.all(|line| texts.iter().any(|text| line.contains(text)))
+}
+
 /// Walltime as `HH:MM:SS`, which every batch system reads. Part of a second counts as one.
 pub(crate) fn clock(walltime: Duration) -> String {
     let seconds = walltime.as_secs() + u64::from(walltime.subsec_nanos() > 0);
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A moment without its seconds, which are an estimate's least: `2026-11-24T14:05:00` becomes `2026-11-24 14:05`. `None`
+/// when it is no moment (`N/A`).
+pub(crate) fn moment(text: &str) -> Option<String> {
+    let (date, time) = text.trim().split_once('T')?;
+    let plain = |text: &str, mark: char| text.chars().all(|c| c.is_ascii_digit() || c == mark);
+    let told = date.len() == 10 && plain(date, '-') && plain(time, ':');
+    Some(format!("{date} {}", time.get(..5).filter(|_| told)?))
 }
 
 /// Reads a time as sites print it: `SS`, `MM:SS`, `HH:MM:SS` or `D-HH:MM:SS`.
@@ -185,6 +200,14 @@ mod tests {
         }
         for text in ["", "UNLIMITED", "INVALID", "1:x", "99999999999999999999", "999999999999999-0:0:0"] {
             assert_eq!(parse_clock(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(moment("2026-11-24T14:05:59").as_deref(), Some("2026-11-24 14:05"));
+        for text in ["", "N/A", "Unknown", "T", "2026-11-24T", "2026-11-24Tnoon:", "Tomorrow T14:05"] {
+            assert_eq!(moment(text), None, "{text}");
         }
     }
 

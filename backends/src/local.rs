@@ -16,7 +16,7 @@ use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::{Node, ProcessState, Signal};
 use rpar_core::runner::Runner;
 use rpar_core::scheduler::{
-    AllocationPhase, AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo,
+    AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,13 @@ impl Local {
 #[async_trait]
 impl Scheduler for Local {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "local".into(), queued: false, remote_pilot: false, walltime: false }
+        SchedulerInfo {
+            name: "local".into(),
+            queued: false,
+            remote_pilot: false,
+            walltime: false,
+            arrays: false,
+        }
     }
 
     fn preview(&self, request: &AllocationRequest) -> Result<JobScript, BackendError> {
@@ -129,8 +135,7 @@ impl Scheduler for Local {
                     AllocationState { nodes: vec![host()], ..AllocationState::new(AllocationPhase::Running) }
                 }
                 ProcessState::Ended { exit, signal, .. } => AllocationState {
-                    exit,
-                    reason: signal.map(|number| format!("killed by {}", rpar_core::signal::told(number))),
+                    end: signal.map(AllocationEnd::Signal).or(exit.map(AllocationEnd::Exit)),
                     ..AllocationState::new(AllocationPhase::Ended)
                 },
             }
@@ -138,20 +143,24 @@ impl Scheduler for Local {
         Ok(ids.iter().map(|id| (id.clone(), state(id))).collect())
     }
 
-    async fn cancel(&self, id: &AllocationId) -> Result<(), BackendError> {
-        let Some((pid, started)) = parse(id) else { return Ok(()) };
-        let signal = |signal| match process::runs(pid, started) {
-            true => process::signal_group(pid, signal)
-                .map_err(|error| self.error(Action::Cancel, format!("process {pid}: {error}"), None)),
-            false => Ok(()),
+    async fn cancel(&self, ids: &[AllocationId]) -> Result<(), BackendError> {
+        let pilots: Vec<(u32, u64)> = ids.iter().filter_map(parse).collect();
+        let run = || pilots.iter().filter(|(pid, started)| process::runs(*pid, *started));
+        let signal = |signal| {
+            // the others are signalled all the same
+            let sent = run().map(|(pid, _)| (pid, process::signal_group(*pid, signal))).collect::<Vec<_>>();
+            let failed = sent.into_iter().find_map(|(pid, sent)| Some((pid, sent.err()?)));
+            failed.map_or(Ok(()), |(pid, error)| {
+                Err(self.error(Action::Cancel, format!("process {pid}: {error}"), None))
+            })
         };
         signal(Signal::Terminate)?;
-        let ends = async {
-            while process::runs(pid, started) {
+        let end = async {
+            while run().next().is_some() {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        if tokio::time::timeout(GRACE, ends).await.is_err() {
+        if tokio::time::timeout(GRACE, end).await.is_err() {
             signal(Signal::Kill)?;
         }
         Ok(())

@@ -43,7 +43,7 @@ impl Pbs {
 
 impl Dialect for Pbs {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "pbs".into(), queued: true, remote_pilot: true, walltime: true }
+        SchedulerInfo { name: "pbs".into(), queued: true, remote_pilot: true, walltime: true, arrays: false }
     }
 
     fn limit(&self) -> Duration {
@@ -62,7 +62,7 @@ impl Dialect for Pbs {
         ["qsub", "-f", "-N", &request.tag.0, script].map(str::to_owned).to_vec()
     }
 
-    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal> {
+    fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
         if answer.exit != Some(0) {
             return Err(rules::refusal(answer));
         }
@@ -101,12 +101,13 @@ impl Dialect for Pbs {
         Err(Refusal { retry: Later, ..rules::refusal(answer) })
     }
 
-    fn cancel(&self, id: &AllocationId) -> Vec<String> {
+    fn cancel(&self, ids: &[AllocationId]) -> Vec<String> {
         let mut argv = vec!["qdel".to_owned()];
-        if self.way.is_unreachable(id) {
+        // the others were asked to end when that was found out
+        if ids.iter().any(|id| self.way.is_unreachable(id)) {
             argv.extend(["-W", "force"].map(str::to_owned));
         }
-        argv.push(id.0.clone());
+        argv.extend(ids.iter().map(|id| id.0.clone()));
         argv
     }
 

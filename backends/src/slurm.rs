@@ -16,7 +16,7 @@ use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
-use crate::dialect::{Dialect, Refusal, Rule, States, clock};
+use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
 use crate::script;
 
 pub(crate) use nodes::granted;
@@ -48,7 +48,13 @@ impl Slurm {
 
 impl Dialect for Slurm {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "slurm".into(), queued: true, remote_pilot: true, walltime: true }
+        SchedulerInfo {
+            name: "slurm".into(),
+            queued: true,
+            remote_pilot: true,
+            walltime: true,
+            arrays: false,
+        }
     }
 
     fn limit(&self) -> Duration {
@@ -82,7 +88,7 @@ impl Dialect for Slurm {
         ["sbatch", "--parsable", "-J", &request.tag.0, script].map(str::to_owned).to_vec()
     }
 
-    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal> {
+    fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
         if answer.exit != Some(0) {
             return Err(Refusal::read(answer, &[RULES]));
         }
@@ -97,7 +103,7 @@ impl Dialect for Slurm {
 
     fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
         let ids = ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(",");
-        ["squeue", "-h", "-t", "all", "-o", listing::FORMAT, "-j", &ids].map(str::to_owned).to_vec()
+        ["squeue", "-h", "-t", "all", "-O", listing::FORMAT, "-j", &ids].map(str::to_owned).to_vec()
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
@@ -108,16 +114,19 @@ impl Dialect for Slurm {
         Ok(answer.stdout.lines().filter_map(listing::row).collect())
     }
 
-    fn cancel(&self, id: &AllocationId) -> Vec<String> {
-        vec!["scancel".into(), id.0.clone()]
+    fn cancel(&self, ids: &[AllocationId]) -> Vec<String> {
+        std::iter::once("scancel".to_owned()).chain(ids.iter().map(|id| id.0.clone())).collect()
     }
 
     fn cancelled(&self, answer: &Answer) -> Result<(), Refusal> {
         // a job that has ended, or that is forgotten, is fine; some versions say so and fail
         let output = answer.output();
-        let gone =
-            ["Invalid job id", "already completing or completed"].iter().any(|told| output.contains(told));
-        if answer.exit == Some(0) || gone { Ok(()) } else { Err(Refusal::read(answer, &[RULES])) }
+        let gone = ["Invalid job id", "already completing or completed"];
+        if answer.exit == Some(0) || only(&output, &gone) {
+            Ok(())
+        } else {
+            Err(Refusal::read(answer, &[RULES]))
+        }
     }
 
     fn find(&self, tag: &ClusterTag, user: &str) -> Vec<String> {

@@ -20,7 +20,7 @@ use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
-use crate::dialect::{Dialect, Refusal, Rule, States, clock};
+use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
 use crate::{script, slurm};
 
 pub(crate) use listing::{Attributes, Jobs, hosts, parse};
@@ -53,7 +53,13 @@ impl Torque {
 
 impl Dialect for Torque {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "torque".into(), queued: true, remote_pilot: true, walltime: true }
+        SchedulerInfo {
+            name: "torque".into(),
+            queued: true,
+            remote_pilot: true,
+            walltime: true,
+            arrays: false,
+        }
     }
 
     fn limit(&self) -> Duration {
@@ -88,7 +94,7 @@ impl Dialect for Torque {
         ["qsub", "-N", tag, "-j", "oe", "-o", "logs/allocation-%A.log", script].map(str::to_owned).to_vec()
     }
 
-    fn submitted(&self, answer: &Answer) -> Result<AllocationId, Refusal> {
+    fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
         if answer.exit != Some(0) {
             return Err(Refusal::read(answer, &[RULES, slurm::RULES]));
         }
@@ -113,15 +119,14 @@ impl Dialect for Torque {
         Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) })
     }
 
-    fn cancel(&self, id: &AllocationId) -> Vec<String> {
-        vec!["qdel".into(), id.0.clone()]
+    fn cancel(&self, ids: &[AllocationId]) -> Vec<String> {
+        std::iter::once("qdel".to_owned()).chain(ids.iter().map(|id| id.0.clone())).collect()
     }
 
     fn cancelled(&self, answer: &Answer) -> Result<(), Refusal> {
         let output = answer.output().to_lowercase();
         // the wrapper is silent about ids that have ended or never were; Torque names both
-        let gone = output.is_empty() && answer.exit.is_some()
-            || ["unknown job", "invalid state for job"].iter().any(|told| output.contains(told));
+        let gone = answer.exit.is_some() && only(&output, &["unknown job", "invalid state for job"]);
         if answer.exit == Some(0) || gone {
             Ok(())
         } else {

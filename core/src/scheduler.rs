@@ -1,7 +1,7 @@
 //! The site's resource manager: PBS, Slurm, and the queue-less `local`.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag};
 use crate::launcher::Node;
+use crate::signal;
 
 /// Grants nodes for a time, and takes them back.
 ///
@@ -48,12 +49,12 @@ pub trait Scheduler: Debug + Send + Sync + 'static {
         ids: &[AllocationId],
     ) -> Result<BTreeMap<AllocationId, AllocationState>, BackendError>;
 
-    /// Gives an allocation back. Idempotent: an allocation that has ended, or that the site does not know, is fine.
-    /// `Ok` means that the request was delivered, not that the allocation has ended.
+    /// Gives allocations back, with one request to the site. Idempotent: an allocation that has ended, or that the site
+    /// does not know, is fine. `Ok` means that the request was delivered for all, not that they have ended.
     ///
     /// # Errors
-    /// When the site refused or did not answer.
-    async fn cancel(&self, id: &AllocationId) -> Result<(), BackendError>;
+    /// When the site refused or did not answer; the request may have been delivered for some.
+    async fn cancel(&self, ids: &[AllocationId]) -> Result<(), BackendError>;
 
     /// Finds the allocations of a cluster that have not ended, by the tag they were submitted with.
     ///
@@ -80,6 +81,8 @@ pub struct SchedulerInfo {
     pub remote_pilot: bool,
     /// Whether `walltime` is enforced.
     pub walltime: bool,
+    /// Whether a request may be an [`array`](AllocationRequest::array).
+    pub arrays: bool,
 }
 
 /// What the controller asks a scheduler for.
@@ -89,6 +92,10 @@ pub struct AllocationRequest {
     pub tag: ClusterTag,
     /// How many nodes.
     pub nodes: u32,
+    /// Whether the site is to grant the nodes one by one: as that many elements of one node each, with a pilot in each.
+    /// They are one allocation all the same: one id, one state, given back together.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub array: bool,
     /// Engines, and so cores, on each node.
     pub ppn: u32,
     /// How long; `None` leaves it to the site.
@@ -137,6 +144,44 @@ pub enum AllocationPhase {
     Other(String),
 }
 
+/// How an allocation has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AllocationEnd {
+    /// Its pilot has ended with this status; 0 is a good end.
+    Exit(i32),
+    /// Its pilot was killed by this signal.
+    Signal(i32),
+    /// Its walltime was over.
+    Walltime,
+    /// Somebody gave it back.
+    Cancelled,
+    /// A node of it has failed.
+    NodeFailed,
+}
+
+impl fmt::Display for AllocationEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AllocationEnd::Exit(status) => write!(f, "exit status {status}"),
+            AllocationEnd::Signal(number) => write!(f, "killed by {}", signal::told(*number)),
+            AllocationEnd::Walltime => f.write_str("its walltime was over"),
+            AllocationEnd::Cancelled => f.write_str("cancelled"),
+            AllocationEnd::NodeFailed => f.write_str("a node has failed"),
+        }
+    }
+}
+
+/// How many elements of an array are how far. Those that the site has forgotten count nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elements {
+    /// Queued, or held.
+    pub waiting: u32,
+    /// Running, or being taken down.
+    pub running: u32,
+    /// Over.
+    pub ended: u32,
+}
+
 /// What the site says of an allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocationState {
@@ -146,8 +191,15 @@ pub struct AllocationState {
     pub reason: Option<String>,
     /// The nodes granted, if known.
     pub nodes: Vec<String>,
-    /// Exit status, if it has ended and the site tells.
-    pub exit: Option<i32>,
+    /// When the site expects it to begin, if it waits and the site tells: `2026-11-24 14:05`, in the site's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// How it has ended, if it has and the site tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<AllocationEnd>,
+    /// How far the elements of an array are, if the site tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<Elements>,
     /// How long it has run, if it runs and the site tells.
     pub elapsed: Option<Duration>,
     /// How long until the site ends it, if known.

@@ -11,7 +11,7 @@ use rpar_backends::{Batch, Exec, local};
 use rpar_core::error::{Action, BackendError, Retry};
 use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::runner::{Answer, Invocation, RunError, Runner};
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, Scheduler};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationRequest, Scheduler};
 use rpar_testkit::conformance::scheduler::{Setup, suite};
 use rpar_testkit::{FakeTorque, Reply, Scenario, ScriptedRunner};
 
@@ -22,6 +22,7 @@ fn request(directory: &Path) -> AllocationRequest {
     AllocationRequest {
         tag: "rpar-12345678".into(),
         nodes: 2,
+        array: false,
         ppn: 8,
         walltime: Some(Duration::from_secs(1800)),
         queue: Some("regular".into()),
@@ -236,7 +237,8 @@ async fn one_poll_asks_for_many_and_reads_both_forms() {
         Some("Not enough of the right type of nodes are available")
     );
     assert_eq!(states[&ids[3]].phase, AllocationPhase::Other("Z".into()));
-    assert_eq!((&states[&ids[4]].phase, states[&ids[4]].exit), (&AllocationPhase::Ended, Some(271)));
+    let cancelled = Some(AllocationEnd::Cancelled);
+    assert_eq!((&states[&ids[4]].phase, states[&ids[4]].end), (&AllocationPhase::Ended, cancelled));
 }
 
 #[tokio::test]
@@ -253,14 +255,22 @@ async fn an_empty_list_and_a_dead_server_are_told_apart() {
 
 #[tokio::test]
 async fn slurm_s_states_come_with_reasons() {
-    let listing = "1|RUNNING|node[1-2]|0:02|9:58|None\n2|PENDING||0:00|10:00|JobHeldUser\n\
-        3|PENDING||0:00|10:00|Resources\n4|TIMEOUT|node3|1:00|0:00|TimeLimit\n5|NODE_FAIL|node3|1:00|INVALID|None\n\
-        6|SPECIAL_EXIT||0:00|UNLIMITED|None\n7|COMPLETED|node3|0:01|9:59|None\n";
+    let listing = "1|RUNNING|0|2026-11-24T15:00:00|0:02|9:58|node[1-2]|None|\n\
+        2|PENDING|0|N/A|0:00|10:00||JobHeldUser|\n\
+        3|PENDING|0|2026-11-24T16:19:01|0:00|10:00||Resources|\n\
+        4|TIMEOUT|0|2026-11-24T15:00:00|1:00|0:00|node3|TimeLimit|\n\
+        5|NODE_FAIL|0|2026-11-24T15:00:00|1:00|INVALID|node3|None|\n\
+        6|SPECIAL_EXIT|0|N/A|0:00|UNLIMITED||None|\n\
+        7|COMPLETED|0|2026-11-24T15:00:00|0:01|9:59|node3|None|\n\
+        9|FAILED|768|2026-11-24T15:00:00|0:01|9:59|node3|NonZeroExitCode|\n\
+        10|FAILED|9|2026-11-24T15:00:00|0:01|9:59|node3|JobLaunchFailure|\n\
+        11|CANCELLED|15|2026-11-24T15:00:00|0:01|9:59|node3|None|\n";
     let runner = Arc::new(ScriptedRunner::new());
-    let argv = ["squeue", "-h", "-t", "all", "-o", "%i|%T|%N|%M|%L|%r", "-j", "1,2,3,4,5,6,7,8"];
+    let format = "JobArrayID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
+    let argv = ["squeue", "-h", "-t", "all", "-O", format, "-j", "1,2,3,4,5,6,7,8,9,10,11"];
     runner.expect(&argv, Reply::ok(listing));
     let scheduler = Batch::new(Slurm::new(slurm::Config::default()), runner);
-    let ids: Vec<AllocationId> = (1..=8).map(|n| AllocationId(n.to_string())).collect();
+    let ids: Vec<AllocationId> = (1..=11).map(|n| AllocationId(n.to_string())).collect();
     let states = scheduler.poll(&ids).await.unwrap();
     let told: Vec<_> =
         ids.iter().map(|id| (states[id].phase.clone(), states[id].reason.as_deref())).collect();
@@ -275,8 +285,18 @@ async fn slurm_s_states_come_with_reasons() {
             (AllocationPhase::Other("SPECIAL_EXIT".into()), None),
             (AllocationPhase::Ended, None),
             (AllocationPhase::Unknown, None),
+            (AllocationPhase::Ended, Some("FAILED: NonZeroExitCode")),
+            (AllocationPhase::Ended, Some("FAILED: JobLaunchFailure")),
+            (AllocationPhase::Ended, Some("CANCELLED")),
         ]
     );
+    let ends: Vec<_> = ids.iter().map(|id| states[id].end).collect();
+    use AllocationEnd::{Cancelled, Exit, NodeFailed, Signal, Walltime};
+    assert_eq!(ends[..3], [None; 3]);
+    assert_eq!(ends[3..8], [Some(Walltime), Some(NodeFailed), None, Some(Exit(0)), None]);
+    assert_eq!(ends[8..], [Some(Exit(3)), Some(Signal(9)), Some(Cancelled)]);
+    assert_eq!(states[&ids[2]].start.as_deref(), Some("2026-11-24 16:19"));
+    assert_eq!((&states[&ids[0]].start, &states[&ids[1]].start), (&None, &None));
     assert_eq!(states[&ids[0]].nodes, ["node1", "node2"]);
     assert_eq!(states[&ids[0]].remaining, Some(Duration::from_secs(598)));
 }
@@ -304,24 +324,26 @@ async fn only_the_user_s_own_are_found() {
 async fn to_cancel_what_is_gone_is_fine() {
     let runner = Arc::new(ScriptedRunner::new());
     let scheduler = torque(runner.clone());
-    let id = AllocationId::from("7");
+    let ids = [AllocationId::from("7"), AllocationId::from("8")];
     let complete = "qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE 7.login1";
     for reply in [
         Reply::ok(""),
         Reply::failed(1, "", ""),
         Reply::failed(153, "", "qdel: Unknown Job Id 7.login1"),
         Reply::failed(170, "", complete),
+        Reply::failed(170, "", &format!("{complete}\nqdel: Unknown Job Id 8.login1")),
     ] {
-        runner.expect(&["qdel", "7"], reply);
-        scheduler.cancel(&id).await.unwrap();
+        runner.expect(&["qdel", "7", "8"], reply);
+        scheduler.cancel(&ids).await.unwrap();
     }
     let down = "qdel: Kill job error on job id 7: Unable to contact slurm controller (connect failure)";
     for (reply, retry) in [
         (Reply::failed(1, down, ""), Retry::Later),
         (Reply::failed(159, "", "qdel: Unauthorized Request  7.login1"), Retry::Never),
+        (Reply::failed(159, "", &format!("{complete}\nqdel: Unauthorized Request  8.login1")), Retry::Never),
     ] {
-        runner.expect(&["qdel", "7"], reply);
-        assert_eq!(scheduler.cancel(&id).await.unwrap_err().retry, retry);
+        runner.expect(&["qdel", "7", "8"], reply);
+        assert_eq!(scheduler.cancel(&ids).await.unwrap_err().retry, retry);
     }
 }
 
@@ -422,7 +444,7 @@ async fn an_unsure_submission_is_found() {
     assert_eq!(scheduler.submit(&request).await.unwrap_err().retry, Retry::Later);
     assert_eq!(scheduler.poll(&found).await.unwrap_err().retry, Retry::Later);
     fake.play(&[]).unwrap();
-    scheduler.cancel(&found[0]).await.unwrap();
+    scheduler.cancel(&found[..1]).await.unwrap();
 }
 
 #[tokio::test]
@@ -450,7 +472,7 @@ async fn a_later_process_ends_a_local_allocation() {
     let later = local::Local::new(local::Config::default());
     assert_eq!(later.find(&request.tag).await.unwrap(), std::slice::from_ref(&id));
     // it does not listen, so this takes until the pilot's time is over
-    later.cancel(&id).await.unwrap();
+    later.cancel(std::slice::from_ref(&id)).await.unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while later.poll(std::slice::from_ref(&id)).await.unwrap()[&id].phase != AllocationPhase::Ended {
         assert!(std::time::Instant::now() < deadline, "a killed pilot still runs");

@@ -14,7 +14,7 @@ use rpar::profile::{Profiles, Resolved, Surroundings};
 use rpar_core::error::{Action, BackendError, CommandTrace, Retry};
 use rpar_core::id::AllocationId;
 use rpar_core::launcher::MockLauncher;
-use rpar_core::scheduler::{AllocationPhase, AllocationState, MockScheduler, SchedulerInfo};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState, MockScheduler, SchedulerInfo};
 use rpar_core::transport::{Endpoint, MockTransport, Transport};
 use rpar_runtime::client::Client;
 use rpar_transports::Mem;
@@ -72,7 +72,13 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 fn scheduler() -> MockScheduler {
     let mut mock = MockScheduler::new();
-    let info = SchedulerInfo { name: "torque".into(), queued: true, remote_pilot: true, walltime: true };
+    let info = SchedulerInfo {
+        name: "torque".into(),
+        queued: true,
+        remote_pilot: true,
+        walltime: true,
+        arrays: false,
+    };
     mock.expect_info().return_const(info);
     mock
 }
@@ -178,10 +184,12 @@ fn an_unsure_submission_is_looked_for_and_never_made_twice() {
         0 => polled(ids, state(AllocationPhase::Queued, "Not enough of the right type of nodes")),
         _ => polled(ids, AllocationState::new(AllocationPhase::Ended)),
     });
-    mock.expect_cancel().withf(|id| id.0 == "77.login1").times(1).returning(move |_| {
-        cancelled.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    });
+    mock.expect_cancel().withf(|ids| ids == [AllocationId::from("77.login1")]).times(1).returning(
+        move |_| {
+            cancelled.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        },
+    );
     let (mocked, client) = Mocked::start(mock);
     let (said, told) = wait(&client, Duration::from_secs(2));
     let queued = "allocation 77.login1 is queued: Not enough of the right type of nodes";
@@ -200,10 +208,12 @@ fn engines_that_never_register_run_into_the_callers_patience() {
         0 => polled(ids, AllocationState::new(AllocationPhase::Running)),
         _ => polled(ids, AllocationState::new(AllocationPhase::Ended)),
     });
-    mock.expect_cancel().withf(|id| id.0 == "12.login1").times(1).returning(move |_| {
-        cancelled.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    });
+    mock.expect_cancel().withf(|ids| ids == [AllocationId::from("12.login1")]).times(1).returning(
+        move |_| {
+            cancelled.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        },
+    );
     mock.expect_find().returning(|_| Ok(vec![]));
     let (mocked, client) = Mocked::start(mock);
     let (said, told) = wait(&client, Duration::from_secs(1));
@@ -223,7 +233,7 @@ fn an_allocation_that_reaches_its_walltime_ends_the_start() {
         _ => polled(
             ids,
             AllocationState {
-                exit: Some(-29),
+                end: Some(AllocationEnd::Walltime),
                 ..state(AllocationPhase::Ended, "walltime 1800 exceeded limit 1800")
             },
         ),
@@ -254,7 +264,7 @@ fn a_dead_controllers_allocations_are_found_and_given_back() {
         0 | 1 => Ok(vec!["12.login1".into()]),
         _ => Ok(vec![]),
     });
-    mock.expect_cancel().withf(|id| id.0 == "12.login1").times(1).returning(|_| Ok(()));
+    mock.expect_cancel().withf(|ids| ids == [AllocationId::from("12.login1")]).times(1).returning(|_| Ok(()));
     let tag = directory.tag(&resolved.request.name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(cluster::discard(&directory, &mock, &tag)).expect("all is given back");

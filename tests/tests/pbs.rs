@@ -10,7 +10,7 @@ use rpar_backends::{Batch, Exec};
 use rpar_core::error::Retry;
 use rpar_core::id::AllocationId;
 use rpar_core::runner::Answer;
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, Scheduler};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, Scheduler};
 use rpar_testkit::{Reply, ScriptedRunner};
 
 const POLL: [&str; 5] = ["qstat", "-x", "-f", "-F", "json"];
@@ -36,6 +36,7 @@ fn request() -> AllocationRequest {
     AllocationRequest {
         tag: "rpar-12345678".into(),
         nodes: 2,
+        array: false,
         ppn: 8,
         walltime: Some(Duration::from_secs(1800)),
         queue: Some("workq".into()),
@@ -260,17 +261,18 @@ async fn without_history_it_is_asked_otherwise() {
 
 #[tokio::test]
 async fn how_it_ended() {
-    for (name, id, exit, reason) in [
-        ("qstat_xf_exit7", "21.login1", Some(7), Some("failed")),
-        ("qstat_xf_segv", "22.login1", Some(139), Some("failed")),
-        ("qstat_xf_qdeled", "23.login1", Some(271), Some("terminated by hpcuser@login1")),
-        ("qstat_xf_walltime_killed", "10.login1", Some(-29), Some("exceeded resource walltime")),
+    use AllocationEnd::{Cancelled, Exit, Signal, Walltime};
+    for (name, id, end, reason) in [
+        ("qstat_xf_exit7", "21.login1", Some(Exit(7)), Some("failed")),
+        ("qstat_xf_segv", "22.login1", Some(Signal(11)), Some("failed")),
+        ("qstat_xf_qdeled", "23.login1", Some(Cancelled), Some("terminated by hpcuser@login1")),
+        ("qstat_xf_walltime_killed", "10.login1", Some(Walltime), Some("exceeded resource walltime")),
         ("qstat_xf_dep", "24.login1", None, None),
     ] {
         let states = polled(&[id], &[(&POLL, replay("qsub_bad_option")), (&POLL[..3], replay(name))]).await;
         let state = &states[&AllocationId::from(id)];
         assert_eq!(state.phase, AllocationPhase::Ended, "{name}");
-        assert_eq!((state.exit, state.reason.as_deref()), (exit, reason), "{name}");
+        assert_eq!((state.end, state.reason.as_deref()), (end, reason), "{name}");
         assert_eq!(state.remaining, None, "{name}");
     }
 }
@@ -289,7 +291,7 @@ async fn an_array_is_one_allocation() {
     );
     let states = polled(&asked, &[(&options, replay("qstat_xf_array_json"))]).await;
     let ended = &states[&"4[].login1".into()];
-    assert_eq!((&ended.phase, ended.exit), (&AllocationPhase::Ended, Some(271)));
+    assert_eq!((&ended.phase, ended.end), (&AllocationPhase::Ended, Some(AllocationEnd::Cancelled)));
     assert_eq!(ended.reason.as_deref(), Some("terminated by hpcuser@login1"));
 }
 
@@ -344,7 +346,7 @@ async fn to_cancel_what_is_gone_is_fine_and_what_cannot_be_reached_is_forced() {
     let site = site(runner.clone());
     let array = AllocationId::from("4[].login1");
     runner.expect(&["qdel", "4[].login1"], replay("qdel_array"));
-    site.cancel(&array).await.unwrap();
+    site.cancel(&[array]).await.unwrap();
     let id = AllocationId::from("28.login1");
     for (name, retry) in [
         ("qdel_running", None),
@@ -355,10 +357,14 @@ async fn to_cancel_what_is_gone_is_fine_and_what_cannot_be_reached_is_forced() {
         ("qdel_node_crashed", Some(Retry::Later)),
     ] {
         runner.expect(&["qdel", "28.login1"], replay(name));
-        assert_eq!(site.cancel(&id).await.map_err(|error| error.retry).err(), retry, "{name}");
+        assert_eq!(
+            site.cancel(std::slice::from_ref(&id)).await.map_err(|error| error.retry).err(),
+            retry,
+            "{name}"
+        );
     }
     runner.expect(&["qdel", "-W", "force", "28.login1"], Reply::ok(""));
-    site.cancel(&id).await.unwrap();
+    site.cancel(&[id]).await.unwrap();
     runner.finish();
 }
 

@@ -32,6 +32,7 @@ fn request(directory: &Path) -> AllocationRequest {
     AllocationRequest {
         tag: ClusterTag(format!("rpar-{number:08x}")),
         nodes: 2,
+        array: false,
         ppn: 8,
         walltime: Some(Duration::from_secs(600)),
         queue: None,
@@ -121,7 +122,7 @@ async fn inside(scheduler: Arc<dyn Scheduler>, inside: &str, environment: &BTree
     };
     let log = directory.path().join("logs").join(id.log_name().expect("a name"));
     let log = std::fs::read_to_string(log).unwrap_or_default();
-    scheduler.cancel(&id).await.unwrap();
+    scheduler.cancel(&[id]).await.unwrap();
     assert!(ended, "{inside} is not over within {PATIENCE:?}:\n{log}");
     assert!(done.exists(), "{inside} failed:\n{log}");
 }

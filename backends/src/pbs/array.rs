@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
 use super::attributes::state;
 use crate::dialect::States;
@@ -62,11 +62,12 @@ fn join(whole: &mut AllocationState, elements: &[AllocationState]) {
     let running = in_phase(elements, &AllocationPhase::Running);
     whole.remaining = running.filter_map(|element| element.remaining).min();
     // an array's own status is 1 when any of its elements failed; theirs say how
-    let failed = elements.iter().filter(|element| element.exit.is_some_and(|exit| exit != 0));
+    let failed =
+        elements.iter().filter(|element| element.end.is_some_and(|end| end != AllocationEnd::Exit(0)));
     if whole.phase == AllocationPhase::Ended
         && let Some(failed) = failed.into_iter().next()
     {
-        (whole.exit, whole.reason) = (failed.exit, failed.reason.clone());
+        (whole.end, whole.reason) = (failed.end, failed.reason.clone());
     }
 }
 

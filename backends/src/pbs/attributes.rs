@@ -1,7 +1,7 @@
 //! What the attributes of a job tell (pbs_job_attributes(7B)).
 
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
 use super::json;
 use crate::dialect::parse_clock;
@@ -43,10 +43,24 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
     AllocationState {
         reason: get("comment").and_then(said).map(str::to_owned),
         nodes: get("exec_host").map(torque::hosts).unwrap_or_default(),
-        exit: get("Exit_status").and_then(|text| text.parse().ok()),
+        end: get("Exit_status").and_then(|text| text.parse().ok()).map(end),
+        start: None,
+        elements: None,
         remaining: walltime.map(|walltime| walltime.saturating_sub(elapsed.unwrap_or_default())),
         elapsed,
         phase,
+    }
+}
+
+/// How a job has ended, by its `Exit_status`. Below 0 are PBS's own (`job.h`: `JOB_EXEC_KILL_WALLTIME`); 128 or 256 and
+/// the number stand for a signal (PBS Professional User's Guide, "Job Exit Status Codes"), and SIGTERM is what `qdel` sends.
+fn end(status: i32) -> AllocationEnd {
+    match status {
+        -29 => AllocationEnd::Walltime,
+        271 => AllocationEnd::Cancelled,
+        129..=192 => AllocationEnd::Signal(status - 128),
+        257..=320 => AllocationEnd::Signal(status - 256),
+        _ => AllocationEnd::Exit(status),
     }
 }
 

@@ -1,20 +1,22 @@
 //! What `squeue` lists.
 
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
-use crate::dialect::parse_clock;
+use crate::dialect::{moment, parse_clock};
 use crate::hostlist;
 
-/// Id, state, nodes, time used, time left, reason. The reason, which may hold anything, is last.
-pub(super) const FORMAT: &str = "%i|%T|%N|%M|%L|%r";
+/// What is listed, each followed by `|`, which keeps it whole. The reason, which may hold anything, is last.
+pub(super) const FORMAT: &str =
+    "JobArrayID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
 
 /// The state that a line tells.
 pub(super) fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
-    let mut fields = line.trim().splitn(6, '|');
-    let (id, name, nodes) = (fields.next()?, fields.next()?, fields.next()?);
-    let (elapsed, remaining, reason) = (fields.next()?, fields.next()?, fields.next()?);
-    let reason = Some(reason.trim()).filter(|reason| !matches!(*reason, "" | "None"));
+    let mut fields = line.trim().splitn(8, '|');
+    let (id, name, status, start) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (elapsed, remaining) = (fields.next()?, fields.next()?);
+    let (nodes, reason) = (fields.next()?, fields.next()?);
+    let reason = Some(reason.trim_end_matches('|').trim()).filter(|reason| !matches!(*reason, "" | "None"));
     let phase = match name {
         "PENDING" if reason.is_some_and(|reason| reason.starts_with("JobHeld")) => AllocationPhase::Held,
         "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_HOLD" => AllocationPhase::Queued,
@@ -36,9 +38,24 @@ pub(super) fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
         remaining: (phase == AllocationPhase::Running).then(|| parse_clock(remaining)).flatten(),
         elapsed: (phase != AllocationPhase::Queued).then(|| parse_clock(elapsed)).flatten(),
         nodes: hostlist::expand(nodes).unwrap_or_default(),
-        exit: (name == "COMPLETED").then_some(0),
+        start: (phase == AllocationPhase::Queued).then(|| moment(start)).flatten(),
+        end: if phase == AllocationPhase::Ended { end(name, status) } else { None },
+        elements: None,
         phase,
         reason,
     };
     Some((id.into(), state))
+}
+
+/// How a job has ended: by its state, or its wait status (wait(2)), which is a signal's number, or 256 times an exit status.
+fn end(name: &str, status: &str) -> Option<AllocationEnd> {
+    Some(match (name, status.parse::<i32>()) {
+        ("COMPLETED", _) => AllocationEnd::Exit(0),
+        ("TIMEOUT", _) => AllocationEnd::Walltime,
+        ("CANCELLED", _) => AllocationEnd::Cancelled,
+        ("NODE_FAIL" | "BOOT_FAIL", _) => AllocationEnd::NodeFailed,
+        ("FAILED", Ok(status)) if status & 0x7f != 0 => AllocationEnd::Signal(status & 0x7f),
+        ("FAILED", Ok(status)) => AllocationEnd::Exit(status >> 8),
+        _ => return None,
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
 use crate::dialect::parse_clock;
 
@@ -54,9 +54,23 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
         phase,
         reason: get("comment").map(str::to_owned),
         nodes: get("exec_host").map(hosts).unwrap_or_default(),
-        exit: get("exit_status").and_then(|text| text.parse().ok()),
+        end: get("exit_status").and_then(|text| text.parse().ok()).map(end),
         elapsed: get("resources_used.walltime").and_then(parse_clock),
         remaining: get("Walltime.Remaining").and_then(parse_clock),
+        start: None,
+        elements: None,
+    }
+}
+
+/// How a job has ended, by its exit status. Torque writes 256 and the signal's number for one that a signal killed,
+/// which is SIGTERM after `qdel`, and where Torque is old after the walltime too; numbers below 0 are its own (version 6:
+/// `JOB_EXEC_OVERLIMIT_WT`).
+fn end(status: i32) -> AllocationEnd {
+    match status {
+        -11 => AllocationEnd::Walltime,
+        271 => AllocationEnd::Cancelled,
+        257..=320 => AllocationEnd::Signal(status - 256),
+        _ => AllocationEnd::Exit(status),
     }
 }
 

@@ -112,8 +112,8 @@ fn wait_gone(process: &ProcessIdentity, deadline: Instant) {
 /// When the site refuses, does not answer, or does not end them in time.
 async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<AllocationId>, StopError> {
     let found = scheduler.find(tag).await?;
-    for id in &found {
-        scheduler.cancel(id).await?;
+    if !found.is_empty() {
+        scheduler.cancel(&found).await?;
     }
     let mut left = found.clone();
     let deadline = Instant::now() + RELEASE_WITHIN;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rpar_core::resources::Resources;
+use rpar_core::scheduler::AllocationEnd;
 use rpar_core::task::TaskStatus;
 use rpar_core::wire::{AllocationStatus, ClusterStatus, EngineStatus, NodeStatus, SubmissionStatus};
 use serde_json::{Value, json};
@@ -72,6 +73,11 @@ fn resources(resources: &Resources) -> Value {
 
 fn allocation(allocation: &AllocationStatus) -> Value {
     let state = &allocation.state;
+    let (exit, signal) = match state.end {
+        Some(AllocationEnd::Exit(status)) => (Some(status), None),
+        Some(AllocationEnd::Signal(number)) => (None, Some(number)),
+        _ => (None, None),
+    };
     json!({
         "allocation": allocation.id,
         "state": phase_word(&state.phase),
@@ -82,9 +88,23 @@ fn allocation(allocation: &AllocationStatus) -> Value {
         "engines_wanted": allocation.engines_wanted,
         "elapsed_seconds": state.elapsed.map(|elapsed| elapsed.as_secs_f64()),
         "left_seconds": state.remaining.map(|left| left.as_secs_f64()),
-        "exit": state.exit,
+        "start": state.start,
+        "end": state.end.map(ended),
+        "exit": exit,
+        "signal": signal,
         "problem": allocation.problem,
     })
+}
+
+/// How an allocation has ended, in a word.
+fn ended(end: AllocationEnd) -> &'static str {
+    match end {
+        AllocationEnd::Exit(_) => "exit",
+        AllocationEnd::Signal(_) => "signal",
+        AllocationEnd::Walltime => "walltime",
+        AllocationEnd::Cancelled => "cancelled",
+        AllocationEnd::NodeFailed => "node_failed",
+    }
 }
 
 /// A submission.

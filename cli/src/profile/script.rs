@@ -38,6 +38,7 @@ impl Resolved {
         Ok(AllocationRequest {
             tag: place.tag.clone(),
             nodes: self.engines.nodes,
+            array: false,
             ppn: self.engines.ppn,
             walltime: self.request.walltime,
             queue: self.request.queue.clone(),

@@ -8,7 +8,7 @@ use super::status::shortened;
 use crate::error::{BackendError, Retry};
 use crate::id::{AllocationId, RequestId};
 use crate::profile::duration;
-use crate::scheduler::{AllocationPhase, AllocationRequest, AllocationState};
+use crate::scheduler::{AllocationEnd, AllocationPhase, AllocationRequest, AllocationState};
 use crate::time::Timestamp;
 
 /// How far a request has come.
@@ -293,12 +293,23 @@ impl Allocation {
         self.fail(format!("{} ended before its engines registered{}{said}", self.name(), self.how()), news);
     }
 
+    /// Whether it has ended because its walltime was over: as the site says, or as the clock does where it does not.
+    pub(super) fn walltime_was_over(&self) -> bool {
+        match self.state.end {
+            Some(AllocationEnd::Walltime) => true,
+            // sites that do not tell send the same signal as for a cancellation
+            Some(AllocationEnd::Signal(_) | AllocationEnd::Cancelled) | None => self.outrun,
+            Some(AllocationEnd::Exit(_) | AllocationEnd::NodeFailed) => false,
+        }
+    }
+
     fn how(&self) -> String {
-        let exit = self.state.exit.map(|exit| format!("exit status {exit}"));
-        let walltime = self.spec.walltime.filter(|_| self.outrun);
-        let walltime =
-            walltime.map(|walltime| format!("its walltime of {} was over", duration::clock(walltime)));
-        let how: Vec<String> = exit.into_iter().chain(self.state.reason.clone()).chain(walltime).collect();
+        let end = self.state.end.filter(|end| *end != AllocationEnd::Walltime).map(|end| end.to_string());
+        let walltime = self.walltime_was_over().then(|| match self.spec.walltime {
+            Some(walltime) => format!("its walltime of {} was over", duration::clock(walltime)),
+            None => AllocationEnd::Walltime.to_string(),
+        });
+        let how: Vec<String> = end.into_iter().chain(self.state.reason.clone()).chain(walltime).collect();
         if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) }
     }
 }

@@ -97,8 +97,8 @@ pub enum Input {
     },
     /// The scheduler's answer to [`Effect::Cancel`].
     Cancelled {
-        /// Which allocation.
-        allocation: AllocationId,
+        /// Which allocations.
+        allocations: Vec<AllocationId>,
         /// The answer.
         answer: Result<(), BackendError>,
     },
@@ -161,10 +161,10 @@ pub enum Effect {
         /// Of which allocations.
         allocations: Vec<AllocationId>,
     },
-    /// Give an allocation back; answered by [`Input::Cancelled`].
+    /// Give allocations back, with one request to the site; answered by [`Input::Cancelled`].
     Cancel {
         /// Which.
-        allocation: AllocationId,
+        allocations: Vec<AllocationId>,
     },
     /// Read the end of what an allocation wrote; answered by [`Input::Output`].
     ReadOutput {

@@ -64,6 +64,10 @@ pub(super) const PROBLEM_BYTES: usize = 2 << 10;
 /// Requests for allocations that are kept; the oldest that is over gives way. The site is asked for all of them at once.
 pub(super) const REQUESTS_LIMIT: usize = 64;
 
+/// The most allocations that one command gives back: batch systems end them one after the other, and a loaded one takes
+/// half a second for each, so that the command stays within its time.
+pub(super) const CANCEL_LIMIT: usize = 100;
+
 /// How often a request for an allocation, or the search for it, is tried.
 pub(super) const SUBMIT_TRIES: u32 = 6;
 

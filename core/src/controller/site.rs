@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::{ControllerConfig, Effect};
-use super::limits::{BACKOFF, BACKOFF_LIMIT, STOP_FIRST_POLL, STOP_POLL};
+use super::limits::{BACKOFF, BACKOFF_LIMIT, CANCEL_LIMIT, STOP_FIRST_POLL, STOP_POLL};
 use super::pilots::Pilot;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
@@ -124,14 +124,8 @@ impl Site {
                 Stage::Reading(until) if until <= now || stopping => allocation.read("", news),
                 _ => {}
             }
-            if let (Stage::Live, Cancel::Due(at), Some(id)) =
-                (allocation.stage, allocation.cancel, &allocation.id)
-                && at <= now
-            {
-                effects.push(Effect::Cancel { allocation: id.clone() });
-                allocation.cancel = Cancel::Asked;
-            }
         }
+        self.cancel_due(now, effects);
         if stopping && self.sweep == Sweep::Needed && self.all.iter().all(|one| one.stage == Stage::Over) {
             let request = self.number();
             self.sweep = Sweep::Asked(request);
@@ -144,6 +138,21 @@ impl Site {
                 effects.push(Effect::Poll { allocations: live });
             }
         }
+    }
+
+    /// Gives back what is due, together.
+    fn cancel_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let due = |one: &&mut Allocation| {
+            one.stage == Stage::Live && matches!(one.cancel, Cancel::Due(at) if at <= now)
+        };
+        let ids = self.all.iter_mut().filter(due).filter_map(|one| {
+            let id = one.id.clone()?;
+            one.cancel = Cancel::Asked;
+            Some(id)
+        });
+        let ids: Vec<AllocationId> = ids.collect();
+        let commands = ids.chunks(CANCEL_LIMIT);
+        effects.extend(commands.map(|ids| Effect::Cancel { allocations: ids.to_vec() }));
     }
 
     fn is_busy(&self) -> bool {
@@ -288,27 +297,27 @@ impl Site {
         }
     }
 
-    /// The answer to a cancellation.
+    /// The answer to a cancellation, which was for all of these.
     pub(super) fn cancelled(
         &mut self,
         now: Timestamp,
-        id: &AllocationId,
+        ids: &[AllocationId],
         answer: Result<(), BackendError>,
         news: &mut News,
     ) {
-        let Some(one) = self.all.iter_mut().find(|one| one.id.as_ref() == Some(id)) else { return };
-        if one.cancel != Cancel::Asked {
-            return;
+        let cancel = if answer.is_ok() { Cancel::Delivered } else { Cancel::Due(now + BACKOFF) };
+        let asked = |one: &&mut Allocation| {
+            one.cancel == Cancel::Asked && one.id.as_ref().is_some_and(|id| ids.contains(id))
+        };
+        let mut any = false;
+        for one in self.all.iter_mut().filter(asked) {
+            one.cancel = cancel;
+            any = true;
         }
         match answer {
-            Ok(()) => {
-                one.cancel = Cancel::Delivered;
-                self.poll_due = self.poll_due.min(now);
-            }
-            Err(error) => {
-                one.cancel = Cancel::Due(now + BACKOFF);
-                news.problems.push(format!("{error}; trying again"));
-            }
+            Ok(()) if any => self.poll_due = self.poll_due.min(now),
+            Err(error) if any => news.problems.push(format!("{error}; trying again")),
+            _ => {}
         }
     }
 

@@ -39,8 +39,8 @@ impl Controller {
                 };
                 self.allocations.polled(now, answer, linked, stopping, &mut news);
             }
-            Input::Cancelled { allocation, answer } => {
-                self.allocations.cancelled(now, &allocation, answer, &mut news)
+            Input::Cancelled { allocations, answer } => {
+                self.allocations.cancelled(now, &allocations, answer, &mut news)
             }
             Input::Output { allocation, text } => self.allocations.output(&allocation, &text, &mut news),
             _ => {}

@@ -82,8 +82,8 @@ impl Scheduler for Capped {
         self.inner.poll(ids).await.map_err(own)
     }
 
-    async fn cancel(&self, id: &AllocationId) -> Result<(), BackendError> {
-        self.inner.cancel(id).await.map_err(own)
+    async fn cancel(&self, ids: &[AllocationId]) -> Result<(), BackendError> {
+        self.inner.cancel(ids).await.map_err(own)
     }
 
     async fn find(&self, tag: &ClusterTag) -> Result<Vec<AllocationId>, BackendError> {

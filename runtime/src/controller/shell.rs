@@ -134,7 +134,7 @@ impl Shell {
             Effect::Submit { request, spec } => self.site.submit(request, spec),
             Effect::Find { request, tag } => self.site.find(request, tag),
             Effect::Poll { allocations } => self.site.poll(allocations),
-            Effect::Cancel { allocation } => self.site.cancel(allocation),
+            Effect::Cancel { allocations } => self.site.cancel(allocations),
             Effect::ReadOutput { allocation } => self.site.read_output(allocation),
             // it is there as long as this is, but for a panic of its own
             Effect::Write { submission, task, stream, begins, data } => {

@@ -57,11 +57,11 @@ impl Site {
         });
     }
 
-    pub(super) fn cancel(&mut self, allocation: AllocationId) {
+    pub(super) fn cancel(&mut self, allocations: Vec<AllocationId>) {
         let scheduler = Arc::clone(&self.scheduler);
         self.call(async move {
-            let answer = in_time(&*scheduler, Action::Cancel, scheduler.cancel(&allocation)).await;
-            Input::Cancelled { allocation, answer }
+            let answer = in_time(&*scheduler, Action::Cancel, scheduler.cancel(&allocations)).await;
+            Input::Cancelled { allocations, answer }
         });
     }
 
@@ -120,7 +120,7 @@ mod tests {
     impl Scheduler for Stuck {
         fn info(&self) -> SchedulerInfo {
             let name = "stuck".to_owned();
-            SchedulerInfo { name, queued: true, remote_pilot: true, walltime: true }
+            SchedulerInfo { name, queued: true, remote_pilot: true, walltime: true, arrays: false }
         }
 
         fn preview(&self, _: &AllocationRequest) -> Result<JobScript, BackendError> {
@@ -138,7 +138,7 @@ mod tests {
             std::future::pending().await
         }
 
-        async fn cancel(&self, _: &AllocationId) -> Result<(), BackendError> {
+        async fn cancel(&self, _: &[AllocationId]) -> Result<(), BackendError> {
             std::future::pending().await
         }
 
@@ -155,6 +155,7 @@ mod tests {
         AllocationRequest {
             tag: "rpar-test".into(),
             nodes: 1,
+            array: false,
             ppn: 1,
             walltime: None,
             queue: None,
@@ -173,7 +174,7 @@ mod tests {
         site.submit(RequestId(3), request());
         site.find(RequestId(4), "rpar-test".into());
         site.poll(vec!["1".into()]);
-        site.cancel("1".into());
+        site.cancel(vec!["1".into()]);
         let mut errors = Vec::new();
         for _ in 0..4 {
             let Some(Event::Input(input)) = events.recv().await else { panic!("no answer") };

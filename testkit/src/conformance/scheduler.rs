@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rpar_core::error::Action;
 use rpar_core::id::{AllocationId, ClusterTag};
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, Scheduler};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, Scheduler};
 
 /// How often a condition is looked at: often enough to add little, seldom enough for a real site.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,9 +48,8 @@ pub async fn suite(setup: Setup) {
     let run = local.spawn_local(run);
     if let Err(failed) = local.run_until(run).await {
         for case in CASES {
-            for id in setup.scheduler.find(&setup.tag(case)).await.unwrap_or_default() {
-                let _ = setup.scheduler.cancel(&id).await;
-            }
+            let left = setup.scheduler.find(&setup.tag(case)).await.unwrap_or_default();
+            let _ = setup.scheduler.cancel(&left).await;
         }
         std::panic::resume_unwind(failed.into_panic());
     }
@@ -74,6 +74,7 @@ impl Setup {
         AllocationRequest {
             tag: self.tag(case),
             nodes: self.nodes,
+            array: false,
             ppn: self.ppn,
             walltime: Some(Duration::from_secs(600)),
             queue: None,
@@ -86,7 +87,7 @@ impl Setup {
     }
 
     async fn state(&self, id: &AllocationId) -> AllocationState {
-        let mut states = self.scheduler.poll(std::slice::from_ref(id)).await.expect("poll");
+        let mut states = self.scheduler.poll(slice::from_ref(id)).await.expect("poll");
         assert_eq!(states.len(), 1, "poll answers for what it was asked");
         states.remove(id).expect("poll answers for each id")
     }
@@ -143,7 +144,7 @@ impl Setup {
         );
         assert_eq!(
             self.scheduler.find(&request.tag).await.expect("find"),
-            std::slice::from_ref(&id),
+            slice::from_ref(&id),
             "it is found by its tag"
         );
 
@@ -156,7 +157,7 @@ impl Setup {
         assert_eq!(arguments, expected, "setup line, arguments and directory reach the pilot as they are");
         assert_eq!(
             self.scheduler.find(&request.tag).await.expect("find"),
-            std::slice::from_ref(&id),
+            slice::from_ref(&id),
             "it is found while it runs"
         );
         self.until("its output is in logs/allocation*.log", async || logged(&request.directory)).await;
@@ -173,13 +174,13 @@ impl Setup {
             assert_eq!(nodes.iter().filter(|other| other.name == node.name).count(), 1, "each node once");
         }
 
-        self.scheduler.cancel(&id).await.expect("cancel");
+        self.scheduler.cancel(slice::from_ref(&id)).await.expect("cancel");
         self.ends(&id).await;
         assert!(
             self.scheduler.find(&request.tag).await.expect("find").is_empty(),
             "what has ended is not found"
         );
-        self.scheduler.cancel(&id).await.expect("to cancel again is fine");
+        self.scheduler.cancel(slice::from_ref(&id)).await.expect("to cancel again is fine");
     }
 
     async fn ends_by_itself(&self) {
@@ -197,7 +198,7 @@ impl Setup {
             AllocationPhase::Unknown,
             "what the site does not mention is unknown"
         );
-        if let Some(exit) = states[&first].exit {
+        if let Some(AllocationEnd::Exit(exit)) = states[&first].end {
             assert_eq!(exit, 3, "an exit status that is told is the pilot's");
         }
     }
@@ -216,7 +217,8 @@ impl Setup {
     async fn knows_what_it_does_not_know(&self) {
         let stranger = AllocationId("999999".into());
         assert_eq!(self.state(&stranger).await.phase, AllocationPhase::Unknown);
-        self.scheduler.cancel(&stranger).await.expect("to cancel what is unknown is fine");
+        self.scheduler.cancel(&[stranger]).await.expect("to cancel what is unknown is fine");
+        self.scheduler.cancel(&[]).await.expect("cancel nothing");
         assert!(self.scheduler.poll(&[]).await.expect("poll nothing").is_empty());
         let nobody = ClusterTag("rpar-nobody".into());
         assert!(self.scheduler.find(&nobody).await.expect("find").is_empty());

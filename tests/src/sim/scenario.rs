@@ -121,6 +121,7 @@ pub(super) fn request(rng: &mut Rng) -> AllocationRequest {
     AllocationRequest {
         tag: ClusterTag::from("rpar-sim"),
         nodes: rng.between(1, 3) as u32,
+        array: false,
         ppn: rng.between(1, 4) as u32,
         walltime: rng.percent(30).then(|| Duration::from_secs(rng.between(20, 200))),
         queue: None,

@@ -96,9 +96,9 @@ impl World {
                 Input::Found { request, answer }
             }
             Effect::Poll { allocations } => Input::Polled { answer: self.poll(&allocations) },
-            Effect::Cancel { allocation } => {
-                let answer = self.cancel(&allocation);
-                Input::Cancelled { allocation, answer }
+            Effect::Cancel { allocations } => {
+                let answer = self.cancel(&allocations);
+                Input::Cancelled { allocations, answer }
             }
             Effect::ReadOutput { allocation } => Input::Output { allocation, text: "bye".into() },
             other => panic!("not a question to the site: {other:?}"),
@@ -180,11 +180,11 @@ impl World {
         Ok(states)
     }
 
-    fn cancel(&mut self, id: &AllocationId) -> Result<(), BackendError> {
+    fn cancel(&mut self, ids: &[AllocationId]) -> Result<(), BackendError> {
         if self.is_bad(Question::Cancel) {
             return Err(error(Action::Cancel, Retry::Later, "no answer"));
         }
-        if let Some(index) = self.site.find(id) {
+        for index in ids.iter().filter_map(|id| self.site.find(id)).collect::<Vec<_>>() {
             self.site.allocations[index].given_back = true;
             let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(3));
             self.after(wait, Event::AllocationEnds(index));

@@ -62,7 +62,13 @@ pub(super) struct Granting {
 #[async_trait]
 impl Scheduler for Granting {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "granting".to_owned(), queued: false, remote_pilot: false, walltime: false }
+        SchedulerInfo {
+            name: "granting".to_owned(),
+            queued: false,
+            remote_pilot: false,
+            walltime: false,
+            arrays: false,
+        }
     }
 
     fn preview(&self, _: &AllocationRequest) -> Result<JobScript, BackendError> {
@@ -82,7 +88,7 @@ impl Scheduler for Granting {
         Ok(ids.iter().map(|id| (id.clone(), AllocationState::new(phase.clone()))).collect())
     }
 
-    async fn cancel(&self, _: &AllocationId) -> Result<(), BackendError> {
+    async fn cancel(&self, _: &[AllocationId]) -> Result<(), BackendError> {
         *self.ended.lock().unwrap() = true;
         Ok(())
     }
@@ -291,6 +297,7 @@ fn config(directory: &Path) -> ControllerConfig {
         requests: vec![AllocationRequest {
             tag: "rpar-test".into(),
             nodes: 2,
+            array: false,
             ppn: 2,
             walltime: None,
             queue: None,

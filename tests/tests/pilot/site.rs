@@ -37,6 +37,7 @@ fn scheduler() -> impl Scheduler {
         queued: false,
         remote_pilot: false,
         walltime: false,
+        arrays: false,
     });
     site.expect_submit().returning(|_| Ok(ALLOCATION.into()));
     site.expect_find().returning(|_| Ok(Vec::new()));
@@ -60,6 +61,7 @@ fn config(directory: &Path) -> ControllerConfig {
         requests: vec![AllocationRequest {
             tag: "rpar-test".into(),
             nodes: 3,
+            array: false,
             ppn: 2,
             walltime: None,
             queue: None,

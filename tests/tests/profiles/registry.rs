@@ -34,6 +34,7 @@ fn made(section: &str) -> Result<String, String> {
             queued: true,
             remote_pilot: true,
             walltime: true,
+            arrays: false,
         };
         scheduler.expect_info().return_const(info);
         Ok(Arc::new(scheduler))

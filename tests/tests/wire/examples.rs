@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState, Elements};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, Live, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
@@ -231,7 +231,9 @@ fn status() -> ClusterStatus {
         phase: AllocationPhase::Other("CG".into()),
         reason: Some("Prolog".into()),
         nodes: vec!["nid00012".into()],
-        exit: None,
+        start: Some("2026-11-24 14:05".into()),
+        end: Some(AllocationEnd::Signal(9)),
+        elements: Some(Elements { waiting: 1, running: 2, ended: 3 }),
         elapsed: Some(Duration::from_secs(61)),
         remaining: Some(Duration::from_millis(1500)),
     };

@@ -15,6 +15,7 @@ fn request() -> AllocationRequest {
     AllocationRequest {
         tag: "rpar-93af7f6c".into(),
         nodes: 2,
+        array: false,
         ppn: 8,
         walltime: Some(Duration::from_secs(1800)),
         queue: Some("debug".into()),
@@ -54,6 +55,7 @@ fn growth() -> impl Strategy<Value = Growth> {
             let request = AllocationRequest {
                 tag: tag.as_str().into(),
                 nodes,
+                array: nodes % 2 == 1,
                 ppn,
                 walltime: walltime.map(|seconds| Duration::from_secs(seconds.into())),
                 queue,

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rpar_core::connection::Role;
 use rpar_core::id::{AllocationId, EngineId, FunctionHash, Incarnation, RequestId, SubmissionId, TaskId};
 use rpar_core::resources::Resources;
-use rpar_core::scheduler::{AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState, Elements};
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, Live, RunOptions, TaskOptions, TaskStatus};
 use rpar_core::wire::{
     AllocationStatus, BULK, Batch, BulkLength, ClusterStatus, ControllerStatus, EngineStatus, Hello, Message,
@@ -178,12 +178,24 @@ fn state() -> impl Strategy<Value = AllocationState> {
         text().prop_map(AllocationPhase::Other),
     ];
     let time = || option::of((any::<u64>(), 0u32..1_000_000_000).prop_map(|(s, n)| Duration::new(s, n)));
-    (phase, option::of(text()), vec(text(), 0..3), option::of(any::<i32>()), time(), time()).prop_map(
-        |(phase, reason, nodes, exit, elapsed, remaining)| AllocationState {
+    let end = prop_oneof![
+        any::<i32>().prop_map(AllocationEnd::Exit),
+        any::<i32>().prop_map(AllocationEnd::Signal),
+        Just(AllocationEnd::Walltime),
+        Just(AllocationEnd::Cancelled),
+        Just(AllocationEnd::NodeFailed),
+    ];
+    let elements =
+        any::<[u32; 3]>().prop_map(|[waiting, running, ended]| Elements { waiting, running, ended });
+    let told = (phase, option::of(text()), vec(text(), 0..3), option::of(text()));
+    (told, option::of(end), option::of(elements), time(), time()).prop_map(
+        |((phase, reason, nodes, start), end, elements, elapsed, remaining)| AllocationState {
             phase,
             reason,
             nodes,
-            exit,
+            start,
+            end,
+            elements,
             elapsed,
             remaining,
         },

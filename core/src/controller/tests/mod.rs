@@ -61,6 +61,7 @@ fn request(nodes: u32) -> AllocationRequest {
     AllocationRequest {
         tag: "rpar-test".into(),
         nodes,
+        array: false,
         ppn: 2,
         walltime: None,
         queue: None,

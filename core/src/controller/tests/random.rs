@@ -206,7 +206,7 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
                 Ok([(id, AllocationState::new(phases[c as usize % 3].clone()))].into_iter().collect())
             },
         },
-        31 => Input::Cancelled { allocation: id, answer: Ok(()) },
+        31 => Input::Cancelled { allocations: vec![id], answer: Ok(()) },
         32 => Input::Output { allocation: id, text: "tail".into() },
         44 | 45 => {
             let answer = |at| if (a + at) % 5 == 0 { Err("full".into()) } else { Ok(()) };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::{Action, BackendError, Retry};
 use crate::id::RequestId;
-use crate::scheduler::{AllocationPhase, AllocationState};
+use crate::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 use crate::wire::PilotInfo;
 
 pub(super) fn error(action: Action, retry: Retry) -> BackendError {
@@ -32,8 +32,8 @@ pub(super) fn found(bench: &mut Bench, request: u64, ids: &[&str]) {
 }
 
 pub(super) fn polled(bench: &mut Bench, states: &[(&str, AllocationPhase)]) {
-    let state =
-        |phase: &AllocationPhase| AllocationState { exit: Some(1), ..AllocationState::new(phase.clone()) };
+    let end = Some(AllocationEnd::Exit(1));
+    let state = |phase: &AllocationPhase| AllocationState { end, ..AllocationState::new(phase.clone()) };
     let states = states.iter().map(|(id, phase)| (AllocationId::from(*id), state(phase)));
     bench.step(Input::Polled { answer: Ok(states.collect()) });
 }
@@ -225,10 +225,52 @@ fn the_end_of_a_walltime_is_told_as_that() {
         polled(&mut bench, &[("1.pbs", AllocationPhase::Running)]);
         bench.drop_host(LinkId(100));
         bench.now = bench.now + Duration::from_secs(60 * minutes);
-        polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+        let state = AllocationState::new(AllocationPhase::Ended);
+        bench.step(Input::Polled { answer: Ok([("1.pbs".into(), state)].into()) });
         let problem = bench.controller.status().allocations[0].problem.clone().unwrap();
         assert_eq!(problem.contains("its walltime of 00:10:00 was over"), over, "{problem}");
     }
+}
+
+#[test]
+fn what_the_site_says_of_an_end_counts_for_more_than_the_clock() {
+    for (end, told) in [
+        (AllocationEnd::Walltime, "its walltime of 00:10:00 was over"),
+        (AllocationEnd::Exit(7), "exit status 7"),
+        (AllocationEnd::Signal(9), "killed by signal 9 (SIGKILL)"),
+        (AllocationEnd::Cancelled, "cancelled"),
+        (AllocationEnd::NodeFailed, "a node has failed"),
+    ] {
+        let walltime = Some(Duration::from_secs(600));
+        let requests = vec![AllocationRequest { walltime, ..request(1) }];
+        let mut bench = Bench::new(ControllerConfig { requests, ..config() });
+        submitted(&mut bench, 0, Ok("1.pbs"));
+        bench.host(LinkId(100), 2, Some("1.pbs"));
+        bench.drop_host(LinkId(100));
+        let state = AllocationState { end: Some(end), ..AllocationState::new(AllocationPhase::Ended) };
+        bench.step(Input::Polled { answer: Ok([("1.pbs".into(), state)].into()) });
+        let problem = bench.controller.status().allocations[0].problem.clone().unwrap();
+        assert_eq!(problem, format!("allocation 1.pbs has ended ({told})"));
+    }
+}
+
+#[test]
+fn what_is_to_be_given_back_goes_in_few_commands() {
+    let mut bench = Bench::new(ControllerConfig { requests: vec![request(1); 64], ..config() });
+    for number in 0..64 {
+        submitted(&mut bench, number, Ok(&format!("{number}.pbs")));
+    }
+    bench.step(Input::Interrupted);
+    let told = bench.others(|effect| match effect {
+        Effect::Cancel { allocations } => Some(allocations.len()),
+        _ => None,
+    });
+    assert_eq!(told, [64]);
+    let ids: Vec<AllocationId> = (0..64).map(|number| AllocationId(format!("{number}.pbs"))).collect();
+    bench.step(Input::Cancelled { allocations: ids, answer: Err(error(Action::Cancel, Retry::Later)) });
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(asked(&bench)[3], 2, "all of them once more");
+    assert_eq!(bench.controller.status().problems.len(), 1);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn engines_that_retire_finish_what_they_have_and_then_leave() {
     assert_eq!(asked(&bench)[3], 0, "its last host has not left");
     bench.drop_host(LinkId(101));
     assert_eq!(asked(&bench)[3], 1);
-    bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+    bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
     bench.wait(Duration::from_secs(11));
     polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
     bench.wait(Duration::from_secs(1));

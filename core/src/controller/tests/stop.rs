@@ -24,9 +24,9 @@ fn a_stopped_cluster_owns_nothing() {
     // the answer to the second request comes late
     submitted(&mut bench, 1, Ok("2.pbs"));
     assert_eq!(asked(&bench)[3], 2);
-    bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+    bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
     bench.step(Input::Cancelled {
-        allocation: "2.pbs".into(),
+        allocations: vec!["2.pbs".into()],
         answer: Err(error(Action::Cancel, Retry::Later)),
     });
     bench.wait(Duration::from_secs(3));
@@ -59,7 +59,7 @@ fn a_cluster_that_nobody_can_find_ends_with_its_last_client() {
             bench.step(Input::LinkDown { link: LinkId(1 + link), reason: "done".into() });
         }
         assert_eq!(asked(&bench)[3], 1);
-        bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+        bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
         polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
         assert_eq!(bench.exit.as_deref(), Some("the cluster was stopped: its directory is gone"));
     }
@@ -82,12 +82,12 @@ fn a_stop_looks_for_what_was_in_doubt() {
     submitted(&mut bench, 0, Err(Retry::Unsure));
     found(&mut bench, 0, &["1.pbs"]);
     bench.step(Input::Interrupted);
-    bench.step(Input::Cancelled { allocation: "1.pbs".into(), answer: Ok(()) });
+    bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
     polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
     assert_eq!(asked(&bench)[1], 2);
     found(&mut bench, 1, &["1.pbs", "2.pbs"]);
     assert_eq!(asked(&bench)[3], 2);
-    bench.step(Input::Cancelled { allocation: "2.pbs".into(), answer: Ok(()) });
+    bench.step(Input::Cancelled { allocations: vec!["2.pbs".into()], answer: Ok(()) });
     // the site forgets what was given back: asked several times, that is an end
     for _ in 0..3 {
         assert!(bench.exit.is_none());
