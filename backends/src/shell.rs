@@ -14,6 +14,30 @@ pub fn join(words: &[String]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
+/// A command line for a login shell of any kind, csh too, in which every word is literal; `program` is as a POSIX shell
+/// reads it. What such shells read differently is spelt in octal, and read by one that is known.
+pub fn in_any_shell(program: &str, words: &[&[u8]]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=,+@".contains(byte);
+    if words.iter().all(|word| !word.is_empty() && word.iter().all(is_plain)) {
+        let plain = words.iter().map(|word| String::from_utf8_lossy(word));
+        return plain.fold(program.to_owned(), |line, word| format!("{line} {word}"));
+    }
+    let mut line = program.as_bytes().to_vec();
+    for word in words {
+        line.extend_from_slice(b" '");
+        line.extend(
+            word.iter()
+                .flat_map(|byte| if *byte == b'\'' { &b"'\\''"[..] } else { std::slice::from_ref(byte) }),
+        );
+        line.push(b'\'');
+    }
+    let spelt = line.iter().map(|byte| match is_plain(byte) {
+        true => char::from(*byte).to_string(),
+        false => format!("\\0{byte:03o}"),
+    });
+    format!("exec sh -c 'eval \"$(printf %b \"$0\")\"' '{}'", spelt.collect::<String>())
+}
+
 /// The command that runs `setup` in a shell and then becomes `argv`. Without setup lines it is `argv` itself.
 ///
 /// The shell is bash: `module` and `conda activate` are bash functions, which a plain `sh` would drop from the
@@ -42,6 +66,34 @@ mod tests {
         let read: Vec<_> =
             output.stdout.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
         assert_eq!(read[..words.len()], words);
+    }
+
+    #[test]
+    fn every_login_shell_reads_the_same_words() {
+        let odd: [&[u8]; 9] = [
+            b"a b",
+            b"",
+            b"it's",
+            b"$HOME !x `id` \\",
+            b"two\nlines\n",
+            b"%s",
+            b"*",
+            b"~",
+            "ä\u{1f600}".as_bytes(),
+        ];
+        let shells = ["sh", "bash", "dash", "csh", "tcsh", "zsh", "fish"];
+        let is_there =
+            |shell: &&str| std::process::Command::new(shell).args(["-c", "exit 0"]).status().is_ok();
+        for shell in shells.into_iter().filter(is_there) {
+            let said =
+                |line: &str| std::process::Command::new(shell).args(["-c", line]).output().unwrap().stdout;
+            let line = in_any_shell("LC_ALL=C; printf '%s\\0'", &odd);
+            let (said_odd, said_plain) =
+                (said(&line), said(&in_any_shell("printf %s,", &[b"plain-1.0/x", b"a=b"])));
+            let read: Vec<&[u8]> = said_odd.split(|byte| *byte == 0).collect();
+            assert_eq!(read[..read.len() - 1], odd, "{shell}: {line}");
+            assert_eq!(said_plain, b"plain-1.0/x,a=b,", "{shell}");
+        }
     }
 
     #[test]

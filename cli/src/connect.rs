@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::paths::ClusterDir;
 use crate::profile::{Origins, ProfileError, Profiles, ReadError, Resolved, Section};
 use crate::registry::Registry;
+use crate::remote::{Remote, RemoteError};
 use crate::site::SiteError;
 
 /// A cluster could not be reached. Every message says what to type next.
@@ -48,6 +49,9 @@ pub enum ConnectError {
     /// Its transport cannot be made.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// The cluster of another host cannot be reached.
+    #[error("{0}; {hint}", hint = .0.hint())]
+    Remote(#[from] RemoteError),
     /// It cannot be reached, or refuses.
     #[error("cluster `{cluster_id}` of profile `{profile}` cannot be reached: {source}")]
     Link {
@@ -61,7 +65,7 @@ pub enum ConnectError {
 }
 
 /// Links to a running cluster of this user: finds its connection file by profile and cluster id, and dials. Blocks, at
-/// most 10 s.
+/// most 10 s. `NAME@HOST` is a profile of another host: then ssh, which may ask the user something, takes its time.
 ///
 /// # Errors
 /// When the profile is wrong, no such cluster runs, or it cannot be reached.
@@ -79,6 +83,9 @@ pub fn connect_with(
     profile: &str,
     cluster_id: &str,
 ) -> Result<Client, ConnectError> {
+    if let Some(remote) = Remote::parse(profile)? {
+        return Ok(remote.connect(cluster_id)?);
+    }
     let directory = ClusterDir::find(profiles, profile, cluster_id)?;
     let file: PathBuf = directory.client_file();
     if !file.exists() {

@@ -11,6 +11,7 @@ mod connect;
 pub mod paths;
 pub mod profile;
 pub mod registry;
+mod remote;
 pub mod site;
 mod survey;
 
@@ -22,6 +23,7 @@ pub use api::{
 pub use cluster::AttachError;
 pub use connect::ConnectError;
 pub use registry::Registry;
+pub use remote::RemoteError;
 pub use rpar_core::id::EngineId;
 pub use rpar_core::resources::Resources;
 pub use rpar_core::task::{self, AfterEnd, CommandOutcome, TaskStatus};

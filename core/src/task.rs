@@ -259,7 +259,8 @@ impl Failure {
 pub struct CommandSpec {
     /// Text for `sh -c`. Arguments reach it as positional parameters (`"${1}"`), never as text.
     pub script: String,
-    /// Where it runs; a task fails with directory and host named when it is not there.
+    /// Where it runs: absolute, or below the home of the user there. A task fails with directory and host named when it is not
+    /// there.
     pub workdir: String,
     /// Environment variables to set, above the engine's own.
     pub environment: BTreeMap<String, String>,

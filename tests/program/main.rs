@@ -64,11 +64,18 @@ fn waits(cluster: &Cluster) -> Ended {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Counts the engines of a cluster that runs.
+fn counts(profile: &str) -> Ended {
+    let client = rpar::Client::connect(profile, "default")?;
+    say(&format!("{} engines", client.ids()?.len()))
+}
+
 fn run(cluster: Cluster) -> Ended {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
         Some("sums") => sums(&cluster),
         Some("dies") => dies(&cluster),
+        Some("counts") => counts(&words[1]),
         Some("waits") => waits(&cluster),
         Some("fails") => Err("it went\nwrong".into()),
         Some("exits") => Ok(ExitCode::from(7)),

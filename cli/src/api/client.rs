@@ -42,6 +42,9 @@ impl Client {
     /// Links to a running cluster of this user, for programs without functions of their own: they run
     /// [commands](super::Command), and functions of the engines' program by [name](super::Named). Blocks, at most 10 s.
     ///
+    /// `NAME@HOST` is a profile of another host, such as a login node, which is reached by ssh: that takes what time it takes,
+    /// and may ask for a password on the terminal. Commands then need a [`workdir`](super::Command::workdir) of that host.
+    ///
     /// # Errors
     /// When the profile is wrong, no such cluster runs, or it cannot be reached.
     pub fn connect(profile: &str, cluster_id: &str) -> Result<Client, ConnectError> {

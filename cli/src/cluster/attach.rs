@@ -15,6 +15,7 @@ use super::throw_away::{ThrowAway, ThrowAwayError, is_temporary};
 use crate::paths::ClusterDir;
 use crate::profile::{ProfileError, Profiles, ReadError, Resolved};
 use crate::registry::Registry;
+use crate::remote::{Remote, RemoteError};
 use crate::site::{Site, SiteError};
 
 /// Which cluster, and what to start when it does not run.
@@ -81,6 +82,9 @@ pub enum AttachError {
     /// The cluster runs, and cannot be reached.
     #[error(transparent)]
     Link(StopError),
+    /// The cluster of another host cannot be reached.
+    #[error("{0}; {hint}", hint = .0.hint())]
+    Remote(#[from] RemoteError),
     /// This program's own path, which a cluster is started from, is unknown.
     #[error("this program's own path is unknown: {source}")]
     Program {
@@ -106,6 +110,10 @@ pub enum AttachError {
 /// # Errors
 /// When neither is possible, or allowed.
 pub(crate) fn attach(wanted: &Wanted<'_>) -> Result<Attached, AttachError> {
+    if let Some(remote) = Remote::parse(wanted.profile)? {
+        let client = remote.connect(wanted.cluster_id)?;
+        return Ok(Attached { client, throw_away: None, named: Some(remote.cluster(wanted.cluster_id)) });
+    }
     let directory = ClusterDir::find(wanted.profiles, wanted.profile, wanted.cluster_id)?;
     let state = directory.state()?;
     if matches!(state, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {

@@ -98,6 +98,7 @@ impl From<AttachError> for Report {
             }
             AttachError::Program { .. } => Report::of(Exit::Files, &error),
             AttachError::Link(error) => super::context::unreachable(error),
+            AttachError::Remote(error) => error.into(),
             AttachError::ThrowAway { source, temporary } => throw_away(source, temporary),
         }
     }

@@ -14,6 +14,7 @@ use crate::command::output::Output;
 use crate::command::report::{Outcome, Report};
 use crate::paths::{ClusterDir, cluster_dirs};
 use crate::profile::{Profile, Profiles, Resolved};
+use crate::remote::Remote;
 use crate::{Registry, Site};
 
 /// What a command works with.
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) native: NativeFunctions,
     /// The profile's name; it need not exist.
     pub(crate) profile: String,
+    /// The same, if it is one of another host.
+    pub(crate) remote: Option<Remote>,
     pub(crate) cluster_id: String,
     /// What the user gave for the profile's parameters.
     pub(crate) values: BTreeMap<String, String>,
@@ -82,14 +85,21 @@ impl Context {
 
     /// Links to the named cluster, which must run.
     pub(crate) fn client(&self) -> Outcome<(ClusterDir, Client)> {
+        if let Some(remote) = &self.remote {
+            return Ok((remote.cluster(&self.cluster_id), remote.connect(&self.cluster_id)?));
+        }
+        let directory = self.running()?;
+        let client = self.linked(&directory)?;
+        Ok((directory, client))
+    }
+
+    /// The directory of the named cluster, which must run.
+    pub(crate) fn running(&self) -> Outcome<ClusterDir> {
         let directory = self.directory()?;
         match directory.state()? {
             ClusterState::Absent => Err(self.not_running(&directory)),
             ClusterState::Dead => Err(died(&directory)),
-            ClusterState::Alive(_) | ClusterState::Elsewhere(_) => {
-                let client = self.linked(&directory)?;
-                Ok((directory, client))
-            }
+            ClusterState::Alive(_) | ClusterState::Elsewhere(_) => Ok(directory),
         }
     }
 }

@@ -28,10 +28,12 @@ mod run;
 mod serve;
 mod start;
 mod status;
+mod stdio;
 mod stop;
 mod submission;
 mod task;
 pub(crate) mod template;
+mod there;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -50,6 +52,7 @@ use self::report::{Outcome, Report};
 use crate::paths::flags;
 use crate::profile::Profiles;
 use crate::registry::Registry;
+use crate::remote::Remote;
 
 /// Runs this process as the `rpar` command, with the backends of `registry`.
 ///
@@ -78,6 +81,11 @@ fn understood(
 ) -> Result<Exit, (Output, Report)> {
     let profiles = Profiles::current();
     let plain = Output::new(false, false, ColorChoice::Auto);
+    match there::run(&words) {
+        Ok(None) => {}
+        Ok(Some(exit)) => return Ok(exit),
+        Err(report) => return Err((plain, report)),
+    }
     let (cli, values) = match parse(&profiles, words) {
         Ok(Parsed::Command(cli, values)) => (*cli, values),
         Ok(Parsed::Shown(exit)) => return Ok(exit),
@@ -86,12 +94,14 @@ fn understood(
     let global = &cli.global;
     let output = Output::new(global.json, global.quiet, global.color);
     log::watch(&cli);
+    let remote = Remote::parse(&global.profile()).map_err(|error| (output, error.into()))?;
     let context = Context {
         output,
         profiles,
         registry,
         native,
         profile: global.profile(),
+        remote,
         cluster_id: global.cluster_id.clone(),
         values,
     };
@@ -122,6 +132,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Controller(arguments) => serve::controller(context, arguments),
         Commands::Pilot(arguments) => serve::pilot(context, arguments),
         Commands::Engine(arguments) => serve::engine(context, arguments),
+        Commands::Stdio => stdio::run(context),
     }
 }
 
@@ -134,8 +145,10 @@ enum Parsed {
 
 fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
     let ahead = Ahead::of(&words);
-    let params = match ahead.takes_params() {
-        true => profiles.load(&arguments::profile_name(ahead.profile))?.params().to_vec(),
+    let name = arguments::profile_name(ahead.profile.clone());
+    // what another host's profile has for parameters is not known here
+    let params = match ahead.takes_params() && Remote::parse(&name)?.is_none() {
+        true => profiles.load(&name)?.params().to_vec(),
         false => Vec::new(),
     };
     let parsed = params::command(&params).try_get_matches_from(words).and_then(|matches| {

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &RunArguments) -> Outcome {
             ("exec \"$@\"".to_owned(), words.collect())
         }
     };
-    let function = task::defined(&task::spec(script, &arguments.task)?);
+    let function = task::defined(&task::spec(context, script, &arguments.task)?);
     let live = if context.output.json { Live::No } else { Live::Yes };
     let options = task::options(&arguments.task, 0, live);
     let interrupts = Interrupts::watch(|_| {})?;

@@ -1,6 +1,7 @@
 //! Commands as tasks: what is submitted, and how it ended.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +12,19 @@ use rpar_core::task::{CommandOutcome, CommandSpec, Failure, Live, TaskOptions, T
 use rpar_runtime::client::{Client, Defined, Outcome as TaskOutcome};
 use serde_json::{Value, json};
 
+use super::context::Context;
 use crate::command::arguments::TaskArguments;
 use crate::command::documents;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 
 /// A shell script, and where and with what it runs.
-pub(crate) fn spec(script: String, arguments: &TaskArguments) -> Outcome<CommandSpec> {
-    Ok(CommandSpec { script, workdir: workdir(arguments)?, environment: environment(&arguments.env)? })
+pub(crate) fn spec(context: &Context, script: String, arguments: &TaskArguments) -> Outcome<CommandSpec> {
+    let workdir = match &context.remote {
+        Some(_) => text(arguments.workdir.clone().unwrap_or_default())?,
+        None => workdir(arguments)?,
+    };
+    Ok(CommandSpec { script, workdir, environment: environment(&arguments.env)? })
 }
 
 /// A command as a function.
@@ -61,9 +67,11 @@ fn workdir(arguments: &TaskArguments) -> Outcome<String> {
     let current = std::env::current_dir().map_err(|error| {
         Report::new(Exit::Files, "the current directory is unknown").because(error.to_string())
     })?;
-    let path = arguments.workdir.as_ref().map_or(current.clone(), |given| current.join(given));
-    let text = path.into_os_string().into_string();
-    text.map_err(|path| {
+    text(arguments.workdir.as_ref().map_or(current.clone(), |given| current.join(given)))
+}
+
+fn text(path: PathBuf) -> Outcome<String> {
+    path.into_os_string().into_string().map_err(|path| {
         Report::new(Exit::Usage, format!("the directory {} is not UTF-8", path.to_string_lossy()))
     })
 }

@@ -78,6 +78,18 @@ impl Client {
     /// # Errors
     /// When the controller is not reached, or refuses.
     pub fn connect(file: &ConnectionFile, transport: Arc<dyn Transport>) -> Result<Client, ConnectError> {
+        Client::connect_within(file, transport, link::PATIENCE)
+    }
+
+    /// [`connect`](Self::connect) over a transport that may take longer to open and to greet: up to `patience` for each.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_within(
+        file: &ConnectionFile,
+        transport: Arc<dyn Transport>,
+        patience: Duration,
+    ) -> Result<Client, ConnectError> {
         if file.role != Role::Client {
             return Err(ConnectError::Role { cluster: file.cluster.clone() });
         }
@@ -86,7 +98,7 @@ impl Client {
         let (linked, answer) = mpsc::sync_channel(1);
         let thread = {
             let (file, outbox) = (file.clone(), Arc::clone(&outbox));
-            let run = move || thread::run(file, transport, identity, outbox, linked);
+            let run = move || thread::run((file, transport, identity, patience), outbox, linked);
             std::thread::Builder::new().name("rpar-client".to_owned()).spawn(run)?
         };
         match answer.recv() {

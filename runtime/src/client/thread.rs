@@ -33,15 +33,13 @@ const QUESTIONS: usize = 1024;
 
 /// What the thread does: links, tells how that went, and serves the outbox until the link's end.
 pub(super) fn run(
-    file: ConnectionFile,
-    transport: Arc<dyn Transport>,
-    identity: Identity,
+    (file, transport, identity, patience): (ConnectionFile, Arc<dyn Transport>, Identity, Duration),
     outbox: Arc<Outbox>,
     linked: mpsc::SyncSender<Result<(), ConnectError>>,
 ) {
     let tell = linked.clone();
     let ran = process::run(async move {
-        match link::dial(&file, transport, identity).await {
+        match link::dial_within(&file, transport, identity, patience).await {
             Ok((reader, writer, welcome)) => {
                 let desk = Desk::new(outbox, writer, &welcome);
                 let _ = tell.send(Ok(()));

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(function: Arc<Function>) -> Self {
         let spec: Result<CommandSpec, _> = ciborium::from_reader(function.body.as_ref())
+            .map(at_home)
             .map_err(|error| format!("malformed command: {error}"));
         // an exported function of bash may have the name of a program
         let functions = std::env::vars_os().any(|(name, _)| name.as_bytes().starts_with(b"BASH_FUNC_"));
@@ -66,6 +68,20 @@ impl Prepared {
         }
         equip(shell.arg0("sh"), spec, variables).spawn()
     }
+}
+
+/// The same with an absolute working directory: a relative one is below the user's home here, which who submitted it need
+/// not know.
+fn at_home(spec: CommandSpec) -> CommandSpec {
+    if Path::new(&spec.workdir).is_absolute() {
+        return spec;
+    }
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/".to_owned());
+    let workdir = match spec.workdir.as_str() {
+        "" => home,
+        below => format!("{home}/{below}"),
+    };
+    CommandSpec { workdir, ..spec }
 }
 
 fn equip<'a>(command: &'a mut Command, spec: &CommandSpec, variables: &[(&str, String)]) -> &'a mut Command {

@@ -4,17 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rpar_core::connection::{Claim, ConnectionFile};
-use rpar_core::transport::{Endpoint, Identity, Link, Transport, TransportError};
-use rpar_core::wire::{FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, Welcome};
+use rpar_core::transport::{Duplex, Endpoint, Identity, Link, Transport, TransportError};
+use rpar_core::wire::{FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, Welcome, encode};
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{BUILD, GREETING_TIMEOUT, LinkReader, LinkWriter, open};
+use super::{BUILD, LinkReader, LinkWriter, first, open_after};
 
-/// How long an endpoint may take to answer: a lost first packet is sent again after 1 and 3 s (RFC 6298).
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an endpoint may take to answer, and then to the greeting: a lost first packet is sent again after 1 and 3 s
+/// (RFC 6298).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// No link could be made to a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,6 +72,14 @@ fn list(attempts: &[Attempt]) -> String {
     attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// A stream whose greeting is over: what comes next on it is between the two ends.
+pub(super) struct Greeted {
+    pub(super) io: Box<dyn Duplex>,
+    /// What has come behind the welcome.
+    pub(super) came: BytesMut,
+    pub(super) welcome: Welcome,
+}
+
 /// Links to the controller that `file` names. Dials all its endpoints at once; who proves the controller's key first is
 /// greeted. Takes at most 10 s. Cancel-safe in that a dropped future drops whatever it had opened.
 ///
@@ -79,15 +90,40 @@ pub async fn dial(
     transport: Arc<dyn Transport>,
     identity: Identity,
 ) -> Result<(LinkReader, LinkWriter, Welcome), DialError> {
-    let deadline = Instant::now() + DIAL_TIMEOUT + GREETING_TIMEOUT;
+    dial_within(file, transport, identity, PATIENCE).await
+}
+
+/// [`dial`] for at most twice the `patience`.
+///
+/// # Errors
+/// As [`dial`].
+pub(crate) async fn dial_within(
+    file: &ConnectionFile,
+    transport: Arc<dyn Transport>,
+    identity: Identity,
+    patience: Duration,
+) -> Result<(LinkReader, LinkWriter, Welcome), DialError> {
+    let Greeted { io, came, welcome } = reach(file, transport, identity, patience).await?;
+    let (reader, writer) = open_after(came, io);
+    Ok((reader, writer, welcome))
+}
+
+/// The same, for who does not read what follows.
+pub(super) async fn reach(
+    file: &ConnectionFile,
+    transport: Arc<dyn Transport>,
+    identity: Identity,
+    patience: Duration,
+) -> Result<Greeted, DialError> {
+    let deadline = Instant::now() + 2 * patience;
     let mut dials = JoinSet::new();
     for endpoint in file.endpoints.clone() {
         let (transport, identity, key) = (Arc::clone(&transport), identity.clone(), file.controller_key);
         dials.spawn(async move {
-            let dialled = timeout(DIAL_TIMEOUT, transport.dial(&identity, &endpoint, &key)).await;
+            let dialled = timeout(patience, transport.dial(&identity, &endpoint, &key)).await;
             let late = || TransportError::Unreachable {
                 endpoint: endpoint.to_string(),
-                reason: format!("no answer within {} s", DIAL_TIMEOUT.as_secs()),
+                reason: format!("no answer within {} s", patience.as_secs()),
             };
             (endpoint.clone(), dialled.unwrap_or_else(|_| Err(late())))
         });
@@ -98,14 +134,12 @@ pub async fn dial(
         let Ok((endpoint, dialled)) = dialled else { continue };
         let failed = match dialled {
             Err(error) => error.to_string(),
-            Ok(link) => {
-                match timeout_at(deadline.min(Instant::now() + GREETING_TIMEOUT), greet(file, link)).await {
-                    Ok(Ok(open)) => return Ok(open),
-                    Ok(Err(Failure::Refused(refused))) => return Err(refused),
-                    Ok(Err(Failure::Link(reason))) => reason,
-                    Err(_) => format!("no answer to the greeting within {} s", GREETING_TIMEOUT.as_secs()),
-                }
-            }
+            Ok(link) => match timeout_at(deadline.min(Instant::now() + patience), greet(file, link)).await {
+                Ok(Ok(greeted)) => return Ok(greeted),
+                Ok(Err(Failure::Refused(refused))) => return Err(refused),
+                Ok(Err(Failure::Link(reason))) => reason,
+                Err(_) => format!("no answer to the greeting within {} s", patience.as_secs()),
+            },
         };
         attempts.push(Attempt { endpoint, reason: failed });
     }
@@ -117,7 +151,7 @@ enum Failure {
     Link(String),
 }
 
-async fn greet(file: &ConnectionFile, link: Link) -> Result<(LinkReader, LinkWriter, Welcome), Failure> {
+async fn greet(file: &ConnectionFile, link: Link) -> Result<Greeted, Failure> {
     let claim = Claim {
         controller: &link.peer,
         peer: &link.own,
@@ -133,10 +167,15 @@ async fn greet(file: &ConnectionFile, link: Link) -> Result<(LinkReader, LinkWri
         incarnation: file.incarnation,
         proof: claim.prove(&file.secret).to_vec(),
     };
-    let (mut reader, writer) = open(link.io);
-    writer.send(&Message::Hello(hello));
-    match reader.first(FRAME_LIMIT_BYTES).await {
-        Ok(Message::Welcome(welcome)) => Ok((reader, writer, welcome)),
+    let (mut io, mut came) = (link.io, BytesMut::new());
+    encode(&Message::Hello(hello), &mut came);
+    let sent = async {
+        io.write_all_buf(&mut came).await?;
+        io.flush().await
+    };
+    sent.await.map_err(|error| Failure::Link(format!("writing failed: {error}")))?;
+    match first(&mut io, &mut came, FRAME_LIMIT_BYTES).await {
+        Ok(Message::Welcome(welcome)) => Ok(Greeted { io, came, welcome }),
         Ok(Message::Refused { reason, supported, build }) => {
             Err(Failure::Refused(DialError::Refused { reason, supported, build }))
         }

@@ -5,19 +5,24 @@ mod dial;
 mod outgoing;
 mod pieces;
 mod reader;
+mod relay;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub(crate) use admit::{Admission, Admitted, Rejection, admit};
 pub use dial::{Attempt, DialError, dial};
+pub(crate) use dial::{PATIENCE, dial_within};
+use reader::first;
 pub use reader::{LinkError, LinkReader};
+pub use relay::{RelayError, relay};
 pub use writer::LinkWriter;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rpar_core::transport::{Duplex, Identity};
 
 /// This build, as it introduces itself: both ends of a link must be the same.
@@ -46,7 +51,12 @@ pub(crate) fn random() -> io::Result<[u8; 32]> {
 
 /// Divides a stream into its two directions. Needs a tokio runtime: writing is a task of its own.
 pub(crate) fn open(io: Box<dyn Duplex>) -> (LinkReader, LinkWriter) {
+    open_after(BytesMut::new(), io)
+}
+
+/// The same for a stream of which something was read already.
+fn open_after(came: BytesMut, io: Box<dyn Duplex>) -> (LinkReader, LinkWriter) {
     let (read, write) = tokio::io::split(io);
     let outgoing = Arc::default();
-    (LinkReader::new(read, Arc::clone(&outgoing)), LinkWriter::start(write, outgoing))
+    (LinkReader::new(came, read, Arc::clone(&outgoing)), LinkWriter::start(write, outgoing))
 }

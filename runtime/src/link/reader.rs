@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use rpar_core::transport::Duplex;
 use rpar_core::wire::{self, FRAME_LIMIT_BYTES, Message, WireError};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, ReadHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadHalf};
 use tokio::time::timeout;
 
 use super::LINGER;
@@ -71,8 +71,9 @@ impl From<io::Error> for LinkError {
 }
 
 impl LinkReader {
-    pub(super) fn new(io: ReadHalf<Box<dyn Duplex>>, outgoing: Arc<Outgoing>) -> Self {
-        LinkReader { io, buffer: BytesMut::new(), outgoing, received: 0, failure: None }
+    /// `came` was read already.
+    pub(super) fn new(came: BytesMut, io: ReadHalf<Box<dyn Duplex>>, outgoing: Arc<Outgoing>) -> Self {
+        LinkReader { io, buffer: came, outgoing, received: 0, failure: None }
     }
 
     /// Waits for messages and takes all that have come. Cancel-safe.
@@ -111,24 +112,9 @@ impl LinkReader {
         self.received
     }
 
-    /// Waits for the first message, of at most `limit` bytes, and reads no more than that. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the link cannot be used any further.
+    /// See [`first`].
     pub(super) async fn first(&mut self, limit: usize) -> Result<Message, LinkError> {
-        loop {
-            if let Some(message) = wire::decode(&mut self.buffer, limit)? {
-                return Ok(message);
-            }
-            // a frame over the limit was refused above, so an unfinished one leaves room
-            let room = limit.saturating_sub(self.buffer.len()).clamp(1, READ_BYTES);
-            self.buffer.reserve(room);
-            match (&mut self.io).take(room as u64).read_buf(&mut self.buffer).await {
-                Ok(0) => return Err(LinkError::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        first(&mut self.io, &mut self.buffer, limit).await
     }
 
     /// Reads and forgets what still comes until the peer closes, for 5 s at most: a socket that is closed with unread
@@ -154,6 +140,30 @@ impl LinkReader {
             Poll::Pending => broken.as_mut().poll(context).map(|reason| Err(LinkError::Write { reason })),
         });
         read.await
+    }
+}
+
+/// Waits for the first message, of at most `limit` bytes, and reads no more than that. Cancel-safe.
+///
+/// # Errors
+/// When the link cannot be used any further.
+pub(super) async fn first(
+    io: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    limit: usize,
+) -> Result<Message, LinkError> {
+    loop {
+        if let Some(message) = wire::decode(buffer, limit)? {
+            return Ok(message);
+        }
+        // a frame over the limit was refused above, so an unfinished one leaves room
+        let room = limit.saturating_sub(buffer.len()).clamp(1, READ_BYTES);
+        buffer.reserve(room);
+        match (&mut *io).take(room as u64).read_buf(buffer).await {
+            Ok(0) => return Err(LinkError::Closed),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

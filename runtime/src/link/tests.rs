@@ -281,3 +281,80 @@ async fn what_happened_at_each_endpoint_is_told() {
         assert!(error.contains(expected), "{expected} in {error}");
     }
 }
+
+/// What a client without a secret is answered when it greets through a relay with this file; and what the relay says.
+async fn relayed(hello: Hello, file: &ConnectionFile) -> (DuplexStream, Message, Result<(), RelayError>) {
+    let (here, far) = ends();
+    let near = Link { own: PEER, peer: OWN, address: "right".to_owned(), io: Box::new(here) };
+    let links = vec![(file.endpoints[1].clone(), None), (file.endpoints[2].clone(), Some(near))];
+    let transport: Arc<dyn Transport> = Arc::new(Prepared(Arc::new(Mutex::new(links))));
+    tokio::spawn(async move {
+        // the controller: welcomes, and sends back what it is sent
+        let Ok(Admitted { mut reader, writer, .. }) = admit(far, &admission()).await else { return };
+        while let Ok(messages) = reader.receive().await {
+            messages.iter().for_each(|message| writer.push(message));
+            writer.flush();
+        }
+    });
+    let (mut client, inner) = duplex(1000);
+    let mut bytes = BytesMut::new();
+    wire::encode(&Message::Hello(hello), &mut bytes);
+    client.write_all(&bytes).await.unwrap();
+    let identity = fresh_identity().unwrap();
+    let relayed = relay(Box::new(inner), file, transport, identity);
+    let talk = async {
+        let mut came = BytesMut::new();
+        let answer = first(&mut client, &mut came, FRAME_LIMIT_BYTES).await.unwrap();
+        if matches!(answer, Message::Welcome(_)) {
+            for sent in [Message::Heartbeat, output(100_000)] {
+                let mut bytes = BytesMut::new();
+                wire::encode(&sent, &mut bytes);
+                let (mut read, mut write) = tokio::io::split(&mut client);
+                let echoed = first(&mut read, &mut came, FRAME_LIMIT_BYTES);
+                let (written, echoed) = tokio::join!(write.write_all(&bytes), echoed);
+                written.unwrap();
+                assert_eq!(echoed.unwrap(), sent);
+            }
+        }
+        client.shutdown().await.unwrap();
+        answer
+    };
+    let (ended, answer) = tokio::join!(relayed, talk);
+    (client, answer, ended)
+}
+
+#[tokio::test]
+async fn a_relay_proves_the_role_for_a_client_that_has_no_secret() {
+    let unproven = hello(&claim(Role::Client, "there", 0), [0; 32]);
+    let (mut client, answer, ended) = relayed(unproven, &file([3; 32])).await;
+    let Message::Welcome(welcome) = answer else { panic!("{answer:?}") };
+    assert_eq!((welcome.window_bytes, ended), (1 << 20, Ok(())));
+    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "one end's end is the other's");
+}
+
+#[tokio::test]
+async fn a_relay_passes_refusals_on_and_has_its_own_for_another_build() {
+    let unproven = hello(&claim(Role::Client, "there", 0), [0; 32]);
+    let (_, answer, ended) = relayed(unproven.clone(), &file([9; 32])).await;
+    let Message::Refused { reason, .. } = answer else { panic!("{answer:?}") };
+    assert!(reason.contains("proof of the role client is wrong") && ended.is_ok(), "{reason}");
+    let (_, answer, ended) = relayed(Hello { build: "0.0.7".to_owned(), ..unproven }, &file([3; 32])).await;
+    let Message::Refused { reason, build, .. } = answer else { panic!("{answer:?}") };
+    assert!(reason.contains("you run rpar 0.0.7") && reason.contains(&format!("rpar {BUILD}")), "{reason}");
+    assert_eq!((build.as_str(), ended), (BUILD, Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_without_a_controller_says_so_itself() {
+    let (mut client, inner) = duplex(1000);
+    let file = ConnectionFile { endpoints: Vec::new(), ..file([3; 32]) };
+    let mut bytes = BytesMut::new();
+    wire::encode(&Message::Hello(hello(&claim(Role::Client, "there", 0), [0; 32])), &mut bytes);
+    client.write_all(&bytes).await.unwrap();
+    let transport = || Arc::new(Prepared(Arc::default()));
+    let relayed = relay(Box::new(inner), &file, transport(), fresh_identity().unwrap()).await;
+    assert!(matches!(relayed, Err(RelayError::Dial(DialError::Unreachable { .. }))), "{relayed:?}");
+    let (_client, inner) = duplex(1000);
+    let silent = relay(Box::new(inner), &file, transport(), fresh_identity().unwrap()).await;
+    assert!(silent.unwrap_err().to_string().contains("nothing within 30 s"));
+}

@@ -54,7 +54,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The site's profile, see `rpar profile list` [default: $RPAR_PROFILE, or local]
+    /// The site's profile, see `rpar profile list`; NAME@HOST is one of another host, by ssh [default: $RPAR_PROFILE, or local]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Tells clusters of one profile apart
@@ -153,6 +153,9 @@ pub(crate) enum Commands {
     /// An engine host's own process
     #[command(hide = true)]
     Engine(EngineArguments),
+    /// What `--profile NAME@HOST` runs on the other host
+    #[command(hide = true)]
+    Stdio,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -20,7 +20,8 @@ pub(crate) struct TaskArguments {
     /// Does not run a task again whose engine was lost (for work with side effects)
     #[arg(long)]
     pub(crate) no_rerun: bool,
-    /// The directory that the command runs in [default: the current one]
+    /// The directory that the command runs in [default: the current one; with --profile NAME@HOST your home there, and others
+    /// are below it]
     #[arg(long, alias = "wd", value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// Passes an environment variable on, or sets it: NAME or NAME=VALUE; may be given often

@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, arguments: &MapArguments) -> Outcome {
             records.shared_among(|| arguments.throw_away.engines.map_or(1, |engines| engines as usize));
         return show(context, records, &template, &earlier);
     }
-    let spec = task::spec(String::new(), &arguments.task)?;
+    let spec = task::spec(context, String::new(), &arguments.task)?;
     let joblog = match &results.joblog {
         Some(path) => Some(Joblog::open(path, earlier.logged_bytes())?),
         None => None,

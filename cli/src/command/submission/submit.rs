@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
     }
     let input = input.open()?;
     let template = Template::parse(&input.command, input.columns)?;
-    let spec = task::spec(String::new(), &arguments.task)?;
+    let spec = task::spec(context, String::new(), &arguments.task)?;
     let (directory, client) = context.client()?;
     for id in &arguments.after {
         find(&client, &directory, *id)?;
@@ -57,7 +57,11 @@ pub(crate) fn run(context: &Context, arguments: &SubmitArguments) -> Outcome {
         functions: Functions::new(template, spec),
         options: options(arguments),
         group: client.group(),
-        file: ArgumentsFile::create(&directory, id)?,
+        // on another host they have no place here
+        file: match context.remote {
+            None => Some(ArgumentsFile::create(&directory, id)?),
+            Some(_) => None,
+        },
     };
     let records = input.records.shared_among(|| task::engines(&client));
     let filled = filling.all(records, &interrupts);
@@ -100,7 +104,7 @@ struct Filling<'a> {
     functions: Functions,
     options: Arc<TaskOptions>,
     group: Group,
-    file: ArgumentsFile,
+    file: Option<ArgumentsFile>,
 }
 
 impl Filling<'_> {
@@ -113,7 +117,7 @@ impl Filling<'_> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.file.flush()
+        self.file.as_mut().map_or(Ok(()), ArgumentsFile::flush)
     }
 
     fn add(&mut self, record: &Record, interrupts: &Interrupts) -> Outcome<()> {
@@ -121,7 +125,9 @@ impl Filling<'_> {
         if payload.len() > INLINE_LIMIT_BYTES {
             return Err(too_long(record, &payload));
         }
-        self.file.add(&record.whole())?;
+        if let Some(file) = &mut self.file {
+            file.add(&record.whole())?;
+        }
         self.client.submit(&self.group, function, &self.options, payload);
         while interrupts.pending().is_none() && !self.client.wait_ready(Some(Instant::now() + LOOK_EVERY)) {
             self.waiting.say(NO_ROOM);
