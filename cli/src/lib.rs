@@ -5,6 +5,7 @@
 //! of backends, sites, and where clusters keep their files: other programs can do all that the command does.
 
 mod api;
+pub mod check;
 pub mod cluster;
 pub mod command;
 mod connect;

@@ -58,6 +58,7 @@ fn help_teaches() {
         "profile path",
         "profile create",
         "profile edit",
+        "profile check",
         "completions",
         "engines",
         "engines list",

@@ -41,6 +41,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind;
 use rpar_runtime::native::NativeFunctions;
 
 use self::arguments::ahead::Ahead;
@@ -145,11 +146,14 @@ enum Parsed {
 
 fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
     let ahead = Ahead::of(&words);
-    let name = arguments::profile_name(ahead.profile.clone());
+    let name = ahead.profile_name();
     // what another host's profile has for parameters is not known here
-    let params = match ahead.takes_params() && Remote::parse(&name)?.is_none() {
-        true => profiles.load(&name)?.params().to_vec(),
-        false => Vec::new(),
+    let known = ahead.takes_params() && Remote::parse(&name)?.is_none();
+    let (params, broken) = match known.then(|| profiles.load(&name)).transpose() {
+        Ok(profile) => (profile.map(|profile| profile.params().to_vec()).unwrap_or_default(), None),
+        // what is wrong is its finding, and only unknown flags cannot be read
+        Err(error) if ahead.checks() => (Vec::new(), Some(error)),
+        Err(error) => return Err(error.into()),
     };
     let parsed = params::command(&params).try_get_matches_from(words).and_then(|matches| {
         let values = params::given(&matches, &params);
@@ -158,6 +162,9 @@ fn parse(profiles: &Profiles, words: Vec<OsString>) -> Outcome<Parsed> {
     match parsed {
         Ok(parsed) => Ok(parsed),
         Err(error) => {
+            if let (ErrorKind::UnknownArgument, Some(broken)) = (error.kind(), broken) {
+                return Err(broken.into());
+            }
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             // a closed pipe is the reader's wish
             let _ = error.print();

@@ -49,7 +49,7 @@ impl Draft<'_> {
         let Draft { name, base, .. } = self;
         let heading = format!(
             "# {name}: how rpar uses this site. docs/profiles.md has every key.\n#\n\
-             #     rpar --profile {name} start --dry-run     shows what the site would get\n\
+             #     rpar profile check {name}             tells what is wrong with it\n\
              #     rpar --profile {name} start --nodes 2\n\n"
         );
         match base {

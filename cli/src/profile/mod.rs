@@ -50,3 +50,4 @@ pub use surroundings::Surroundings;
 pub(crate) use draft::Draft;
 pub(crate) use find::check_name;
 pub(crate) use nearest::nearest;
+pub(crate) use surroundings::is_program;

@@ -17,6 +17,8 @@ pub(crate) struct Ahead {
     pub(crate) path: Vec<String>,
     /// The flag, as it is typed, whose value would be the next word.
     pub(crate) awaits: Option<String>,
+    /// The first word that is no flag, no value of one and no subcommand.
+    pub(crate) word: Option<String>,
     /// Whether the rest is a command of the user's own: `map`'s, or what follows `--`.
     pub(crate) theirs: bool,
 }
@@ -49,6 +51,7 @@ impl Ahead {
                 // the global options are valid after the subcommand too
                 command = sub.args(Cli::command().get_arguments().cloned().collect::<Vec<_>>());
             } else {
+                ahead.word.get_or_insert_with(|| word.into_owned());
                 ahead.theirs = command.get_positionals().any(Arg::is_trailing_var_arg_set);
             }
             if ahead.theirs {
@@ -56,6 +59,17 @@ impl Ahead {
             }
         }
         ahead
+    }
+
+    /// The profile whose parameters become flags.
+    pub(crate) fn profile_name(&self) -> String {
+        let checked = self.word.clone().filter(|_| self.checks());
+        checked.unwrap_or_else(|| super::profile_name(self.profile.clone()))
+    }
+
+    /// Whether the command looks for what is wrong with a profile, which may be all of it.
+    pub(crate) fn checks(&self) -> bool {
+        self.path == ["profile", "check"]
     }
 
     /// Whether the command takes the profile's parameters as flags.
@@ -127,6 +141,20 @@ mod tests {
         for (line, profile, takes) in cases {
             let ahead = of(line);
             assert_eq!((ahead.profile.as_deref(), ahead.takes_params()), (profile, takes), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_checked_brings_its_flags() {
+        let cases = [
+            ("rpar profile check ours --ppn 8", "ours"),
+            ("rpar profile check --ppn 8 ours --profile x", "ours"),
+            ("rpar profile check --profile x", "x"),
+            ("rpar --profile x start ours", "x"),
+        ];
+        for (line, profile) in cases {
+            let ahead = of(line);
+            assert_eq!((&*ahead.profile_name(), ahead.takes_params()), (profile, true), "{line}");
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) use self::input::Header;
 pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::profile::{
-    CreateArguments, EditArguments, PathArguments, ProfileCommands, ShowArguments,
+    CheckArguments, CreateArguments, EditArguments, PathArguments, ProfileCommands, ShowArguments,
 };
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{

@@ -9,10 +9,11 @@ use rpar_core::profile::{Param, ParamType, ParamValue};
 use super::Cli;
 
 /// Commands that take the profile's parameters.
-pub(super) const TAKEN_BY: [&[&str]; 4] = [&["start"], &["engines", "add"], &["map"], &["run"]];
+pub(super) const TAKEN_BY: [&[&str]; 5] =
+    [&["start"], &["engines", "add"], &["profile", "check"], &["map"], &["run"]];
 
 /// Those whose help shows them: the others rarely need them.
-const SHOWN_BY: [&[&str]; 2] = [&["start"], &["engines", "add"]];
+const SHOWN_BY: [&[&str]; 3] = [&["start"], &["engines", "add"], &["profile", "check"]];
 
 /// The whole command line, with a flag for each of the profile's parameters.
 pub(crate) fn command(params: &[Param]) -> Command {

@@ -16,6 +16,13 @@ const EDIT_HELP: &str = "\
 The editor is $VISUAL, else $EDITOR, else vi. It gets a copy, which is checked when you are done and only then put in place,
 so that who uses the profile meanwhile never sees half of it.";
 
+const CHECK_HELP: &str = "\
+Reads the profile strictly, renders its job script for the parameters that are given, else for the edges of each, and looks
+for what contradicts, is ignored, or shows a secret. Then it looks on this host: commands, addresses, directories; and asks the
+batch system, without submitting anything.
+
+Each finding says where it is, why it matters and what to do. Exit status: 0 without errors, warnings or not; 110 with one.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileCommands {
     /// Lists the profiles and where each comes from
@@ -30,6 +37,9 @@ pub(crate) enum ProfileCommands {
     /// Opens a profile's file in your editor, and checks it before it counts
     #[command(after_help = EDIT_HELP)]
     Edit(EditArguments),
+    /// Looks for what is wrong with a profile, before a user does
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -93,4 +103,10 @@ impl LevelArguments {
             _ => Level::User,
         }
     }
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckArguments {
+    /// Which profile [default: the one of --profile]
+    pub(crate) name: Option<String>,
 }

@@ -6,7 +6,7 @@ use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{self, CompletionCandidate};
 
 use crate::command::arguments::ahead::Ahead;
-use crate::command::arguments::{params, profile_name};
+use crate::command::arguments::params;
 use crate::command::context::Context;
 use crate::command::logs::log_names;
 use crate::paths::{DEFAULT_CLUSTER, cluster_dirs};
@@ -32,7 +32,7 @@ pub(super) fn candidates(
     }
     // the profile may be named behind the cursor
     let line = Ahead::of(all);
-    let profile = profile_name(line.profile);
+    let profile = line.profile_name();
     let cluster_id = line.cluster_id.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
     let command = command(context, &profile, &cluster_id, place.takes_params());
     let mut at = Some(&command);
@@ -84,7 +84,7 @@ fn command(context: &Context, profile: &str, cluster_id: &str, takes_params: boo
             sub.mut_arg("name", |arg| arg.add(params::candidates(logs.unwrap_or_default())))
         })
         .mut_subcommand("profile", |profile| {
-            let named = ["show", "path", "edit"].into_iter().fold(profile, |profile, sub| {
+            let named = ["show", "path", "edit", "check"].into_iter().fold(profile, |profile, sub| {
                 let names = names.clone();
                 profile
                     .mut_subcommand(sub, |sub| sub.mut_arg("name", |arg| arg.add(params::candidates(names))))

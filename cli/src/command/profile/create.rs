@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, arguments: &CreateArguments) -> Outcome {
     }
     context.output.note(&format!("{} extends {}", path.display(), base.name()));
     context.output.note(&format!(
-        "next: `rpar profile edit {name}` changes it, `rpar --profile {name} start --dry-run` shows what the site would get"
+        "next: `rpar profile edit {name}` changes it, `rpar profile check {name}` tells what is wrong"
     ));
     Ok(Exit::Ok)
 }

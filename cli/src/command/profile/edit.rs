@@ -50,10 +50,9 @@ pub(crate) fn run(context: &Context, arguments: &EditArguments) -> Outcome {
     if context.output.json {
         context.output.document(json!({ "file": path, "changed": changed }))?;
     } else if changed {
-        context.output.note(&format!(
-            "{} is written: `rpar --profile {name} start --dry-run` shows what the site would get",
-            path.display()
-        ));
+        context
+            .output
+            .note(&format!("{} is written: `rpar profile check {name}` tells what is wrong", path.display()));
     } else {
         context.output.note("nothing is changed");
     }

@@ -1,5 +1,6 @@
 //! `rpar profile`: `list` and `show` here, the others in a file each.
 
+mod check;
 mod create;
 mod edit;
 mod path;
@@ -20,6 +21,7 @@ pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
         ProfileCommands::Show(arguments) => show(context, arguments),
         ProfileCommands::Path(arguments) => path::run(context, arguments),
         ProfileCommands::Create(arguments) => create::run(context, arguments),
+        ProfileCommands::Check(arguments) => check::run(context, arguments),
         ProfileCommands::Edit(arguments) => edit::run(context, arguments),
     }
 }

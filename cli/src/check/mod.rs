@@ -1,0 +1,119 @@
+//! Looks for what is wrong with a profile before a user does: in its text, on this host, and at the site.
+
+mod finding;
+mod host;
+mod matrix;
+mod render;
+mod script;
+mod secrets;
+mod site;
+
+use std::path::Path;
+
+use rpar_core::runner::Runner;
+
+pub use self::finding::{Finding, Severity};
+pub use self::matrix::Values;
+use crate::profile::{Profile, Profiles, Resolved};
+use crate::registry::Registry;
+use crate::site::Site;
+
+/// What is needed to check a profile.
+#[derive(Debug)]
+pub struct Check<'a> {
+    /// Where it is found.
+    pub profiles: &'a Profiles,
+    /// The backends that it may name.
+    pub registry: &'a Registry,
+    /// The profile's name.
+    pub name: &'a str,
+    /// What was given for its parameters; without any, their edges are tried.
+    pub values: &'a Values,
+    /// This program, absolute.
+    pub program: &'a Path,
+    /// Runs commands of this host.
+    pub runner: &'a dyn Runner,
+}
+
+/// A profile that was looked at.
+#[derive(Debug)]
+pub struct Checked {
+    /// What there is to say, in the order it was looked at.
+    pub findings: Vec<Finding>,
+    /// What it comes to with the given values, and its site, if it comes to anything.
+    pub usable: Option<(Resolved, Site)>,
+}
+
+impl Checked {
+    fn of(findings: Vec<Finding>) -> Self {
+        Checked { findings, usable: None }
+    }
+}
+
+/// Looks at everything that can be seen without asking for nodes. `observe` is told what is looked at, before.
+pub async fn check(check: &Check<'_>, observe: &dyn Fn(&str)) -> Checked {
+    let Check { registry, values, program, runner, .. } = *check;
+    let profile = match check.profiles.load(check.name) {
+        Ok(profile) => profile,
+        Err(error) => return Checked::of(vec![Finding::error(error.to_string())]),
+    };
+    let mut findings = vec![loaded(check)];
+    observe("rendering job scripts");
+    let rendered = match render::render(&profile, registry, values, program) {
+        Ok(rendered) => rendered,
+        Err(finding) => {
+            findings.push(finding);
+            return Checked::of(findings);
+        }
+    };
+    let (resolved, site) = (rendered.resolved, rendered.site);
+    findings.extend(texts(check, &profile, &resolved).await);
+    let surroundings = check.profiles.surroundings();
+    let tools = host::tools(&resolved, surroundings);
+    let complete = tools.iter().all(|finding| finding.severity < Severity::Error);
+    findings.extend(tools);
+    findings.extend(host::programs(&resolved, program));
+    findings.extend(host::network(&resolved, &site).await);
+    findings.push(host::storage(&resolved, &site, surroundings));
+    if complete && site.scheduler.info().queued {
+        observe("asking the batch system");
+        findings.push(site::answers(&resolved, &site).await);
+        findings.extend(site::has(&profile, &resolved, runner).await);
+    }
+    Checked { findings, usable: Some((resolved, site)) }
+}
+
+fn loaded(check: &Check<'_>) -> Finding {
+    let layers = check.profiles.layers(check.name).unwrap_or_default();
+    let layers: Vec<String> = layers
+        .into_iter()
+        .map(|layer| match layer.path {
+            Some(path) => path.display().to_string(),
+            None => format!("{} (comes with rpar)", layer.profile),
+        })
+        .collect();
+    Finding::ok(format!("loads: {}", layers.join(", ")))
+}
+
+/// What is in the profile's texts: scripts for all values tried, shell lines, secrets.
+async fn texts(check: &Check<'_>, profile: &Profile, resolved: &Resolved) -> Vec<Finding> {
+    let Check { registry, values, program, runner, .. } = *check;
+    let tried = match values.is_empty() {
+        true => matrix::edges(profile.params()),
+        false => vec![values.clone()],
+    };
+    let mut findings = render::scripts(profile, registry, &tried, program, runner).await;
+    if findings.iter().all(|finding| finding.severity < Severity::Error) {
+        let many = tried.len();
+        findings.push(Finding::ok(match many {
+            1 => format!("renders with {}", matrix::flags(&tried[0])),
+            _ => format!("renders with {many} combinations of its parameters' edges"),
+        }));
+    }
+    findings.extend(render::ignored(profile, registry, values, program));
+    let setup = resolved.engines.setup.join("\n");
+    let syntax = render::syntax(&setup, "`setup` in `[engines]`", runner).await;
+    findings.extend(syntax.map(|finding| finding.at(resolved.origins().place("engines.setup"))));
+    findings.extend(secrets::lint(profile));
+    findings
+}
