@@ -52,6 +52,10 @@ pub struct TaskOptions {
     pub rerun: bool,
     /// After how many milliseconds of running a task is ended.
     pub timeout_ms: Option<u64>,
+    /// How many milliseconds it needs at most, so that it is not started on an engine that ends sooner. No limit: it may
+    /// run longer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub time_ms: Option<u64>,
     /// The engines that may run it; `None` is any.
     pub targets: Option<Vec<EngineId>>,
     /// Tasks of a higher priority go first.
@@ -94,6 +98,7 @@ impl Default for TaskOptions {
             retries: 0,
             rerun: true,
             timeout_ms: None,
+            time_ms: None,
             targets: None,
             priority: 0,
             labels: Vec::new(),

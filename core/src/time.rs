@@ -22,6 +22,14 @@ impl Add<Duration> for Timestamp {
     }
 }
 
+impl Sub<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    fn sub(self, earlier: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(earlier.as_micros().min(u64::MAX as u128) as u64))
+    }
+}
+
 impl Sub<Timestamp> for Timestamp {
     type Output = Duration;
 

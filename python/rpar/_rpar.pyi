@@ -18,7 +18,13 @@ class Session:
 class Function: ...
 
 class Options:
-    def __init__(self, retries: int, timeout: Optional[float], targets: Optional[Sequence[int]]) -> None: ...
+    def __init__(
+        self,
+        retries: int,
+        timeout: Optional[float],
+        targets: Optional[Sequence[int]],
+        time: Optional[float],
+    ) -> None: ...
 
 class Group:
     def __len__(self) -> int: ...

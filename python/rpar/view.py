@@ -28,17 +28,20 @@ class LoadBalancedView:
         How often a task runs again whose function raised an exception, that timed out, or whose interpreter crashed.
     timeout : float or None, default None
         Seconds of running after which a task is ended.
+    time : float or None, default None
+        Seconds that a task takes at most: it is not started where a walltime ends sooner. Nothing ends it.
     targets : list of int or None, default None
         The engines to choose from; None is all.
     """
 
-    _flag_names = ("block", "retries", "timeout", "targets")
+    _flag_names = ("block", "retries", "timeout", "time", "targets")
 
     def __init__(self, client: "Client", **flags: Any) -> None:
         self.client = client
         self.block = False
         self.retries = 0
         self.timeout: Optional[float] = None
+        self.time: Optional[float] = None
         self.targets: Union[int, List[int], None] = None
         self.set_flags(**flags)
 
@@ -57,8 +60,8 @@ class LoadBalancedView:
                 raise KeyError("a %s has no flag %r; it has %s" % (type(self).__name__, name, known))
             if name == "retries" and (not isinstance(value, int) or not 0 <= value < 1 << 16):
                 raise ValueError("retries must be a whole number from 0 to 65535, not %r" % (value,))
-            if name == "timeout" and value is not None and not value > 0:
-                raise ValueError("timeout must be a positive number of seconds or None, not %r" % (value,))
+            if name in ("timeout", "time") and value is not None and not value > 0:
+                raise ValueError("%s must be a positive number of seconds or None, not %r" % (name, value))
             setattr(self, name, value)
         return self
 
@@ -190,7 +193,7 @@ class LoadBalancedView:
     def _options(self) -> "Options":
         from ._rpar import Options
 
-        return Options(self.retries, self.timeout, self._target_list())
+        return Options(self.retries, self.timeout, self._target_list(), self.time)
 
     def _target_list(self) -> Optional[List[int]]:
         return [self.targets] if isinstance(self.targets, int) else self.targets

@@ -66,12 +66,19 @@ pub(crate) struct Options {
 #[pymethods]
 impl Options {
     #[new]
-    fn new(retries: u16, timeout: Option<f64>, targets: Option<Vec<u32>>) -> PyResult<Self> {
+    fn new(
+        retries: u16,
+        timeout: Option<f64>,
+        targets: Option<Vec<u32>>,
+        time: Option<f64>,
+    ) -> PyResult<Self> {
         let timeout = timeout.map(wait::seconds).transpose()?;
+        let time = time.map(wait::seconds).transpose()?;
         // a limit of less than a millisecond is one of a millisecond
-        let timeout_ms = timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
+        let (timeout_ms, time_ms) = (timeout.map(millis), time.map(millis));
         let targets = targets.map(|targets| targets.into_iter().map(rpar::EngineId).collect());
-        let options = TaskOptions { retries, timeout_ms, targets, ..TaskOptions::default() };
+        let options = TaskOptions { retries, timeout_ms, time_ms, targets, ..TaskOptions::default() };
         Ok(Options { inner: Arc::new(options) })
     }
 }

@@ -68,6 +68,13 @@ impl<K> View<K> {
         self.with(|options| options.timeout_ms = Some(limit))
     }
 
+    /// How long a task takes at most: it is not started on an engine whose walltime ends sooner. Nothing ends it when it
+    /// takes longer.
+    #[must_use]
+    pub fn time(self, time: Duration) -> Self {
+        self.with(|options| options.time_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// Tasks of a higher priority go first; 0 is usual.
     #[must_use]
     pub fn priority(self, priority: i32) -> Self {

@@ -34,6 +34,7 @@ mod submission;
 mod task;
 pub(crate) mod template;
 mod there;
+mod walltime;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

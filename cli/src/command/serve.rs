@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Read;
+use std::time::{Instant, SystemTime};
 
 use rpar_core::id::AllocationId;
 use rpar_core::wire::Registration;
@@ -13,7 +14,7 @@ use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
 use super::context::{Context, program};
-use super::node;
+use super::{node, walltime};
 use crate::Site;
 use crate::cluster::controller_setup;
 use crate::command::arguments::{ControllerArguments, DirectoryArguments, EngineArguments};
@@ -57,6 +58,8 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let allocation = allocation(&environment);
+    let ends =
+        walltime::left(&environment, SystemTime::now()).and_then(|left| Instant::now().checked_add(left));
     let mut words = vec![match &resolved.engines.program {
         Some(program) => program.clone(),
         None => program()?.display().to_string(),
@@ -78,6 +81,7 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
             launcher: site.launcher,
             nodes,
             allocation,
+            ends,
             engines: resolved.engines.total,
             ppn: resolved.engines.ppn,
             program: words,

@@ -43,12 +43,13 @@ pub(crate) fn engines(client: &Client) -> usize {
 
 /// The options of a task, as the user gave them; `live` is when what it writes comes.
 pub(crate) fn options(arguments: &TaskArguments, retries: u16, live: Live) -> Arc<TaskOptions> {
-    let timeout = arguments.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let place = &arguments.place;
     Arc::new(TaskOptions {
         retries,
         rerun: !arguments.no_rerun,
-        timeout_ms: timeout,
+        timeout_ms: arguments.timeout.map(millis),
+        time_ms: arguments.time.map(millis),
         targets: place.targets.clone().map(|targets| targets.0),
         priority: place.priority,
         labels: place.label.clone(),

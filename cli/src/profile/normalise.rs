@@ -74,6 +74,7 @@ const RESERVED: &[&str] = &[
     "quiet",
     "retries",
     "start",
+    "time",
     "timeout",
     "user",
     "verbose",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ends::Told;
 use super::limits::{BACKOFF, BACKOFF_LIMIT, SUBMIT_TRIES, UNKNOWN_LIMIT, UNKNOWN_TIME};
 use super::status::shortened;
 use crate::error::{BackendError, Retry};
@@ -61,8 +62,8 @@ pub(super) struct Allocation {
     pub(super) cancel: Cancel,
     /// Whether engines of it were ever there.
     pub(super) seen: bool,
-    /// Since when the site is known to run it.
-    running_since: Option<Timestamp>,
+    /// When it ends, and since when it runs, as far as that was told.
+    pub(super) told: Told,
     /// Whether it ended about when its walltime did.
     outrun: bool,
     /// Whether its pilot has stopped to start engine hosts.
@@ -110,7 +111,7 @@ impl Allocation {
             problem: None,
             cancel: Cancel::No,
             seen: false,
-            running_since: None,
+            told: Told::default(),
             outrun: false,
             given_up: false,
             wanted: 0,
@@ -208,7 +209,8 @@ impl Allocation {
     }
 
     /// Its own processes are here, before the site has said that it runs.
-    pub(super) fn shows_life(&mut self) {
+    pub(super) fn shows_life(&mut self, now: Timestamp) {
+        self.told.since.get_or_insert(now);
         if matches!(self.state.phase, AllocationPhase::Unknown | AllocationPhase::Queued) {
             self.state.phase = AllocationPhase::Running;
             self.state.reason = None;
@@ -234,7 +236,7 @@ impl Allocation {
                 news.changed |= told(&state) != told(&self.state);
                 self.state = state;
                 if self.state.phase == AllocationPhase::Running {
-                    self.running_since.get_or_insert(now);
+                    self.heed_site(now);
                 }
                 if self.state.phase == AllocationPhase::Ended {
                     self.ended(now, stopping, news);
@@ -268,7 +270,7 @@ impl Allocation {
     fn ended(&mut self, now: Timestamp, stopping: bool, news: &mut News) {
         news.changed = true;
         news.ended.extend(self.id.clone());
-        let ran = self.running_since.map(|since| now.since(since) + Self::WALLTIME_SLACK);
+        let ran = self.told.since.map(|since| now.since(since) + Self::WALLTIME_SLACK);
         self.outrun = ran.zip(self.spec.walltime).is_some_and(|(ran, walltime)| ran >= walltime);
         if stopping || self.cancel != Cancel::No {
             self.stage = Stage::Over;

@@ -86,9 +86,10 @@ impl Controller {
                 });
                 // what it brings, and what it does not, is known now
                 self.board.version += 1;
-                for (node, engines) in self.allocations.pilot_came(link, info) {
+                for (node, engines) in self.allocations.pilot_came(self.now, link, info) {
                     effects.push(Effect::Send { link, message: Message::Release { node, engines } });
                 }
+                self.set_ends();
                 Ok(())
             }
             other => Err(format!("{} came before the peer said what it is", other.name())),
@@ -121,7 +122,7 @@ impl Controller {
         let ids = self.engines.add(link, engines).ok_or("all engine ids are used up")?;
         let first = EngineId(ids.start);
         self.peers.set_part(link, Part::Host);
-        self.allocations.engines_came(allocation.as_ref());
+        self.allocations.engines_came(self.now, allocation.as_ref());
         for id in ids.clone() {
             self.engines.rank(EngineId(id), &self.functions, self.config.queue_ahead);
         }
@@ -138,10 +139,13 @@ impl Controller {
             defined: BTreeSet::new(),
             labels: labels.into_iter().collect(),
             pool: Pool::new(resources, engines),
+            ends: None,
+            look: None,
             reserved: None,
             leaving: false,
         };
         self.hosts.insert(link, host);
+        self.set_end(link);
         self.look_at_waiting(link);
         self.let_surplus_leave(link);
         self.board.version += 1;
@@ -153,10 +157,10 @@ impl Controller {
     }
 
     /// Has new engines look at the lanes that do not take just any.
-    fn look_at_waiting(&mut self, link: LinkId) {
+    pub(super) fn look_at_waiting(&mut self, link: LinkId) {
         let Some(host) = self.hosts.get(&link) else { return };
         for (number, lane) in self.ready.lanes().filter(|(_, lane)| !lane.needs.is_plain()) {
-            for id in host.engines.clone().map(EngineId).filter(|id| lane.needs.accept(*id, host)) {
+            for id in host.engines.clone().map(EngineId).filter(|id| lane.needs.accept(*id, host, self.now)) {
                 self.engines.look_at(id, number, lane.needs.priority);
             }
         }
@@ -198,6 +202,12 @@ impl Controller {
                 let then = if restarting { "it is started again" } else { "it is not started again" };
                 let text = format!("the engine host on node {node} ended: {text}; {then}");
                 self.problem(&text, effects);
+                Ok(())
+            }
+            Message::Ending { signal } => {
+                let whose = self.allocations.pilots_allocation(link);
+                let whose = whose.map_or_else(String::new, |id| format!(" of allocation {id}"));
+                effects.push(Effect::Log { text: format!("the pilot{whose} got {signal}") });
                 Ok(())
             }
             other => Err(format!("{} is not for a pilot to say", other.name())),

@@ -111,7 +111,10 @@ impl Controller {
         let host = self.hosts.get(&engine.host);
         if self.ready.is_muted(lane.owner)
             || engine.refuses(self.now, self.avoids(number))
-            || host.is_none_or(|host| !host.may_begin(&self.ready, engine, Some(number), &lane.needs))
+            || host.is_none_or(|host| {
+                !host.has_time(&lane.needs, self.now)
+                    || !host.may_begin(&self.ready, engine, Some(number), &lane.needs)
+            })
         {
             return false;
         }
@@ -149,9 +152,12 @@ impl Controller {
             engine.watch.begin(self.now);
         }
         engine.assign(span, function, bytes, closes);
-        let (host, overlooked) = (engine.host, engine.is_overlooked());
+        let (host, overlooked, waits) = (engine.host, engine.is_overlooked(), engine.assigned > 1);
         if overlooked {
             self.watch(id);
+        }
+        if let (Some(time), true) = (needs.time, waits) {
+            self.mind_time(host, time);
         }
         self.claim(number, id, &needs);
         self.tasks.queued -= count as u64;

@@ -32,6 +32,8 @@ pub(super) struct Engine {
     /// Whether nothing is sent behind what it has: one of its tasks has lost engines before, or must not run again, and
     /// what waited behind it would be lost with it; or it was asked for what it had not begun.
     pub(super) closed: bool,
+    /// Whether its time is nearly over: it gets one task at a time, so that none waits there to be lost with it.
+    pub(super) ending: bool,
     pub(super) watch: Watch,
     /// What its tasks take of its host.
     pub(super) claim: Option<Claim>,
@@ -61,6 +63,7 @@ impl Engine {
             load: Vec::new(),
             spans: VecDeque::new(),
             closed: false,
+            ending: false,
             watch: Watch::default(),
             claim: None,
             output: Allowance::new(ENGINE_OUTPUT_WINDOW_BYTES),
@@ -91,7 +94,7 @@ impl Engine {
             && self.assigned < ENGINE_TASKS_LIMIT
             && self.bytes < ENGINE_BYTES_LIMIT;
         // a nearly full engine waits for a better filled frame
-        room && (self.assigned == 0 || self.backlog(functions) <= ahead - ahead / 8)
+        room && (self.assigned == 0 || !self.ending && self.backlog(functions) <= ahead - ahead / 8)
     }
 
     /// How many tasks of a function it may get now: as many as fill the time ahead, but no more than have been
@@ -99,7 +102,7 @@ impl Engine {
     pub(super) fn credit(&self, function: u32, functions: &Functions, ahead: Duration) -> u32 {
         let pace = functions.pace(function);
         let least = (self.assigned == 0) as u64;
-        if pace.samples == 0 {
+        if pace.samples == 0 || self.ending {
             return least as u32;
         }
         let time = nanos(ahead).saturating_sub(self.backlog(functions)) / pace.mean.max(1);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::pool::Pool;
 use crate::id::AllocationId;
+use crate::time::Timestamp;
 
 /// One process that holds a node's engines.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub(super) struct Host {
     /// What tasks may ask for by name.
     pub(super) labels: BTreeSet<String>,
     pub(super) pool: Pool,
+    /// When the site ends it, as far as is known.
+    pub(super) ends: Option<Timestamp>,
+    /// When its engines are to be looked at, as its time runs short.
+    pub(super) look: Option<Timestamp>,
     /// The lane for which its room is saved up: its tasks ask for more than there is at once.
     pub(super) reserved: Option<u32>,
     /// Whether it was told to leave, as none of its engines is to stay.

@@ -95,6 +95,13 @@ pub(super) const WITHDRAW_AFTER: Duration = Duration::from_millis(100);
 /// Moments at which engines are looked at for that: a thousand of them are seen to together.
 pub(super) const WITHDRAW_GRAIN: Duration = Duration::from_millis(25);
 
+/// What an engine is to have left when a task's time is over, before its allocation ends: sites count in seconds, and the
+/// result has to leave. In this last part of its time nothing is queued at an engine.
+pub(super) const END_MARGIN: Duration = Duration::from_secs(5);
+
+/// Sites tell how much time is left in whole seconds, and their answers take a while: what differs less is the same.
+pub(super) const END_GRAIN: Duration = Duration::from_secs(2);
+
 /// How long tasks wait for engines when the cluster has not asked for any: they come by themselves, if at all.
 pub(super) const OUTSIDE_WAIT: Duration = Duration::from_secs(60);
 

@@ -51,6 +51,7 @@ impl Controller {
     /// An engine host is gone, and its engines with it: their tasks run again, or end.
     pub(super) fn lose_host(&mut self, link: LinkId, reason: &str, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.remove(&link) else { return };
+        self.forget_end(link, &host);
         let ids = host.engines.clone().map(EngineId);
         let there: Vec<EngineId> = ids.filter(|id| self.engines.get(*id).is_some()).collect();
         self.board.version += 1;

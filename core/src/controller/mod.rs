@@ -13,6 +13,7 @@ mod delivery;
 mod detached;
 mod disk;
 mod dispatch;
+mod ends;
 mod engine;
 mod engines;
 mod functions;
@@ -58,6 +59,7 @@ use accounts::{Account, Owner};
 use clients::Client;
 use detached::Submissions;
 use disk::Disk;
+use ends::Ends;
 use engines::Engines;
 use functions::Functions;
 use host::Host;
@@ -85,6 +87,7 @@ pub struct Controller {
     served: bool,
     hosts: BTreeMap<LinkId, Host>,
     engines: Engines,
+    ends: Ends,
     functions: Functions,
     tasks: Tasks,
     ready: Ready,
@@ -120,6 +123,7 @@ impl Controller {
             disk: Disk::default(),
             served: false,
             hosts: BTreeMap::new(),
+            ends: Ends::default(),
             functions: Functions::default(),
             tasks: Tasks::default(),
             ready: Ready::default(),
@@ -194,7 +198,8 @@ impl Controller {
         let waits = self.waits_deadline();
         let allocations = self.allocations.deadline();
         let withdraw = self.withdraw_deadline();
-        [self.peers.deadline(), stop, waits, allocations, withdraw].into_iter().flatten().min()
+        let ends = self.ends_deadline();
+        [self.peers.deadline(), stop, waits, allocations, withdraw, ends].into_iter().flatten().min()
     }
 
     fn keep_time(&mut self, effects: &mut Vec<Effect>) {
@@ -210,6 +215,7 @@ impl Controller {
         }
         self.pull_results(effects);
         self.advance_allocations(effects);
+        self.advance_ends(effects);
         self.advance_stop(effects);
     }
 

@@ -1,11 +1,13 @@
 //! What tasks ask of the engine that runs them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::host::Host;
 use crate::id::EngineId;
 use crate::resources::Resources;
 use crate::task::TaskOptions;
+use crate::time::Timestamp;
 
 /// What tasks ask of an engine. Those of one lane ask for the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +19,8 @@ pub(super) struct Needs {
     /// Labels that the engine must have, in order.
     pub(super) labels: Vec<String>,
     pub(super) resources: Resources,
+    /// How long each takes at most, if that was told.
+    pub(super) time: Option<Duration>,
     /// Their next loss is their last. No two such tasks are on a node at once, so that none is taken for the cause of what
     /// another one did.
     pub(super) last_try: bool,
@@ -33,7 +37,8 @@ impl Needs {
             targets.into()
         });
         let resources = options.resources.clone();
-        Needs { priority: options.priority, targets, labels, resources, last_try: false }
+        let time = options.time_ms.map(Duration::from_millis);
+        Needs { priority: options.priority, targets, labels, resources, time, last_try: false }
     }
 
     /// The same, of tasks whose next loss is their last.
@@ -48,7 +53,7 @@ impl Needs {
 
     /// Whether there may be engines that will never do.
     pub(super) fn is_choosy(&self) -> bool {
-        self.targets.is_some() || !self.labels.is_empty() || !self.resources.is_empty()
+        self.targets.is_some() || !self.labels.is_empty() || !self.resources.is_empty() || self.time.is_some()
     }
 
     /// Whether they wait for an idle engine, and for room on its host.
@@ -56,10 +61,11 @@ impl Needs {
         !self.resources.is_empty() || self.last_try
     }
 
-    /// Whether an engine may run them, if its host has room.
-    pub(super) fn accept(&self, id: EngineId, host: &Host) -> bool {
+    /// Whether an engine may run them, if its host has room. One whose time runs out may no longer.
+    pub(super) fn accept(&self, id: EngineId, host: &Host, now: Timestamp) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.binary_search(&id).is_ok())
             && self.labels.iter().all(|label| host.labels.contains(label))
             && host.pool.could_hold(self)
+            && host.has_time(self, now)
     }
 }

@@ -1,6 +1,7 @@
 //! Pilots, the engine hosts of their nodes, and what becomes of an allocation for want of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::allocations::{Allocation, Cancel, Stage};
 use super::limits::STOP_POLL;
@@ -16,15 +17,27 @@ pub(super) struct Pilot {
     allocation: Option<AllocationId>,
     /// The nodes on which it has not given up.
     nodes: BTreeSet<String>,
+    /// Since when it is here.
+    since: Timestamp,
+    /// When its allocation ends, as far as it has told.
+    ends: Option<Timestamp>,
+}
+
+impl Pilot {
+    /// When the time of a node of it ends, as far as it has told.
+    pub(super) fn end(&self, id: Option<&AllocationId>, node: &str) -> Option<Timestamp> {
+        let serves = self.allocation.as_ref() == id && self.nodes.contains(node);
+        self.ends.filter(|_| serves)
+    }
 }
 
 impl Site {
     /// Engines have registered.
-    pub(super) fn engines_came(&mut self, id: Option<&AllocationId>) {
+    pub(super) fn engines_came(&mut self, now: Timestamp, id: Option<&AllocationId>) {
         if let Some(place) = self.place(id) {
             self.all[place].seen = true;
             self.all[place].given_up = false;
-            self.all[place].shows_life();
+            self.all[place].shows_life(now);
         }
     }
 
@@ -35,17 +48,36 @@ impl Site {
     }
 
     /// A pilot has come; tells what it is to release, as it may know nothing of that.
-    pub(super) fn pilot_came(&mut self, link: LinkId, info: PilotInfo) -> Vec<(String, u32)> {
+    pub(super) fn pilot_came(&mut self, now: Timestamp, link: LinkId, info: PilotInfo) -> Vec<(String, u32)> {
         let id = info.allocation.as_ref();
         let room = |node: &String| Some((node.clone(), self.room_on(id, node)?));
         let released: Vec<(String, u32)> = info.nodes.iter().filter_map(room).collect();
+        let ends = info.remaining_ms.map(|millis| now + Duration::from_millis(millis));
         if let Some(place) = self.place(id) {
-            self.all[place].shows_life();
+            self.all[place].shows_life(now);
         }
         let mut nodes: BTreeSet<String> = info.nodes.into_iter().collect();
         nodes.retain(|node| !released.contains(&(node.clone(), 0)));
-        self.pilots.insert(link, Pilot { allocation: info.allocation, nodes });
+        self.pilots.insert(link, Pilot { allocation: info.allocation, nodes, since: now, ends });
         released
+    }
+
+    /// Takes note of what pilots have told of their nodes' ends, as far as the site has told of their allocations.
+    pub(super) fn heed_pilots(&mut self) {
+        for pilot in self.pilots.values() {
+            let place = match &pilot.allocation {
+                Some(id) => self.all.iter().position(|one| one.id.as_ref() == Some(id)),
+                None => (self.all.len() == 1).then_some(0),
+            };
+            if let Some(place) = place {
+                self.all[place].heed_pilot(pilot.ends, pilot.since, &pilot.nodes);
+            }
+        }
+    }
+
+    /// The allocation that a pilot serves, as it says.
+    pub(super) fn pilots_allocation(&self, link: LinkId) -> Option<&AllocationId> {
+        self.pilots.get(&link)?.allocation.as_ref()
     }
 
     /// The pilots of an allocation.
@@ -55,14 +87,19 @@ impl Site {
     }
 
     /// Whether engines may come that are not there, on nodes other than those that have some: from allocations that are
-    /// asked for or begin, or nodes whose pilot goes on.
-    pub(super) fn more_come(&self, has_host: impl Fn(&str) -> bool) -> bool {
+    /// asked for or begin, or nodes whose pilot goes on; and that they may have so much time.
+    pub(super) fn more_come(
+        &self,
+        now: Timestamp,
+        time: Option<Duration>,
+        has_host: impl Fn(&str) -> bool,
+    ) -> bool {
         let brings = |(place, one): (usize, &Allocation)| {
             let pilots = self.pilots_of(place);
             let mut nodes =
                 pilots.iter().filter_map(|link| self.pilots.get(link)).flat_map(|pilot| &pilot.nodes);
             match one.stage {
-                _ if !one.is_coming() => false,
+                _ if !one.is_coming() || !one.may_have(time, now) => false,
                 Stage::Live if pilots.is_empty() => !one.seen,
                 Stage::Live => nodes.any(|node| !has_host(node)),
                 _ => true,

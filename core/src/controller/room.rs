@@ -1,5 +1,7 @@
 //! Room on hosts for tasks that ask for resources: taken, given back, and saved up for those that ask for much.
 
+use std::time::Duration;
+
 use super::Controller;
 use super::engine::Engine;
 use super::host::Host;
@@ -85,8 +87,12 @@ impl Controller {
                     ids.filter(|id| self.engines.get(*id).is_some_and(|other| other.claim.is_some())).count();
                 best = best.into_iter().chain([(busy, engine.host)]).min();
             }
-            if let Some(host) = best.and_then(|(_, link)| self.hosts.get_mut(&link)) {
+            let (time, best) = (needs.time, best.map(|(_, link)| link));
+            if let Some(host) = best.and_then(|link| self.hosts.get_mut(&link)) {
                 host.reserved = Some(lane);
+            }
+            if let Some((link, time)) = best.zip(time) {
+                self.mind_time(link, time);
             }
         }
     }
@@ -106,19 +112,20 @@ impl Controller {
         for number in lanes.map(|(number, _)| number).collect::<Vec<_>>() {
             let Some(needs) = self.ready.lane(number).map(|lane| lane.needs.clone()) else { continue };
             let served = self.engines_for(&needs).into_iter().any(|id| self.engines.stays(id));
-            if served || (needs.targets.is_none() && self.more_come()) {
+            if served || (needs.targets.is_none() && self.more_come(needs.time)) {
                 continue;
             }
             let why = self.why_unserved(&needs);
             let ranges = self.empty_lane(number);
             self.end_all(&ranges, TaskStatus::Unplaced, None, &why, effects);
         }
+        self.note_unserved();
     }
 
-    /// Whether engines come beside those that are there.
-    fn more_come(&self) -> bool {
+    /// Whether engines come beside those that are there, with so much time.
+    fn more_come(&self, time: Option<Duration>) -> bool {
         let has_host = |node: &str| self.hosts.values().any(|host| *host.node == *node);
-        self.stop.is_none() && self.allocations.more_come(has_host)
+        self.stop.is_none() && self.allocations.more_come(self.now, time, has_host)
     }
 
     fn why_unserved(&self, needs: &Needs) -> String {
@@ -148,6 +155,7 @@ impl Controller {
         }
         let pools: Vec<&Resources> = hosts().map(|host| host.pool.has()).collect();
         too_much(&needs.resources, &pools)
+            .or_else(|| self.too_long(needs))
             .unwrap_or_else(|| "no engine has all of what this task asks for, and none is coming".to_owned())
     }
 }

@@ -38,6 +38,7 @@ impl Controller {
                         .any(|host| host.allocation.as_ref().is_none_or(|allocation| allocation == id))
                 };
                 self.allocations.polled(now, answer, linked, stopping, &mut news);
+                self.set_ends();
             }
             Input::Cancelled { allocations, answer } => {
                 self.allocations.cancelled(now, &allocations, answer, &mut news)

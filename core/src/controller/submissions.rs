@@ -196,7 +196,8 @@ impl Controller {
 
     /// The engines that may run such tasks.
     pub(super) fn engines_for(&self, needs: &Needs) -> Vec<EngineId> {
-        let accepts = |host: LinkId, id| self.hosts.get(&host).is_some_and(|host| needs.accept(id, host));
+        let accepts =
+            |host: LinkId, id| self.hosts.get(&host).is_some_and(|host| needs.accept(id, host, self.now));
         match &needs.targets {
             Some(targets) => {
                 let there = targets.iter().filter_map(|id| Some((*id, self.engines.get(*id)?.host)));

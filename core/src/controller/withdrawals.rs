@@ -60,6 +60,14 @@ impl Engines {
         self.watches.insert((due, id));
     }
 
+    /// An engine is not looked at any more.
+    fn unwatch(&mut self, id: EngineId) {
+        let due = self.get_mut(id).and_then(|engine| engine.watch.due.take());
+        if let Some(due) = due {
+            self.watches.remove(&(due, id));
+        }
+    }
+
     /// Those that are to be looked at by now; they are watched no more.
     fn take_due(&mut self, now: Timestamp) -> Vec<EngineId> {
         let later = self.watches.split_off(&(Timestamp(now.0.saturating_add(1)), EngineId(0)));
@@ -101,38 +109,61 @@ impl Controller {
                 self.watch(id);
                 continue;
             }
-            let Some(engine) = self.engines.get_mut(id) else { continue };
-            (engine.closed, engine.watch.asked) = (true, true);
-            let mut runs = RunsBuilder::default();
-            tasks.into_iter().for_each(|task| runs.push(task));
-            let message = Message::Withdraw { engine: id, runs: runs.finish() };
-            effects.push(Effect::Send { link: engine.host, message });
-            self.engines.rank(id, &self.functions, self.config.queue_ahead);
+            self.ask_for(id, tasks, effects);
+        }
+    }
+
+    fn ask_for(&mut self, id: EngineId, tasks: BTreeSet<TaskId>, effects: &mut Vec<Effect>) {
+        let Some(engine) = self.engines.get_mut(id) else { return };
+        (engine.closed, engine.watch.asked) = (true, true);
+        let mut runs = RunsBuilder::default();
+        tasks.into_iter().for_each(|task| runs.push(task));
+        let message = Message::Withdraw { engine: id, runs: runs.finish() };
+        effects.push(Effect::Send { link: engine.host, message });
+        self.engines.rank(id, &self.functions, self.config.queue_ahead);
+    }
+
+    /// Asks an engine for all but the task that it is at: its time runs short. What it has been asked for before it is
+    /// asked for again, which changes nothing.
+    pub(super) fn ask_for_queued(&mut self, id: EngineId, effects: &mut Vec<Effect>) {
+        let Some(engine) = self.engines.get(id) else { return };
+        let tasks = self.last_of(id, engine.assigned.saturating_sub(1) as usize, |_| true);
+        if !tasks.is_empty() {
+            self.engines.unwatch(id);
+            self.ask_for(id, tasks, effects);
         }
     }
 
     /// What an engine has to give to those that are idle: all but the task that it is at, if it was not heard of for long;
     /// all but its part, if the whole takes long.
     fn surplus(&self, id: EngineId) -> BTreeSet<TaskId> {
-        let mut surplus = BTreeSet::new();
-        let Some(engine) = self.engines.get(id).filter(|engine| engine.assigned > 1) else { return surplus };
+        let Some(engine) = self.engines.get(id).filter(|engine| engine.assigned > 1) else {
+            return BTreeSet::new();
+        };
         let keep = if self.now.since(engine.watch.heard) >= self.patience() {
             1
         } else if Duration::from_nanos(engine.backlog(&self.functions)) >= self.patience() {
             engine.assigned.div_ceil(self.engines.idle.len() as u32 + 1)
         } else {
-            return surplus;
+            return BTreeSet::new();
         };
         let most = engine.assigned.saturating_sub(keep) as usize;
+        self.last_of(id, most, |origin| self.is_anyone_free_for(origin))
+    }
+
+    /// The last tasks that an engine was sent, at most so many, of those that are wanted elsewhere.
+    fn last_of(&self, id: EngineId, most: usize, wanted: impl Fn(&Origin) -> bool) -> BTreeSet<TaskId> {
+        let mut surplus = BTreeSet::new();
+        let Some(engine) = self.engines.get(id) else { return surplus };
         let mut last: Option<(&Origin, bool)> = None;
         for span in engine.spans().rev() {
             let Some(batch) = self.tasks.batch(span.first) else { continue };
-            let wanted = match last {
-                Some((origin, wanted)) if origin.is_like(&batch.origin) => wanted,
-                _ => self.is_anyone_free_for(&batch.origin),
+            let like = match last {
+                Some((origin, like)) if origin.is_like(&batch.origin) => like,
+                _ => wanted(&batch.origin),
             };
-            last = Some((&batch.origin, wanted));
-            for position in batch.positions(span.from, span.to).rev().filter(|_| wanted) {
+            last = Some((&batch.origin, like));
+            for position in batch.positions(span.from, span.to).rev().filter(|_| like) {
                 let slot = batch.at(position);
                 if surplus.len() == most {
                     return surplus;
@@ -157,7 +188,7 @@ impl Controller {
             let host = self.hosts.get(&engine.host);
             !engine.refuses(self.now, kind)
                 && host.is_some_and(|host| {
-                    needs.accept(*id, host) && host.may_begin(&self.ready, engine, None, needs)
+                    needs.accept(*id, host, self.now) && host.may_begin(&self.ready, engine, None, needs)
                 })
         };
         let idle = &self.engines.idle;

@@ -132,6 +132,7 @@ fn frame_of(message: &Message) -> Frame {
         // the names of thousands of nodes do not fit a header
         Message::Pilot(info) => frame(kind::PILOT, Bytes::new(), vec![cbor(info)]),
         Message::Report { node, text, restarting } => plain(kind::REPORT, &(node, text, restarting)),
+        Message::Ending { signal } => plain(kind::ENDING, signal),
         // a job script, or thousands of ids, do not fit a header
         Message::Grow { question, growth } => frame(kind::GROW, cbor(question), vec![cbor(growth)]),
         Message::Retire { question, now, retirees } => {
@@ -250,6 +251,7 @@ impl Reader {
                 let (node, text, restarting) = self.header()?;
                 Message::Report { node, text, restarting }
             }
+            kind::ENDING => Message::Ending { signal: self.header()? },
             kind::OPEN..=kind::LISTED => self.about_submissions()?,
             _ => self.about_sizes()?,
         };

@@ -67,4 +67,8 @@ pub struct PilotInfo {
     pub allocation: Option<AllocationId>,
     /// The nodes on which it starts engine hosts.
     pub nodes: Vec<String>,
+    /// How many milliseconds are left until the site ends the allocation, as far as the pilot knows from its environment.
+    /// Not a moment: clocks differ between hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_ms: Option<u64>,
 }

@@ -25,6 +25,7 @@ pub(super) const GRANT: u8 = 30;
 pub(super) const CHUNK: u8 = 31;
 pub(super) const PILOT: u8 = 40;
 pub(super) const REPORT: u8 = 41;
+pub(super) const ENDING: u8 = 42;
 pub(super) const OPEN: u8 = 50;
 pub(super) const READ: u8 = 51;
 pub(super) const OPENED: u8 = 52;

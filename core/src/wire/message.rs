@@ -211,6 +211,11 @@ pub enum Message {
         /// Whether the pilot starts another one.
         restarting: bool,
     },
+    /// A pilot tells that it was asked to end, mostly by the site: its engines will be gone in a moment.
+    Ending {
+        /// The signal that asked.
+        signal: String,
+    },
     /// Asks for further engines; answered by `Agreed` or `Declined`.
     Grow {
         /// Comes back with the answer.

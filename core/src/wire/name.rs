@@ -38,6 +38,7 @@ impl Message {
             Message::Room { .. } => "Room",
             Message::Pilot(_) => "Pilot",
             Message::Report { .. } => "Report",
+            Message::Ending { .. } => "Ending",
             Message::Grow { .. } => "Grow",
             Message::Retire { .. } => "Retire",
             Message::Agreed { .. } => "Agreed",

@@ -95,7 +95,7 @@ impl Host {
         };
         tokio::select! {
             biased;
-            () = interrupts.next() => Event::Interrupted,
+            _ = interrupts.next() => Event::Interrupted,
             messages = optional(reader.map(LinkReader::receive)) => Event::Received(messages),
             dialled = optional(self.dialling.as_mut()) => Event::Dialled(Box::new(dialled)),
             // while the link is full results wait in their outboxes, and in the end the engines wait too

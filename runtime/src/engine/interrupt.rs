@@ -25,12 +25,12 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the next of them. Cancel-safe.
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next of them, and tells its name. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

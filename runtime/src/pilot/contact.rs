@@ -25,6 +25,8 @@ pub(super) struct Contact {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) identity: Identity,
     pub(super) info: PilotInfo,
+    /// When the site ends the allocation, as far as its environment tells.
+    pub(super) ends: Option<std::time::Instant>,
     /// A controller that has been silent for this long is lost.
     pub(super) lost_after: Duration,
     /// A controller that is away for this long is gone: it has had time to be restarted, and nodes cost money.
@@ -124,7 +126,9 @@ impl Contact {
         words: &Sender<Word>,
     ) -> Broken {
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
-        writer.send(&Message::Pilot(self.info.clone()));
+        let left = self.ends.map(|ends| ends.saturating_duration_since(std::time::Instant::now()));
+        let remaining_ms = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        writer.send(&Message::Pilot(PilotInfo { remaining_ms, ..self.info.clone() }));
         let (mut spoke, mut heard) = (Instant::now(), Instant::now());
         loop {
             tokio::select! {

@@ -9,7 +9,7 @@ mod watch;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rpar_core::id::AllocationId;
 use rpar_core::launcher::{Launcher, Node};
@@ -29,6 +29,8 @@ pub struct PilotSetup {
     pub nodes: Vec<Node>,
     /// The allocation that it serves, if the site gave an id.
     pub allocation: Option<AllocationId>,
+    /// When the site ends it, as far as its environment tells.
+    pub ends: Option<Instant>,
     /// How many engines there shall be in total; the last node may get fewer than the others.
     pub engines: u32,
     /// How many engines a node has at most.

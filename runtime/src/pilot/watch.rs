@@ -71,6 +71,7 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         launcher,
         nodes,
         allocation,
+        ends,
         engines,
         ppn,
         program,
@@ -90,10 +91,11 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         pid: std::process::id(),
         allocation,
         nodes: places.iter().map(|place| place.node.name.clone()).collect(),
+        remaining_ms: None,
     };
     let mut interrupts = Interrupts::new()?;
     let contact =
-        Contact { connection, transport, identity: fresh_identity()?, info, lost_after, give_up_after };
+        Contact { connection, transport, identity: fresh_identity()?, info, ends, lost_after, give_up_after };
     let (reports, to_send) = channel(REPORTS);
     let (to_tell, mut words) = channel(WORDS);
     let link = tokio::spawn(contact.keep(to_send, to_tell));
@@ -142,7 +144,15 @@ impl Watch {
             let wake = self.fleet.next_start().map_or(look_at, |start| start.min(look_at));
             tokio::select! {
                 biased;
-                () = interrupts.next() => return Ok(()),
+                signal = interrupts.next() => {
+                    tracing::info!("the pilot got {signal}");
+                    // a batch system kills what is left a few seconds later
+                    let ending = Message::Ending { signal: signal.to_owned() };
+                    if self.reports.try_send(ending).is_err() {
+                        tracing::warn!("the controller is away, and not told of {signal}");
+                    }
+                    return Ok(());
+                }
                 word = words.recv() => match word {
                     Some(Word::Release { node, engines }) => {
                         tracing::info!("{engines} engines are to stay on {node}");

@@ -21,6 +21,8 @@ pub(super) struct Record {
     retries: u16,
     rerun: bool,
     timeout: Option<Duration>,
+    /// How long it is said to take.
+    time: Option<Duration>,
     /// It asks for what may never be.
     picky: bool,
     cancelled: bool,
@@ -35,7 +37,9 @@ impl Record {
             retries: options.retries,
             rerun: options.rerun,
             timeout: options.timeout_ms.map(Duration::from_millis),
-            picky: options.targets.is_some()
+            time: options.time_ms.map(Duration::from_millis),
+            picky: options.time_ms.is_some()
+                || options.targets.is_some()
                 || options.after.is_some()
                 || !options.labels.is_empty()
                 || !options.resources.is_empty(),
@@ -82,9 +86,12 @@ impl Book {
         self.records.get_mut(&key).expect("a task that was submitted").cancelled = true;
     }
 
-    pub(super) fn started(&mut self, work: &Work) {
+    /// A task has begun where so much time is left, if that is known.
+    pub(super) fn started(&mut self, work: &Work, left: Option<Duration>) {
         let record = self.records.get_mut(&(work.client, work.task)).expect("a task that was submitted");
         record.starts += 1;
+        let enough = record.time.zip(left).is_none_or(|(time, left)| time <= left);
+        assert!(enough, "a task has begun where only {left:?} is left: {record:?}");
         let allowed = 1 + record.retries as u32;
         assert!(record.rerun || record.starts <= allowed, "a task that must not be rerun was: {record:?}");
     }

@@ -209,6 +209,7 @@ impl World {
             }),
             retries: if rng.percent(trouble) { rng.below(4) as u16 } else { 0 },
             rerun: !rng.percent(trouble),
+            time_ms: rng.percent(10).then(|| rng.pick(&[1, 10, 40, 150]) * 1000),
             timeout_ms: rng.percent(trouble).then(|| rng.between(1, 1000)),
             targets: rng
                 .percent(trouble)

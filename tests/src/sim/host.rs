@@ -246,6 +246,8 @@ impl World {
     }
 
     fn start_tasks(&mut self, index: usize, slot: usize) {
+        // a pilot whose link is cut cannot tell
+        let left = self.time_left(self.hosts[index].pilot).filter(|_| self.summary.faults == 0);
         let host = &mut self.hosts[index];
         let (at, slowness) = (&mut host.slots[slot], host.slowness);
         if !at.running.is_empty() || at.queue.is_empty() {
@@ -257,7 +259,7 @@ impl World {
         while at.running.len() < group && time < Duration::from_millis(5) {
             let Some(task) = at.queue.pop_front() else { break };
             time += task.time(slowness);
-            self.book.started(&task.work);
+            self.book.started(&task.work, left);
             at.running.push(task);
         }
         let serial = at.serial;

@@ -56,17 +56,26 @@ impl Pilot {
         }
     }
 
-    fn info(&self, pid: usize) -> PilotInfo {
+    fn info(&self, pid: usize, remaining: Option<Duration>) -> PilotInfo {
         PilotInfo {
             node: self.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
             pid: pid as u32,
             allocation: Some(self.id.clone()),
             nodes: self.nodes.iter().map(|node| node.name.clone()).collect(),
+            remaining_ms: remaining.map(|remaining| remaining.as_millis() as u64),
         }
     }
 }
 
 impl World {
+    /// How long a pilot's allocation has left, if it knows: not every site tells its pilots.
+    pub(super) fn time_left(&self, pilot: usize) -> Option<Duration> {
+        if !pilot.is_multiple_of(2) {
+            return None;
+        }
+        self.site.allocations[self.pilots[pilot].allocation].remaining(self.now)
+    }
+
     pub(super) fn pilot_dials(&mut self, index: usize) {
         let pilot = &mut self.pilots[index];
         if !pilot.alive || pilot.leaving || pilot.link.is_some() {
@@ -87,7 +96,8 @@ impl World {
     }
 
     pub(super) fn pilot_up(&mut self, index: usize, link: LinkId) {
-        self.send(link, To::Controller, &Message::Pilot(self.pilots[index].info(index)));
+        let info = self.pilots[index].info(index, self.time_left(index));
+        self.send(link, To::Controller, &Message::Pilot(info));
         self.pilots[index].known = true;
         self.after(HEARTBEAT, Event::PilotBeats { pilot: index, link });
         for node in 0..self.pilots[index].nodes.len() {

@@ -43,10 +43,20 @@ pub(super) struct Allocation {
     pub(super) spec: AllocationRequest,
     pub(super) phase: AllocationPhase,
     pub(super) pilot: Option<usize>,
+    /// When its walltime is over, once it runs.
+    pub(super) walltime_ends: Option<Timestamp>,
     ended: Timestamp,
     never: bool,
     /// Whether the controller has given it back.
     given_back: bool,
+}
+
+impl Allocation {
+    /// How long it has left, if it runs and has a walltime.
+    pub(super) fn remaining(&self, now: Timestamp) -> Option<Duration> {
+        let ends = self.walltime_ends.filter(|_| self.phase == AllocationPhase::Running);
+        ends.map(|ends| ends.since(now))
+    }
 }
 
 impl Site {
@@ -146,6 +156,7 @@ impl World {
             spec,
             phase,
             pilot: None,
+            walltime_ends: None,
             ended,
             never,
             given_back: false,
@@ -168,13 +179,17 @@ impl World {
         for id in ids {
             let known = self.site.find(id).map(|index| &self.site.allocations[index]);
             let phase = known.map_or(AllocationPhase::Unknown, |allocation| allocation.phase.clone());
+            let remaining = known.and_then(|allocation| allocation.remaining(self.now));
             let forgotten = known.is_some_and(|allocation| {
                 allocation.phase == AllocationPhase::Ended && self.now.since(allocation.ended) > MEMORY
             });
             match self.is_bad(Question::State) || forgotten {
                 true if self.rng.percent(50) => {}
                 true => drop(states.insert(id.clone(), AllocationState::new(AllocationPhase::Unknown))),
-                false => drop(states.insert(id.clone(), AllocationState::new(phase))),
+                false => {
+                    let state = AllocationState { remaining, ..AllocationState::new(phase) };
+                    states.insert(id.clone(), state);
+                }
             }
         }
         Ok(states)
@@ -200,6 +215,7 @@ impl World {
         allocation.phase = AllocationPhase::Running;
         allocation.pilot = Some(self.pilots.len());
         let walltime = allocation.spec.walltime;
+        allocation.walltime_ends = walltime.map(|walltime| self.now + walltime);
         self.trace.line(self.now, || format!("allocation {index} starts"));
         self.pilots.push(Pilot::new(index, allocation.id.clone(), &allocation.spec));
         self.at(self.now, Event::PilotDials(self.pilots.len() - 1));

@@ -15,7 +15,7 @@ use rpar_core::wire::{
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 37;
+pub(crate) const KINDS: usize = 38;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -86,6 +86,7 @@ fn work() -> Vec<(&'static str, Message)> {
         retries: 3,
         rerun: false,
         timeout_ms: Some(1500),
+        time_ms: Some(600_000),
         targets: Some(vec![EngineId(0), EngineId(300)]),
         priority: -2,
         labels: vec!["bigmem".into()],
@@ -164,7 +165,9 @@ fn around() -> Vec<(&'static str, Message)> {
         pid: 4200,
         allocation: None,
         nodes: vec!["nid00012".into(), "nid00013".into()],
+        remaining_ms: None,
     };
+    let timed = PilotInfo { remaining_ms: Some(1_799_000), ..pilot.clone() };
     let report =
         Message::Report { node: "nid00013".into(), text: "killed by signal 9".into(), restarting: true };
     vec![
@@ -183,6 +186,8 @@ fn around() -> Vec<(&'static str, Message)> {
         ("register", Message::Register(registration)),
         ("registered", Message::Registered { first: EngineId(16) }),
         ("pilot", Message::Pilot(pilot)),
+        ("pilot-timed", Message::Pilot(timed)),
+        ("ending", Message::Ending { signal: "SIGTERM".into() }),
         ("report", report),
     ]
 }

@@ -102,19 +102,23 @@ fn function() -> impl Strategy<Value = Function> {
 }
 
 fn options() -> impl Strategy<Value = TaskOptions> {
-    let old = (any::<u16>(), any::<bool>(), option::of(any::<u64>()), option::of(vec(engine(), 0..5)));
+    let time = || option::of(any::<u64>());
+    let old = (any::<u16>(), any::<bool>(), time(), time(), option::of(vec(engine(), 0..5)));
     let labels = vec(text(), 0..3);
     (old, any::<i32>(), labels, resources(), option::of(after()), live()).prop_map(
-        |((retries, rerun, timeout_ms, targets), priority, labels, resources, after, live)| TaskOptions {
-            retries,
-            rerun,
-            timeout_ms,
-            targets,
-            priority,
-            labels,
-            resources,
-            after,
-            live,
+        |((retries, rerun, timeout_ms, time_ms, targets), priority, labels, resources, after, live)| {
+            TaskOptions {
+                retries,
+                rerun,
+                timeout_ms,
+                time_ms,
+                targets,
+                priority,
+                labels,
+                resources,
+                after,
+                live,
+            }
         },
     )
 }
@@ -423,12 +427,14 @@ fn around() -> impl Strategy<Value = Message> {
         .prop_map(|(node, engines, pid, allocation, labels, resources)| {
             Message::Register(Registration { node, engines, pid, allocation, labels, resources })
         });
-    let pilot =
-        (text(), any::<u32>(), allocation(), vec(text(), 0..4)).prop_map(|(node, pid, allocation, nodes)| {
-            Message::Pilot(PilotInfo { node, pid, allocation, nodes })
-        });
+    let pilot = (text(), any::<u32>(), allocation(), vec(text(), 0..4), option::of(any::<u64>())).prop_map(
+        |(node, pid, allocation, nodes, remaining_ms)| {
+            Message::Pilot(PilotInfo { node, pid, allocation, nodes, remaining_ms })
+        },
+    );
     prop_oneof![
         register,
+        text().prop_map(|signal| Message::Ending { signal }),
         engine().prop_map(|first| Message::Registered { first }),
         pilot,
         (text(), text(), any::<bool>()).prop_map(|(node, text, restarting)| Message::Report {

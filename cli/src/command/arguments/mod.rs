@@ -272,6 +272,7 @@ mod tests {
             ("map --timeout", " x"),
             ("map --delay", " x"),
             ("run --timeout", " x"),
+            ("run --time", " x"),
             ("submit --timeout", " x"),
             ("wait --timeout", ""),
         ];

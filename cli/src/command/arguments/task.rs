@@ -17,6 +17,9 @@ pub(crate) struct TaskArguments {
     /// Ends a task that runs longer, such as 90s or 1h30m; a bare number is seconds
     #[arg(long, value_name = "DURATION", value_parser = read_limit)]
     pub(crate) timeout: Option<Duration>,
+    /// How long a task takes at most, such as 10m: it is not started where a walltime ends sooner; nothing ends it
+    #[arg(long, value_name = "DURATION", value_parser = read_limit)]
+    pub(crate) time: Option<Duration>,
     /// Does not run a task again whose engine was lost (for work with side effects)
     #[arg(long)]
     pub(crate) no_rerun: bool,

@@ -2,6 +2,7 @@
 
 mod detached;
 mod disk;
+mod ends;
 mod flow;
 mod losses;
 mod memory;

@@ -73,6 +73,7 @@ fn options(draw: &Draw, base: u64) -> TaskOptions {
         retries: c as u16 % 3,
         rerun: c % 5 != 0,
         timeout_ms: None,
+        time_ms: (c % 13 == 5).then_some(a * 1000),
         targets: (c % 4 == 3).then(|| (0..a as u32 % 4).map(EngineId).collect()),
         after: (c % 7 == 1).then(|| After {
             tasks: vec![(TaskId(a.min(base)), (b as u32).min((base - a.min(base)) as u32))],
@@ -174,7 +175,13 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
             let (engines, allocation) = (b as u32 % 4, Some(id).filter(|_| c % 2 == 0));
             let node = format!("n{a}");
             let message = match c % 8 {
-                0 => Message::Pilot(PilotInfo { node, pid: 1, allocation, nodes: vec!["n0".into()] }),
+                0 => Message::Pilot(PilotInfo {
+                    node,
+                    pid: 1,
+                    allocation,
+                    nodes: vec!["n0".into()],
+                    remaining_ms: (b % 3 > 0).then_some(b % 64 * 500),
+                }),
                 _ => Message::Register(Registration {
                     node,
                     engines,

@@ -54,7 +54,13 @@ fn register(node: &str, allocation: &str) -> Message {
 fn pilot(bench: &mut Bench, link: LinkId, allocation: &str, nodes: &[&str]) {
     bench.step(Input::LinkUp { link, role: Role::Engine, address: "n1".into() });
     let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-    let info = PilotInfo { node: "n1".into(), pid: 1, allocation: Some(allocation.into()), nodes };
+    let info = PilotInfo {
+        node: "n1".into(),
+        pid: 1,
+        allocation: Some(allocation.into()),
+        nodes,
+        remaining_ms: None,
+    };
     bench.say(link, Message::Pilot(info));
 }
 
