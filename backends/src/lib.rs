@@ -15,7 +15,7 @@
 //! | `auto` | [`auto::Auto::new`]`(`[`auto::Config`]`, environment, runner)` |
 //!
 //! Every `Config` is the backend's own part of its section of a profile, read strictly by serde. The runner is
-//! [`Exec`] for this host.
+//! [`Exec`] for this host, or an [`SshRunner`] for another.
 
 pub mod auto;
 mod batch;
@@ -33,8 +33,10 @@ pub mod shell;
 pub mod slurm;
 pub mod srun;
 pub mod ssh;
+mod ssh_runner;
 pub mod torque;
 
 pub use batch::Batch;
 pub use dialect::{Dialect, Refusal, Rule, States};
 pub use exec::{Exec, OUTPUT_LIMIT};
+pub use ssh_runner::SshRunner;

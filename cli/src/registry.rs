@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rpar_backends::{Batch, Exec, auto, fork, local, pbs, slurm, srun, ssh, torque};
+use rpar_backends::{Batch, Dialect, Exec, SshRunner, auto, fork, local, pbs, slurm, srun, ssh, torque};
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
 use rpar_transports::Tcp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::profile::{ProfileError, Section, Surroundings};
+use crate::remote::{is_host, ssh};
 use crate::site::SiteError;
 
 /// Makes a backend from its section of a profile.
@@ -36,15 +39,9 @@ impl Registry {
         let exec = || -> Arc<dyn Runner> { Arc::new(Exec) };
         Registry::empty()
             .scheduler("local", |section| Ok(Arc::new(local::Local::new(section.parse()?))))
-            .scheduler("pbs", move |section| {
-                Ok(Arc::new(Batch::new(pbs::Pbs::new(section.parse()?), exec())))
-            })
-            .scheduler("slurm", move |section| {
-                Ok(Arc::new(Batch::new(slurm::Slurm::new(section.parse()?), exec())))
-            })
-            .scheduler("torque", move |section| {
-                Ok(Arc::new(Batch::new(torque::Torque::new(section.parse()?), exec())))
-            })
+            .scheduler("pbs", |section| batch(section, pbs::Pbs::new))
+            .scheduler("slurm", |section| batch(section, slurm::Slurm::new))
+            .scheduler("torque", |section| batch(section, torque::Torque::new))
             .launcher("auto", move |section| {
                 let environment = Surroundings::current().variables;
                 Ok(Arc::new(auto::Auto::new(section.parse()?, environment, exec())))
@@ -121,6 +118,25 @@ impl fmt::Debug for Registry {
             .field("transports", &self.transports.keys())
             .finish()
     }
+}
+
+/// A batch system, whose commands run here, or where `ssh_host` says.
+fn batch<C: DeserializeOwned, D: Dialect>(
+    section: &Section,
+    dialect: impl Fn(C) -> D,
+) -> Result<Arc<dyn Scheduler>, ProfileError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Place {
+        ssh_host: Option<String>,
+    }
+    let (Place { ssh_host }, section) = section.split(&["ssh_host"])?;
+    let runner: Arc<dyn Runner> = match ssh_host {
+        None => Arc::new(Exec),
+        Some(host) if is_host(&host) => Arc::new(SshRunner::new(ssh(), host)),
+        Some(host) => return Err(section.wrong("ssh_host", &host, "a host, as ssh knows it")),
+    };
+    Ok(Arc::new(Batch::new(dialect(section.parse()?), runner)))
 }
 
 fn make<T: ?Sized>(factories: &BTreeMap<String, Factory<T>>, section: &Section) -> Result<Arc<T>, SiteError> {

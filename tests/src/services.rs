@@ -27,7 +27,12 @@ pub fn slurm() -> Slurm {
 impl Slurm {
     /// Runs commands with the environment that they need.
     pub fn runner(&self) -> Arc<dyn Runner> {
-        Arc::new(With { environment: self.environment.clone() })
+        self.runner_on(Arc::new(Exec))
+    }
+
+    /// The same where another runner runs them.
+    pub fn runner_on(&self, runner: Arc<dyn Runner>) -> Arc<dyn Runner> {
+        Arc::new(With { environment: self.environment.clone(), runner })
     }
 }
 
@@ -49,10 +54,11 @@ fn up(script: &str) -> String {
     String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned()
 }
 
-/// Runs commands here with additions to the environment.
+/// Runs commands with additions to the environment.
 #[derive(Debug)]
 struct With {
     environment: BTreeMap<String, String>,
+    runner: Arc<dyn Runner>,
 }
 
 #[async_trait]
@@ -60,14 +66,14 @@ impl Runner for With {
     async fn run(&self, invocation: &Invocation) -> Result<Answer, RunError> {
         let settings = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         let argv = std::iter::once("env".to_owned()).chain(settings).chain(invocation.argv.iter().cloned());
-        Exec.run(&Invocation { argv: argv.collect(), ..invocation.clone() }).await
+        self.runner.run(&Invocation { argv: argv.collect(), ..invocation.clone() }).await
     }
 
     async fn make_directory(&self, path: &Path) -> Result<(), RunError> {
-        Exec.make_directory(path).await
+        self.runner.make_directory(path).await
     }
 
     async fn write_file(&self, path: &Path, text: &str) -> Result<(), RunError> {
-        Exec.write_file(path, text).await
+        self.runner.write_file(path, text).await
     }
 }

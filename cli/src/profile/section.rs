@@ -52,6 +52,24 @@ impl Section {
         parse(&self.options, self.name, &self.origins)
     }
 
+    /// Reads some of the options, whoever reads the others; and the section without them.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn split<T: DeserializeOwned>(&self, keys: &[&str]) -> Result<(T, Section), ProfileError> {
+        let mut rest = self.clone();
+        let taken = keys.iter().filter_map(|key| Some(((*key).to_owned(), rest.options.remove(*key)?)));
+        let taken: Table = taken.collect();
+        Ok((parse(&taken, self.name, &self.origins)?, rest))
+    }
+
+    /// What is wrong with a value that was read.
+    pub(crate) fn wrong(&self, key: &str, value: &str, expected: &str) -> ProfileError {
+        let key = format!("{}.{key}", self.name);
+        let (place, value) = (self.origins.place(&key), format!("`{value}`"));
+        ProfileError::Value { place, key, value, expected: expected.to_owned() }
+    }
+
     /// Where the `kind` was set, for messages.
     pub(crate) fn place(&self) -> String {
         self.origins.place(&format!("{}.kind", self.name))

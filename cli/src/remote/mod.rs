@@ -51,10 +51,7 @@ impl Remote {
     pub(crate) fn parse(profile: &str) -> Result<Option<Remote>, RemoteError> {
         let Some((profile, host)) = profile.split_once('@') else { return Ok(None) };
         check_name("profile", profile)?;
-        if host.is_empty()
-            || host.starts_with('-')
-            || host.contains(|c: char| c.is_whitespace() || c.is_control())
-        {
+        if !is_host(host) {
             return Err(RemoteError::Host { host: host.to_owned() });
         }
         Ok(Some(Remote { profile: profile.to_owned(), host: host.to_owned() }))
@@ -125,6 +122,12 @@ impl Remote {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         shell::in_any_shell(&program(), &words)
     }
+}
+
+/// Whether ssh would take it for a host, and nothing else.
+pub(crate) fn is_host(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    !text.is_empty() && !text.starts_with('-') && !text.contains(odd)
 }
 
 /// The ssh command.
