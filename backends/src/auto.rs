@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::fork::Fork;
 use crate::srun::Srun;
 use crate::ssh::Ssh;
-use crate::{fork, local, srun, ssh};
+use crate::{beside, fork, srun, ssh};
 
 /// The keys of `[launcher]` under `kind = "auto"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +46,13 @@ impl Auto {
         }
     }
 
-    /// A pilot of `local` forks, whatever it was started in; inside a Slurm job `srun` starts steps; else one node is
-    /// the pilot's own, and several are reached by ssh.
+    /// A pilot of `local` forks and one of `hosts` uses ssh, whatever they were started in; inside a Slurm job `srun`
+    /// starts steps; else one node is the pilot's own, and several are reached by ssh.
     fn pick(&self, nodes: &[Node]) -> &dyn Launcher {
-        if local::is_pilot(&self.environment) {
+        if beside::is_pilot("local", &self.environment) {
             &self.fork
+        } else if beside::is_pilot("hosts", &self.environment) {
+            &self.ssh
         } else if self.environment.contains_key("SLURM_JOB_ID") {
             &self.srun
         } else if nodes.len() > 1 {

@@ -19,8 +19,35 @@ pub(crate) struct Carrier {
 /// Starts a carrier for each node, in order.
 ///
 /// # Errors
-/// When none could be started.
+/// When none could be started, or when the nodes share no files with this host.
 pub(crate) fn start(
+    launcher: &str,
+    children: &Children,
+    group: &ProcessGroup,
+    nodes: &[Node],
+    carrier: impl Fn(&Node) -> Carrier,
+) -> Result<GroupHandle, BackendError> {
+    if group.apart.is_none() {
+        return start_anywhere(launcher, children, group, nodes, carrier);
+    }
+    Err(BackendError {
+        backend: launcher.into(),
+        action: Action::Start,
+        retry: Retry::Never,
+        reason: "it brings nothing to nodes that share no files with this host".into(),
+        command: None,
+        hint: Some(
+            "use `kind = \"ssh\"` in [launcher], or have a shared directory: see `shared` in [storage]"
+                .into(),
+        ),
+    })
+}
+
+/// The same where the carriers bring what nodes without shared files need.
+///
+/// # Errors
+/// When none could be started.
+pub(crate) fn start_anywhere(
     launcher: &str,
     children: &Children,
     group: &ProcessGroup,

@@ -3,6 +3,7 @@
 //! | `[scheduler] kind` | how to make it |
 //! |---|---|
 //! | `local` | [`local::Local::new`]`(`[`local::Config`]`)` |
+//! | `hosts` | [`hosts::Hosts::new`]`(`[`hosts::Config`]`)` |
 //! | `torque` | [`Batch::new`]`(`[`torque::Torque::new`]`(`[`torque::Config`]`), runner)` |
 //! | `pbs` | [`Batch::new`]`(`[`pbs::Pbs::new`]`(`[`pbs::Config`]`), runner)` |
 //! | `slurm` | [`Batch::new`]`(`[`slurm::Slurm::new`]`(`[`slurm::Config`]`), runner)` |
@@ -19,12 +20,14 @@
 
 pub mod auto;
 mod batch;
+mod beside;
 mod carried;
 mod children;
 mod dialect;
 mod exec;
 pub mod fork;
 mod hostlist;
+pub mod hosts;
 pub mod local;
 pub mod pbs;
 mod process;
@@ -37,6 +40,7 @@ mod ssh_runner;
 pub mod torque;
 
 pub use batch::Batch;
+pub use beside::own_allocation;
 pub use dialect::{Dialect, Refusal, Rule, States};
 pub use exec::{Exec, OUTPUT_LIMIT};
 pub use ssh_runner::SshRunner;

@@ -2,7 +2,10 @@
 //!
 //! Killing an ssh client leaves the remote process running. So the remote shell watches its stdin, a pipe that we hold
 //! open: names of signals arrive on it, and its end, which comes however we or the connection die, means to end.
-//! What to run comes the same way, so that no login shell (csh, say) has to read our quoting.
+//! What to run comes the same way, so that no login shell (csh, say) has to read our quoting; and so does what a node needs
+//! that shares no files with this host, but for the program's file, which [`bring`] takes there first.
+
+mod bring;
 
 use async_trait::async_trait;
 use rpar_core::error::{Action, BackendError, Retry};
@@ -13,6 +16,7 @@ use std::time::Duration;
 use crate::carried::{self, Carrier};
 use crate::children::Children;
 use crate::{process, shell};
+use bring::Program;
 
 /// What may be sent to the remote shell at once: the capacity of a pipe (pipe(7)), so that writing never blocks.
 const SCRIPT_LIMIT: usize = 60 * 1024;
@@ -63,7 +67,15 @@ impl Launcher for Ssh {
     }
 
     async fn start(&self, group: &ProcessGroup, nodes: &[Node]) -> Result<GroupHandle, BackendError> {
-        let longest = nodes.iter().map(|node| script(group, &node.name).len()).max().unwrap_or(0);
+        let brought =
+            match group.argv.first().filter(|_| group.apart.as_ref().is_some_and(|apart| apart.bring)) {
+                Some(program) => {
+                    Some(Program::read(program.into()).await.map_err(|reason| error(Action::Start, reason))?)
+                }
+                None => None,
+            };
+        let program = brought.as_ref();
+        let longest = nodes.iter().map(|node| script(group, &node.name, program).len()).max().unwrap_or(0);
         if longest > SCRIPT_LIMIT {
             let reason =
                 format!("setup, environment and arguments are {longest} bytes, more than {SCRIPT_LIMIT}");
@@ -76,10 +88,13 @@ impl Launcher for Ssh {
         if let Some(name) = group.environment.keys().find(|name| !plain(name)) {
             return Err(error(Action::Start, format!("`{name}` is no name of an environment variable")));
         }
-        carried::start("ssh", &self.children, group, nodes, |node| Carrier {
-            argv: self.argv(&node.name),
-            environment: Default::default(),
-            stdin: Some(script(group, &node.name)),
+        carried::start_anywhere("ssh", &self.children, group, nodes, |node| {
+            let ssh = self.argv(&node.name);
+            Carrier {
+                argv: program.map_or_else(|| ssh.clone(), |program| program.argv(&node.name, &ssh)),
+                environment: Default::default(),
+                stdin: Some(script(group, &node.name, program)),
+            }
         })
     }
 
@@ -125,18 +140,33 @@ fn error(action: Action, reason: String) -> BackendError {
 
 /// What the remote bash reads. It is one compound command, read to its end before it runs, because from then on stdin
 /// carries signals. The process is a group of its own (`set -m`), and ends with the connection.
-fn script(group: &ProcessGroup, node: &str) -> String {
+fn script(group: &ProcessGroup, node: &str, program: Option<&Program>) -> String {
     let mut exports = format!("export RPAR_NODE={}\n", shell::quote(node));
     for (name, value) in &group.environment {
         exports += &format!("export {name}={}\n", shell::quote(value));
     }
     // a shell for the setup lines even where there are none: nothing else has read the site's login files
     let setup = if group.setup.is_empty() { vec![":".to_owned()] } else { group.setup.clone() };
-    let command = shell::join(&shell::with_setup(&setup, &group.argv, true));
+    let words = shell::with_setup(&setup, &group.argv, true);
+    let (before, argv) = words.split_at(words.len() - group.argv.len());
+    let command = match program {
+        None => shell::join(&words),
+        Some(_) => format!("{} \"$program\" {}", shell::join(before), shell::join(&argv[1..])),
+    };
+    let place = program.map(Program::place).unwrap_or_default();
+    // read before signals are, which follow it; given on through a pipe, as what bash writes into a file others may find
+    let (read, given, input) = match &group.apart {
+        None => ("", "", String::new()),
+        Some(apart) => (
+            "IFS= read -r -d '' input <&3 || exit 1\n",
+            " < <(printf %s \"$input\")",
+            format!("{}\0", apart.input),
+        ),
+    };
     format!(
-        "{{\nexec 3<&0 </dev/null\n{exports}set -m\n{command} 3<&- &\nrun=$!\nset +m\n\
+        "{{\nexec 3<&0 </dev/null\n{exports}{place}{read}set -m\n{command} 3<&-{given} &\nrun=$!\nset +m\nunset input\n\
          (\n  while read -r signal <&3; do kill -s \"$signal\" -- \"-$run\"; done\n  \
          kill -s TERM -- \"-$run\"\n  sleep 5\n  kill -s KILL -- \"-$run\"\n) >/dev/null 2>&1 &\nwatch=$!\n\
-         exec 3<&-\nwait \"$run\"\nended=$?\nkill -s KILL \"$watch\" 2>/dev/null\nexit \"$ended\"\n}}\n"
+         exec 3<&-\nwait \"$run\"\nended=$?\nkill -s KILL \"$watch\" 2>/dev/null\nexit \"$ended\"\n}}\n{input}"
     )
 }

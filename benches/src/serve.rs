@@ -13,7 +13,7 @@ use rpar_core::profile::Policy;
 use rpar_core::transport::{Endpoint, Transport};
 use rpar_core::wire::{ControllerStatus, Registration};
 use rpar_runtime::controller::ControllerSetup;
-use rpar_runtime::engine::{EngineSetup, PythonSettings};
+use rpar_runtime::engine::{Connection, EngineSetup, PythonSettings};
 use rpar_runtime::native::NativeFunctions;
 use rpar_transports::{Tcp, TcpConfig};
 use tokio::task::JoinSet;
@@ -98,7 +98,7 @@ fn host(directory: &str, node: String, engines: u32) -> EngineSetup {
     native.add(PIECE, |_| Ok(RESULT.clone()));
     let pid = std::process::id();
     EngineSetup {
-        connection: Path::new(directory).join("engine.toml"),
+        connection: Connection::File(Path::new(directory).join("engine.toml")),
         transport: tcp(),
         registration: Registration { node, engines, pid, allocation: None, ..Registration::default() },
         native,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rpar_backends::{Batch, Dialect, Exec, SshRunner, auto, fork, local, pbs, slurm, srun, ssh, torque};
+use rpar_backends::{
+    Batch, Dialect, Exec, SshRunner, auto, fork, hosts, local, pbs, slurm, srun, ssh, torque,
+};
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
 use rpar_core::scheduler::Scheduler;
@@ -38,6 +40,7 @@ impl Registry {
     pub fn builtin() -> Self {
         let exec = || -> Arc<dyn Runner> { Arc::new(Exec) };
         Registry::empty()
+            .scheduler("hosts", |section| Ok(Arc::new(hosts::Hosts::new(section.parse()?))))
             .scheduler("local", |section| Ok(Arc::new(local::Local::new(section.parse()?))))
             .scheduler("pbs", |section| batch(section, pbs::Pbs::new))
             .scheduler("slurm", |section| batch(section, slurm::Slurm::new))

@@ -39,6 +39,17 @@ pub enum SiteError {
         /// The nearest and all known ones.
         suggestion: String,
     },
+    /// Nodes without shared files are for schedulers whose pilot runs beside the controller.
+    #[error(
+        "{place}: `storage.shared` is false, but the pilot of `{scheduler}` runs on the nodes and reads the cluster's \
+         directory there: set `storage.dir` to one that they see too"
+    )]
+    Apart {
+        /// File and line.
+        place: String,
+        /// Which scheduler.
+        scheduler: String,
+    },
 }
 
 impl Site {
@@ -47,8 +58,14 @@ impl Site {
     /// # Errors
     /// When a backend does not exist, or refuses its section.
     pub fn new(resolved: &Resolved, registry: &Registry) -> Result<Site, SiteError> {
+        let scheduler = registry.make_scheduler(&resolved.scheduler().map_err(SiteError::Profile)?)?;
+        let info = scheduler.info();
+        if info.remote_pilot && !resolved.storage.shared {
+            let place = resolved.origins().place("storage.shared");
+            return Err(SiteError::Apart { place, scheduler: info.name });
+        }
         Ok(Site {
-            scheduler: registry.make_scheduler(&resolved.scheduler().map_err(SiteError::Profile)?)?,
+            scheduler,
             launcher: registry.make_launcher(&resolved.launcher().map_err(SiteError::Profile)?)?,
             transport: registry.make_transport(&resolved.transport().map_err(SiteError::Profile)?)?,
         })

@@ -1,7 +1,7 @@
 //! Starting a group of processes on granted nodes: fork, ssh, srun.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -62,6 +62,25 @@ pub struct ProcessGroup {
     pub environment: BTreeMap<String, String>,
     /// Where the processes' stdout and stderr go: `NODE.log` in this directory.
     pub logs: PathBuf,
+    /// What nodes need that see no file of this host; `None` where they share what they need. A launcher that cannot
+    /// bring it refuses to start.
+    pub apart: Option<Apart>,
+}
+
+/// What nodes need that see no file of this host.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Whether the program's file is brought there too; else it is there already, under its path.
+    pub bring: bool,
+    /// What each process reads on its stdin, then its end. May be secret: no argument, variable, file or log holds it. Has
+    /// no NUL.
+    pub input: String,
+}
+
+impl Debug for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apart").field("bring", &self.bring).finish_non_exhaustive()
+    }
 }
 
 /// What a launcher started.

@@ -105,7 +105,7 @@ fn good_profiles_become_what_is_pinned() {
 #[test]
 fn every_shipped_profile_resolves_as_it_is() {
     let profiles = Profiles::new(surroundings("none"));
-    assert_eq!(profiles.names(), ["carver", "local", "openpbs", "slurm", "torque"]);
+    assert_eq!(profiles.names(), ["carver", "hosts", "local", "openpbs", "slurm", "torque"]);
     for listed in profiles.list() {
         assert!(!listed.description.expect("it loads").is_empty(), "{} has no description", listed.name);
         let profile = profiles.load(&listed.name).expect("it loads");

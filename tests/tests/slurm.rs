@@ -156,6 +156,7 @@ async fn inside_srun_conforms() {
         setup: Vec::new(),
         environment: BTreeMap::new(),
         logs: directory.path().to_owned(),
+        apart: None,
     };
     let handle = auto.start(&group, &nodes).await.unwrap();
     assert_eq!(handle.launcher, "srun", "inside Slurm, auto picks srun");

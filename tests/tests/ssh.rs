@@ -62,6 +62,7 @@ async fn started(config: PathBuf) -> Started {
         setup: Vec::new(),
         environment: BTreeMap::new(),
         logs: directory.path().to_owned(),
+        apart: None,
     };
     let launcher = launcher(&config);
     let handle = launcher.start(&group, &[node("node3")]).await.unwrap();
@@ -99,6 +100,7 @@ async fn a_host_that_does_not_answer_is_told_of() {
         setup: Vec::new(),
         environment: BTreeMap::new(),
         logs: directory.path().to_owned(),
+        apart: None,
     };
     let launcher = launcher(&config);
     let handle = launcher.start(&group, &[node("127.0.0.250")]).await.unwrap();

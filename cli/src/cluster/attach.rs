@@ -131,7 +131,7 @@ pub(crate) fn attach(wanted: &Wanted<'_>) -> Result<Attached, AttachError> {
     if queued && !wanted.allocate {
         return Err(AttachError::NotRunning { directory, nodes: resolved.engines.nodes });
     }
-    let temporary = is_temporary(&site);
+    let temporary = is_temporary(&resolved, &site);
     let started = ThrowAway::start(&resolved, site, wanted.program, wanted.profiles.surroundings());
     let (client, throw_away) = started.map_err(|source| AttachError::ThrowAway { source, temporary })?;
     Ok(Attached { client, throw_away: Some(throw_away), named: None })

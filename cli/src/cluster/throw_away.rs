@@ -64,7 +64,7 @@ impl ThrowAway {
             .map_err(|error| ThrowAwayError::Randomness { reason: error.to_string() })?;
         let cluster_id = throw_away_id(bytes);
         let mut directory = ClusterDir::new(resolved, &cluster_id, surroundings)?;
-        if is_temporary(&site) {
+        if is_temporary(resolved, &site) {
             // no other host needs to see it: off the home directory, which may be slow, full or read-only
             let above = temporary_directory();
             // made for this cluster, it would stay behind
@@ -128,6 +128,7 @@ impl Drop for ThrowAway {
 }
 
 /// Whether a throw-away cluster of this site lives below the directory of temporary files.
-pub(crate) fn is_temporary(site: &Site) -> bool {
-    !site.scheduler.info().remote_pilot
+pub(crate) fn is_temporary(resolved: &Resolved, site: &Site) -> bool {
+    let info = site.scheduler.info();
+    !info.remote_pilot && (info.name == "local" || !resolved.storage.shared)
 }

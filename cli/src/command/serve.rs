@@ -7,9 +7,9 @@ use std::time::{Instant, SystemTime};
 
 use rpar_core::id::AllocationId;
 use rpar_core::wire::Registration;
-use rpar_runtime::engine::{EngineSetup, PythonSettings};
-use rpar_runtime::files::{ProcessIdentity, host_name};
-use rpar_runtime::pilot::PilotSetup;
+use rpar_runtime::engine::{Connection, EngineSetup, PythonSettings};
+use rpar_runtime::files::{ENGINE_FILE, Handed, host_name};
+use rpar_runtime::pilot::{ApartSetup, PilotSetup};
 use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
@@ -64,9 +64,18 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
         Some(program) => program.clone(),
         None => program()?.display().to_string(),
     }];
-    words.extend(["engine".into(), "--directory".into(), directory.path.display().to_string()]);
-    if arguments.resolved != Resolved::FILE {
-        words.extend(["--resolved".into(), arguments.resolved.clone()]);
+    words.push("engine".into());
+    let apart = match resolved.storage.shared {
+        true => None,
+        false => Some(ApartSetup { bring: resolved.engines.program.is_none(), profile: resolved.to_toml()? }),
+    };
+    if apart.is_some() {
+        words.push("--handed".into());
+    } else {
+        words.extend(["--directory".into(), directory.path.display().to_string()]);
+        if arguments.resolved != Resolved::FILE {
+            words.extend(["--resolved".into(), arguments.resolved.clone()]);
+        }
     }
     if let Some(id) = &allocation {
         words.extend(["--allocation".into(), id.to_string()]);
@@ -87,6 +96,7 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
             program: words,
             setup: resolved.engines.setup,
             logs,
+            apart,
             restarts: resolved.engines.restarts,
             lost_after: resolved.controller.lost_after,
             give_up_after: resolved.engines.give_up_after,
@@ -98,23 +108,32 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
 
 /// The site's id of the allocation that this process was started in, as its scheduler gave it out.
 fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
-    if environment.contains_key("RPAR_LOCAL_ALLOCATION") {
-        let pilot = ProcessIdentity::current().ok()?;
-        return Some(AllocationId(format!("local-{}-{}", pilot.pid, pilot.start_time)));
-    }
-    let site =
-        ["RPAR_ALLOCATION_ID", "PBS_JOBID", "SLURM_JOB_ID"].iter().find_map(|name| environment.get(*name));
-    site.map(|id| AllocationId(id.clone()))
+    let names = ["RPAR_ALLOCATION_ID", "PBS_JOBID", "SLURM_JOB_ID"];
+    let site = || names.iter().find_map(|name| environment.get(*name)).cloned().map(AllocationId);
+    rpar_backends::own_allocation(environment).or_else(site)
 }
 
 /// `rpar engine`.
 pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome {
-    let (directory, resolved, site) = opened(context, &arguments.at)?;
+    let (connection, resolved) = match &arguments.directory {
+        Some(directory) => {
+            let file = directory.join(ENGINE_FILE);
+            (Connection::File(file), Resolved::read(&directory.join(&arguments.resolved))?)
+        }
+        None => {
+            let Handed { profile, connection } = Handed::read(std::io::stdin())?;
+            (
+                Connection::Given(connection.into()),
+                Resolved::parse(&profile, "handed over on stdin".as_ref())?,
+            )
+        }
+    };
+    let site = context.site(&resolved)?;
     let name = ["RPAR_NODE", "SLURMD_NODENAME"].iter().find_map(|name| std::env::var(name).ok());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let gpus = node::gpus(&resolved.engines);
     let setup = EngineSetup {
-        connection: directory.engine_file(),
+        connection,
         transport: site.transport,
         registration: Registration {
             node: name.unwrap_or_else(host_name),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rpar_backends::shell;
+use rpar_core::error::{Action, BackendError};
 use rpar_core::scheduler::AllocationRequest;
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 use rpar_runtime::client::Client;
@@ -33,6 +34,10 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     if arguments.dry_run {
         return dry_run(context, &resolved, &site, &directory);
     }
+    // what can be known to be refused is refused before anything is started
+    let request = allocation_request(&resolved, &directory, &program()?, Resolved::FILE)?;
+    let refused = |error| BackendError { action: Action::Submit, ..error };
+    site.scheduler.preview(&request).map_err(refused)?;
     let python = Look::begin(&resolved);
     let client =
         bring_up(context, &resolved, &site, &directory).inspect_err(|_| directory.remove_empty_parent())?;

@@ -17,6 +17,7 @@ mod defaults;
 mod draft;
 mod error;
 mod find;
+mod hosts;
 mod layer;
 mod level;
 mod merge;

@@ -38,7 +38,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
     ),
     ("engines", &["nodes", "ppn", "setup", "program", "labels", "resources", "give_up_after", "restarts"]),
     ("python", &["executable"]),
-    (STORAGE, &["dir"]),
+    (STORAGE, &["dir", "shared"]),
 ];
 
 /// The parameters that every profile has, and the key that each one fills.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rpar_core::launcher::Node;
 use rpar_core::profile::{Param, ParamValue, Scalar, StorageSection};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -50,6 +51,8 @@ pub(super) struct Resolving<'a> {
     pub(super) variables: Variables,
     pub(super) given: BTreeSet<&'a str>,
     pub(super) origins: Origins,
+    /// Hosts whose cores say how many engines they have.
+    pub(super) hosts: Vec<Node>,
 }
 
 impl<'a> Resolving<'a> {
@@ -73,7 +76,7 @@ impl<'a> Resolving<'a> {
             origins.set(&format!("params.{name}.default"), flag, None);
         }
         let given = values.keys().map(String::as_str).collect();
-        Ok(Resolving { profile, variables, given, origins })
+        Ok(Resolving { profile, variables, given, origins, hosts: Vec::new() })
     }
 
     /// Finds the values of the parameters that every profile has: the user's, else what their sections say.
@@ -82,6 +85,7 @@ impl<'a> Resolving<'a> {
         for (name, section, key) in others {
             self.settle(name, section, key)?;
         }
+        self.settle_hosts()?;
         match total {
             None => self.settle(nodes.0, nodes.1, nodes.2),
             Some(total) => self.settle_total(total),

@@ -79,9 +79,18 @@ impl Resolved {
     /// # Errors
     /// When the file is not there or is not such a file, for example one of another build.
     pub fn read(path: &Path) -> Result<Resolved, ReadError> {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| ReadError { path: path.to_owned(), reason: error.to_string() })?;
+        Resolved::parse(&text, path)
+    }
+
+    /// Reads the text of such a file; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// When it is not such a text, for example one of another build.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Resolved, ReadError> {
         let failed = |reason: String| ReadError { path: path.to_owned(), reason };
-        let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        let table: Table = toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))?;
+        let table: Table = toml::from_str(text).map_err(|error| failed(error.message().to_owned()))?;
         let origins = Origins::whole_file(path.to_owned());
         let read = section::parse::<Resolved>(&table, "", &origins);
         read.map(|resolved| Resolved { origins, ..resolved }).map_err(|error| failed(error.to_string()))

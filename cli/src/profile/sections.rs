@@ -20,7 +20,8 @@ use super::{python, section};
 impl Resolving<'_> {
     pub(super) fn finish(mut self, total: Option<u32>) -> Result<Resolved, ProfileError> {
         let (nodes, ppn) = (self.count("nodes"), self.count("ppn"));
-        let total = total.unwrap_or_else(|| nodes.saturating_mul(ppn));
+        let all = || self.engines_of_hosts(nodes).unwrap_or_else(|| nodes.saturating_mul(ppn));
+        let total = total.unwrap_or_else(all);
         let total = Value::Integer(total.into());
         let mut engines: EnginesSection =
             self.section("engines", Table::from_iter([("total".to_owned(), total)]))?;
@@ -31,14 +32,19 @@ impl Resolving<'_> {
         }
         let controller: ControllerSection = self.section("controller", Table::new())?;
         self.check_heartbeat(&controller)?;
-        let mut python: PythonSection = self.section("python", Table::new())?;
-        let found = || python::find(&self.profile.surroundings).map(|path| path.display().to_string());
-        python.executable = python.executable.or_else(found);
         let mut storage: StorageSection = self.section("storage", Table::new())?;
+        let mut python: PythonSection = self.section("python", Table::new())?;
+        let found = || match storage.shared {
+            true => python::find(&self.profile.surroundings).map(|path| path.display().to_string()),
+            // a path of this host means nothing there
+            false => Some("python3".to_owned()),
+        };
+        python.executable = python.executable.or_else(found);
         let expand = |dir: String| self.profile.surroundings.expand(&dir).display().to_string();
         storage.dir = storage.dir.map(expand);
         let template = self.template()?;
         let mut scheduler = self.rendered("scheduler")?;
+        self.place_hostfile(&mut scheduler);
         let mut request = take_common(&mut scheduler);
         request.extend(template.map(|text| ("template".to_owned(), Value::String(text))));
         let request: RequestSection = section::parse(&request, "scheduler", &self.origins)?;

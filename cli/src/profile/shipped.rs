@@ -8,8 +8,9 @@ pub(crate) struct Shipped {
 }
 
 /// All of them, by name.
-pub(crate) const SHIPPED: [Shipped; 5] = [
+pub(crate) const SHIPPED: &[Shipped] = &[
     Shipped { name: "carver", text: include_str!("../../profiles/carver.toml") },
+    Shipped { name: "hosts", text: include_str!("../../profiles/hosts.toml") },
     Shipped { name: "local", text: include_str!("../../profiles/local.toml") },
     Shipped { name: "openpbs", text: include_str!("../../profiles/openpbs.toml") },
     Shipped { name: "slurm", text: include_str!("../../profiles/slurm.toml") },

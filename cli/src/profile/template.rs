@@ -6,7 +6,6 @@ use rpar_core::profile::Scalar;
 use toml::Value;
 
 use super::error::ProfileError;
-use super::layer::Layer;
 use super::render;
 use super::resolve::Resolving;
 
@@ -48,13 +47,7 @@ impl Resolving<'_> {
     }
 
     fn read_template(&self, file: &str) -> Result<String, ProfileError> {
-        let origin = self.origins.of("scheduler.template_file");
-        let directory = origin.and_then(Layer::directory);
-        let surroundings = &self.profile.surroundings;
-        let path = match directory {
-            Some(directory) if !file.starts_with('~') => surroundings.directory.join(directory).join(file),
-            _ => surroundings.expand(file),
-        };
+        let path = self.beside("scheduler.template_file", file);
         fs::read_to_string(&path).map_err(|error| {
             let expected = format!("a file that can be read: {}: {error}", path.display());
             self.wrong("scheduler.template_file", format!("`{file}`"), expected)

@@ -136,12 +136,15 @@ pub struct PythonSection {
 }
 
 /// `[storage]`: where clusters keep their files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageSection {
     /// The directory above `PROFILE/CLUSTER_ID`, absolute; `None` is the user's state directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// Whether the nodes see the cluster's directory, and the program. Where they do not, the launcher brings them what
+    /// they need.
+    pub shared: bool,
 }
 
 /// What is asked of any scheduler: the keys of `[scheduler]` that no backend needs to know.

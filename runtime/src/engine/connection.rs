@@ -1,12 +1,23 @@
-//! Waiting for the connection file.
+//! The connection file, and waiting for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rpar_core::connection::ConnectionFile;
 use tokio::time::{Instant, sleep};
 
 use crate::files::{FileError, read_connection};
+
+/// How an engine host knows its controller.
+#[derive(Clone, Debug)]
+pub enum Connection {
+    /// By a connection file, which is waited for, at most 60 s: shared file systems show new files late. It is read anew
+    /// before each dial, as a controller that was started anew has written a new one.
+    File(PathBuf),
+    /// It was told by its pilot, which reads that file whenever it starts an engine host: what has lost its controller for
+    /// good ends, and its successor is told anew.
+    Given(Box<ConnectionFile>),
+}
 
 /// How late a shared file system may show a file that was written elsewhere: NFS keeps what it knows of a directory for
 /// up to 60 s (nfs(5), `acdirmax`).

@@ -15,7 +15,7 @@ use tokio::time::sleep_until;
 use super::engines::Engines;
 use super::interrupt::Interrupts;
 use super::lane::Ready;
-use super::{EngineError, EngineSetup};
+use super::{Connection, EngineError, EngineSetup};
 use crate::clock::Clock;
 use crate::files::read_connection;
 use crate::link::{DialError, LinkError, LinkReader, LinkWriter, dial, fresh_identity};
@@ -169,10 +169,11 @@ impl Host {
     }
 
     fn dial(&mut self) {
-        // a controller that was started anew has written a new file
-        match read_connection(&self.setup.connection) {
-            Ok(connection) => self.connection = connection,
-            Err(error) => tracing::info!("the connection file cannot be read again: {error}"),
+        if let Connection::File(path) = &self.setup.connection {
+            match read_connection(path) {
+                Ok(connection) => self.connection = connection,
+                Err(error) => tracing::info!("the connection file cannot be read again: {error}"),
+            }
         }
         let (connection, transport) = (self.connection.clone(), Arc::clone(&self.setup.transport));
         let identity = self.identity.clone();

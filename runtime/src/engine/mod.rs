@@ -20,7 +20,6 @@ mod stock;
 mod thread;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use thiserror::Error;
 
 #[cfg(test)]
 pub(crate) use bench::Bench;
+pub use connection::Connection;
 pub(crate) use connection::await_connection;
 pub use executor::PythonSettings;
 pub(crate) use executor::{EngineContext, Executor, Task};
@@ -45,8 +45,8 @@ use crate::native::NativeFunctions;
 /// What an engine host needs to start.
 #[derive(Debug)]
 pub struct EngineSetup {
-    /// The connection file of role engine. It is waited for, at most 60 s: shared file systems show new files late.
-    pub connection: PathBuf,
+    /// How it knows its controller.
+    pub connection: Connection,
     /// How the controller is reached.
     pub transport: Arc<dyn Transport>,
     /// How the host introduces itself.
@@ -112,7 +112,11 @@ pub enum EngineError {
 /// # Errors
 /// When it does not end in good order.
 pub async fn serve(setup: EngineSetup) -> Result<(), EngineError> {
-    match await_connection(&setup.connection).await {
+    let connection = match &setup.connection {
+        Connection::File(path) => await_connection(path).await,
+        Connection::Given(connection) => Ok((**connection).clone()),
+    };
+    match connection {
         Ok(connection) => host::run(setup, connection).await,
         Err(source) => Err(EngineError::Connection { node: setup.registration.node, source }),
     }

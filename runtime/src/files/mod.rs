@@ -1,6 +1,7 @@
 //! The files in a cluster's directory by which its processes find and know each other.
 
 mod connection;
+mod handed;
 mod private;
 mod process;
 mod record;
@@ -9,6 +10,7 @@ mod tail;
 
 pub use connection::read_connection;
 pub(crate) use connection::write_connection;
+pub use handed::Handed;
 pub use private::write_private;
 pub use process::{Liveness, ProcessIdentity, host_name};
 pub(crate) use record::write_controller;

@@ -41,12 +41,23 @@ pub struct PilotSetup {
     pub setup: Vec<String>,
     /// Where the engine hosts' output goes: `NODE.log` in this directory.
     pub logs: PathBuf,
+    /// What the nodes need that see no file of the cluster; `None` where they share them.
+    pub apart: Option<ApartSetup>,
     /// How often in ten minutes a node's dead engine host is started again.
     pub restarts: u32,
     /// A controller that has been silent for this long is lost.
     pub lost_after: Duration,
     /// How long it tries to reach its controller again.
     pub give_up_after: Duration,
+}
+
+/// For nodes that see no file of the cluster. Their engine hosts read a [`Handed`](crate::files::Handed) on stdin.
+#[derive(Clone, Debug)]
+pub struct ApartSetup {
+    /// Whether the program's file is brought there too.
+    pub bring: bool,
+    /// The resolved profile, as TOML.
+    pub profile: String,
 }
 
 /// The pilot had to give up.

@@ -9,15 +9,24 @@ pub(super) struct Place {
     pub(super) engines: u32,
 }
 
-/// Fills the nodes in order with `ppn` engines each; the last one used may get fewer, others none.
+/// Fills the nodes in order with `ppn` engines each, but at first with no more than a node has slots, if that is told; the
+/// last one used may get fewer, others none.
 pub(super) fn divide(nodes: Vec<Node>, engines: u32, ppn: u32) -> Vec<Place> {
     let mut left = engines;
-    let places = nodes.into_iter().map(|node| {
-        let engines = left.min(ppn);
-        left -= engines;
-        Place { node, engines }
+    let mut take = |most: u32| {
+        let taken = left.min(most);
+        left -= taken;
+        taken
+    };
+    let first = nodes.into_iter().map(|node| {
+        let room = if node.slots == 0 { ppn } else { node.slots.min(ppn) };
+        Place { node, engines: take(room) }
     });
-    places.filter(|place| place.engines > 0).collect()
+    let mut places: Vec<Place> = first.collect();
+    // whoever asks for more engines than there are slots gets them
+    places.iter_mut().for_each(|place| place.engines += take(ppn - place.engines));
+    places.retain(|place| place.engines > 0);
+    places
 }
 
 #[cfg(test)]
@@ -36,5 +45,17 @@ mod tests {
         assert_eq!(counts(3, 8, 8), [8]);
         assert_eq!(counts(1, 16, 8), [8]);
         assert_eq!(counts(0, 4, 2), [0; 0]);
+    }
+
+    #[test]
+    fn slots_count_until_more_is_asked_for() {
+        let divided = |engines, ppn| {
+            let nodes = [4, 0, 2].map(|slots| Node { name: format!("n{slots}"), slots }).to_vec();
+            divide(nodes, engines, ppn).into_iter().map(|place| place.engines).collect::<Vec<_>>()
+        };
+        assert_eq!(divided(10, 4), [4, 4, 2]);
+        assert_eq!(divided(12, 4), [4, 4, 4]);
+        assert_eq!(divided(9, 4), [4, 4, 1]);
+        assert_eq!(divided(30, 8), [8, 8, 8]);
     }
 }

@@ -1,11 +1,12 @@
 //! The pilot's watch: starts what is due, looks after what runs, reports what dies, and ends it all.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rpar_core::error::BackendError;
-use rpar_core::launcher::{GroupHandle, Launcher, ProcessGroup, Signal};
+use rpar_core::error::{Action, BackendError, Retry};
+use rpar_core::launcher::{Apart, GroupHandle, Launcher, ProcessGroup, Signal};
 use rpar_core::runner::tail;
 use rpar_core::wire::{Message, PilotInfo};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -15,9 +16,9 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::contact::{Contact, Farewell, Word};
 use super::fleet::{Death, Fleet, Start};
 use super::plan::divide;
-use super::{PilotError, PilotSetup};
+use super::{ApartSetup, PilotError, PilotSetup};
 use crate::engine::Interrupts;
-use crate::files::host_name;
+use crate::files::{Handed, host_name, read_connection};
 use crate::link::fresh_identity;
 
 /// How often the hosts are looked at: soon after a start, when they die most, and later.
@@ -57,6 +58,8 @@ struct Watch {
     launcher: Arc<dyn Launcher>,
     fleet: Fleet,
     group: ProcessGroup,
+    /// What nodes apart are told, with the connection file.
+    apart: Option<(ApartSetup, PathBuf)>,
     starts: JoinSet<Started>,
     early_until: Instant,
     reports: Sender<Message>,
@@ -77,6 +80,7 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         program,
         setup,
         logs,
+        apart,
         restarts,
         lost_after,
         give_up_after,
@@ -94,6 +98,7 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         remaining_ms: None,
     };
     let mut interrupts = Interrupts::new()?;
+    let apart = apart.map(|apart| (apart, connection.clone()));
     let contact =
         Contact { connection, transport, identity: fresh_identity()?, info, ends, lost_after, give_up_after };
     let (reports, to_send) = channel(REPORTS);
@@ -102,7 +107,8 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
     let mut watch = Watch {
         fleet: Fleet::new(Arc::clone(&launcher), places, restarts, Instant::now()),
         launcher,
-        group: ProcessGroup { argv: program, setup, environment: BTreeMap::new(), logs },
+        group: ProcessGroup { argv: program, setup, environment: BTreeMap::new(), logs, apart: None },
+        apart,
         starts: JoinSet::new(),
         early_until: Instant::now() + EARLY,
         reports,
@@ -184,8 +190,15 @@ impl Watch {
         let mut group = self.group.clone();
         group.argv.extend(["--engines".to_owned(), start.engines.to_string()]);
         let nodes: Vec<_> = start.hosts.iter().map(|host| self.fleet.place(*host).node.clone()).collect();
-        let launcher = Arc::clone(&self.launcher);
-        self.starts.spawn(async move { (start.hosts, launcher.start(&group, &nodes).await) });
+        let (launcher, apart) = (Arc::clone(&self.launcher), self.apart.clone());
+        self.starts.spawn(async move {
+            let given = apart.map(|(apart, connection)| give(&*launcher, &apart, &connection)).transpose();
+            let started = match given {
+                Ok(apart) => launcher.start(&ProcessGroup { apart, ..group }, &nodes).await,
+                Err(error) => Err(error),
+            };
+            (start.hosts, started)
+        });
     }
 
     fn report(&mut self, deaths: Vec<Death>) {
@@ -227,6 +240,22 @@ impl Watch {
             link.abort();
         }
     }
+}
+
+/// What a host reads on its stdin. The connection file is read each time: a controller that was started anew has written
+/// a new one.
+fn give(launcher: &dyn Launcher, apart: &ApartSetup, connection: &Path) -> Result<Apart, BackendError> {
+    let connection = read_connection(connection);
+    let handed =
+        connection.and_then(|connection| Handed { profile: apart.profile.clone(), connection }.text());
+    handed.map(|input| Apart { bring: apart.bring, input }).map_err(|error| BackendError {
+        backend: launcher.name(),
+        action: Action::Start,
+        retry: Retry::Later,
+        reason: error.to_string(),
+        command: None,
+        hint: None,
+    })
 }
 
 async fn gone(fleet: &mut Fleet) {

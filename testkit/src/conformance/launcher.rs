@@ -58,6 +58,7 @@ impl Setup {
             setup: vec!["export SET_UP='by a line'".into()],
             environment: BTreeMap::from([("GIVEN".into(), "a 'value' $X".into())]),
             logs: directory.clone(),
+            apart: None,
         };
         (group, directory)
     }

@@ -23,7 +23,7 @@ use rpar_core::transport::{Endpoint, Transport};
 use rpar_core::wire::{ControllerStatus, Registration};
 use rpar_runtime::client::{Client, Defined};
 use rpar_runtime::controller::{ControllerError, ControllerSetup, serve};
-use rpar_runtime::engine::{self, EngineError, EngineSetup, PythonSettings};
+use rpar_runtime::engine::{self, Connection, EngineError, EngineSetup, PythonSettings};
 use rpar_runtime::files::{CLIENT_FILE, CONTROLLER_FILE, ENGINE_FILE, read_connection};
 use rpar_runtime::native::NativeFunctions;
 use rpar_transports::{Mem, Tcp};
@@ -185,7 +185,7 @@ impl Place {
         labels: &[&str],
     ) -> Host {
         let setup = EngineSetup {
-            connection: self.file(ENGINE_FILE),
+            connection: Connection::File(self.file(ENGINE_FILE)),
             transport: Arc::clone(&self.transport),
             registration: Registration {
                 node: node.to_owned(),

@@ -77,6 +77,7 @@ impl Place {
             program: vec!["/bin/rpar".to_owned(), "engine".to_owned()],
             setup: Vec::new(),
             logs: self.directory.path().to_owned(),
+            apart: None,
             restarts: 5,
             lost_after: Duration::from_secs(20),
             give_up_after: Duration::from_secs(20),

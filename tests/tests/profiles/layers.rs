@@ -93,7 +93,7 @@ fn other_directories_can_be_named() {
     home.variables.insert("RPAR_SITE_PROFILES".to_owned(), site);
     home.variables.insert("XDG_CONFIG_HOME".to_owned(), config);
     let profiles = home.profiles();
-    assert_eq!(profiles.names(), ["carver", "local", "mine", "openpbs", "site", "slurm", "torque"]);
+    assert_eq!(profiles.names(), ["carver", "hosts", "local", "mine", "openpbs", "site", "slurm", "torque"]);
     assert_eq!(profiles.load("mine").expect("it loads").description(), "the site");
 }
 
@@ -128,12 +128,12 @@ fn an_unknown_profile_lists_the_known_and_says_where_to_write_it() {
     };
     assert_eq!(
         told("cavrer"),
-        "unknown profile `cavrer`: did you mean `carver`? known profiles: carver, edison, local, openpbs, slurm, torque; \
+        "unknown profile `cavrer`: did you mean `carver`? known profiles: carver, edison, hosts, local, openpbs, slurm, torque; \
          write your own as DIR/home/.config/rpar/profiles/cavrer.toml"
     );
     assert_eq!(
         told("hopper"),
-        "unknown profile `hopper`: known profiles: carver, edison, local, openpbs, slurm, torque; \
+        "unknown profile `hopper`: known profiles: carver, edison, hosts, local, openpbs, slurm, torque; \
          write your own as DIR/home/.config/rpar/profiles/hopper.toml"
     );
     assert_eq!(
@@ -151,7 +151,7 @@ fn an_unknown_base_names_the_file_that_wants_it() {
     assert_eq!(
         told.replace(&*home.path().to_string_lossy(), "DIR"),
         "DIR/etc/edison.toml:2: `extends` names an unknown profile `torqe`: did you mean `torque`? \
-         known profiles: carver, edison, local, openpbs, slurm, torque"
+         known profiles: carver, edison, hosts, local, openpbs, slurm, torque"
     );
 }
 
@@ -163,7 +163,7 @@ fn a_broken_profile_is_listed_with_what_is_wrong() {
     let broken = listed.iter().find(|listed| listed.name == "broken").expect("it is listed");
     let told = broken.description.as_ref().expect_err("it is broken").to_string();
     assert!(told.contains("broken.toml:1: not valid TOML: "), "{told}");
-    assert!(listed.iter().filter(|listed| listed.description.is_ok()).count() == 5);
+    assert!(listed.iter().filter(|listed| listed.description.is_ok()).count() == 6);
 }
 
 #[test]

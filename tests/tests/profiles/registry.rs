@@ -67,7 +67,7 @@ fn its_section_is_checked_by_itself() {
         (
             "kind = 'flx'\n",
             "SITE/own.toml:3: unknown scheduler `flx`: did you mean `flux`? \
-             known schedulers: flux, local, pbs, slurm, torque",
+             known schedulers: flux, hosts, local, pbs, slurm, torque",
         ),
     ];
     for (section, expected) in cases {

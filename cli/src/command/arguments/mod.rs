@@ -235,8 +235,15 @@ pub(crate) struct ControllerArguments {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EngineArguments {
-    #[command(flatten)]
-    pub(crate) at: DirectoryArguments,
+    /// The cluster's directory
+    #[arg(long, required_unless_present = "handed", conflicts_with = "handed")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The file there that holds the resolved profile
+    #[arg(long, value_name = "FILE", default_value = Resolved::FILE)]
+    pub(crate) resolved: String,
+    /// Reads on stdin what others find in the cluster's directory
+    #[arg(long)]
+    pub(crate) handed: bool,
     /// The allocation that this node belongs to
     #[arg(long)]
     pub(crate) allocation: Option<String>,
