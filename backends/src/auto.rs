@@ -10,9 +10,10 @@ use rpar_core::runner::Runner;
 use serde::{Deserialize, Serialize};
 
 use crate::fork::Fork;
+use crate::pbsdsh::Pbsdsh;
 use crate::srun::Srun;
 use crate::ssh::Ssh;
-use crate::{beside, fork, srun, ssh};
+use crate::{beside, fork, pbsdsh, srun, ssh};
 
 /// The keys of `[launcher]` under `kind = "auto"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Config {
     /// Further options for `srun`, where that is picked.
     #[serde(default)]
     pub srun_options: Vec<String>,
+    /// Further options for `pbsdsh`, where that is picked.
+    #[serde(default)]
+    pub pbsdsh_options: Vec<String>,
 }
 
 /// The launcher. Handles name the one that was picked.
@@ -32,6 +36,7 @@ pub struct Auto {
     environment: BTreeMap<String, String>,
     fork: Fork,
     srun: Srun,
+    pbsdsh: Pbsdsh,
     ssh: Ssh,
 }
 
@@ -39,15 +44,21 @@ impl Auto {
     /// Picks by `environment`, the pilot's own.
     pub fn new(config: Config, environment: BTreeMap<String, String>, runner: Arc<dyn Runner>) -> Self {
         Auto {
-            environment,
             fork: Fork::new(fork::Config::default()),
-            srun: Srun::new(srun::Config { options: config.srun_options }, runner),
+            srun: Srun::new(srun::Config { options: config.srun_options }, Arc::clone(&runner)),
+            pbsdsh: Pbsdsh::new(
+                pbsdsh::Config { options: config.pbsdsh_options },
+                environment.clone(),
+                runner,
+            ),
+            environment,
             ssh: Ssh::new(ssh::Config { options: config.ssh_options }),
         }
     }
 
     /// A pilot of `local` forks and one of `hosts` uses ssh, whatever they were started in; inside a Slurm job `srun`
-    /// starts steps; else one node is the pilot's own, and several are reached by ssh.
+    /// starts steps; else one node is the pilot's own, and several are reached by `pbsdsh`
+    /// where there is one, and by ssh.
     fn pick(&self, nodes: &[Node]) -> &dyn Launcher {
         if beside::is_pilot("local", &self.environment) {
             &self.fork
@@ -55,16 +66,19 @@ impl Auto {
             &self.ssh
         } else if self.environment.contains_key("SLURM_JOB_ID") {
             &self.srun
-        } else if nodes.len() > 1 {
-            &self.ssh
-        } else {
+        } else if nodes.len() < 2 {
             &self.fork
+        } else if pbsdsh::is_there(&self.environment) {
+            &self.pbsdsh
+        } else {
+            &self.ssh
         }
     }
 
     fn by_name(&self, name: &str) -> &dyn Launcher {
         match name {
             "srun" => &self.srun,
+            "pbsdsh" => &self.pbsdsh,
             "ssh" => &self.ssh,
             _ => &self.fork,
         }

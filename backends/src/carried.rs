@@ -1,6 +1,7 @@
 //! What launchers share: a local process stands for each node's process, be it the process itself or what carries it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use rpar_core::error::{Action, BackendError, CommandTrace, Retry};
 use rpar_core::launcher::{GroupHandle, Node, ProcessGroup, ProcessHandle, ProcessState, Signal};
@@ -58,8 +59,7 @@ pub(crate) fn start_anywhere(
     let mut failed = None;
     for node in nodes {
         let carrier = carrier(node);
-        // a node's name is the site's, but it must not leave the directory of logs
-        let log = group.logs.join(format!("{}.log", node.name.replace('/', "_")));
+        let log = log(group, &node.name);
         let start = Start {
             argv: &carrier.argv,
             environment: &carrier.environment,
@@ -90,6 +90,11 @@ pub(crate) fn start_anywhere(
         }),
         _ => Ok(GroupHandle { launcher: launcher.into(), processes }),
     }
+}
+
+/// The log of a node's process. A node's name is the site's, but it must not leave the directory of logs.
+pub(crate) fn log(group: &ProcessGroup, node: &str) -> PathBuf {
+    group.logs.join(format!("{}.log", node.replace('/', "_")))
 }
 
 /// How each process of the group is.

@@ -97,6 +97,11 @@ impl Children {
         }
     }
 
+    /// The log of a process that was started here.
+    pub(crate) fn log(&self, pid: u32, started: u64) -> Option<PathBuf> {
+        self.lock().get(&pid).filter(|own| own.start_time == started).map(|own| own.log.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Started>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

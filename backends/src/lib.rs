@@ -11,6 +11,8 @@
 //! | `[launcher] kind` | how to make it |
 //! |---|---|
 //! | `fork` | [`fork::Fork::new`]`(`[`fork::Config`]`)` |
+//! | `mpiexec` | [`mpiexec::Mpiexec::new`]`(`[`mpiexec::Config`]`)` |
+//! | `pbsdsh` | [`pbsdsh::Pbsdsh::new`]`(`[`pbsdsh::Config`]`, environment, runner)` |
 //! | `srun` | [`srun::Srun::new`]`(`[`srun::Config`]`, runner)` |
 //! | `ssh` | [`ssh::Ssh::new`]`(`[`ssh::Config`]`)` |
 //! | `auto` | [`auto::Auto::new`]`(`[`auto::Config`]`, environment, runner)` |
@@ -30,6 +32,7 @@ mod hostlist;
 pub mod hosts;
 pub mod local;
 pub mod pbs;
+pub mod pbsdsh;
 mod process;
 mod script;
 pub mod shell;

@@ -43,7 +43,7 @@ impl Pbs {
 
 impl Dialect for Pbs {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo { name: "pbs".into(), queued: true, remote_pilot: true, walltime: true, arrays: false }
+        SchedulerInfo { name: "pbs".into(), queued: true, remote_pilot: true, walltime: true, arrays: true }
     }
 
     fn limit(&self) -> Duration {
@@ -59,7 +59,12 @@ impl Dialect for Pbs {
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
         // without -f a process stays behind for a minute; the name also here: a site's own template may leave it out,
         // and the cluster is found by it
-        ["qsub", "-f", "-N", &request.tag.0, script].map(str::to_owned).to_vec()
+        let mut argv = ["qsub", "-f", "-N", &request.tag.0].map(str::to_owned).to_vec();
+        if config::is_array(request) {
+            argv.extend(["-J".to_owned(), format!("1-{}", request.nodes)]);
+        }
+        argv.push(script.to_owned());
+        argv
     }
 
     fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {

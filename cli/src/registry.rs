@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rpar_backends::{
-    Batch, Dialect, Exec, SshRunner, auto, fork, hosts, local, pbs, slurm, srun, ssh, torque,
+    Batch, Dialect, Exec, SshRunner, auto, fork, hosts, local, pbs, pbsdsh, slurm, srun, ssh, torque,
 };
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
@@ -50,6 +50,10 @@ impl Registry {
                 Ok(Arc::new(auto::Auto::new(section.parse()?, environment, exec())))
             })
             .launcher("fork", |section| Ok(Arc::new(fork::Fork::new(section.parse()?))))
+            .launcher("pbsdsh", move |section| {
+                let environment = Surroundings::current().variables;
+                Ok(Arc::new(pbsdsh::Pbsdsh::new(section.parse()?, environment, exec())))
+            })
             .launcher("srun", move |section| Ok(Arc::new(srun::Srun::new(section.parse()?, exec()))))
             .launcher("ssh", |section| Ok(Arc::new(ssh::Ssh::new(section.parse()?))))
             .transport("tcp", |section| Ok(Arc::new(Tcp::new(section.parse()?))))

@@ -4,8 +4,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite reports by panicking, as tests do")]
 
 pub mod conformance;
+pub mod openpbs;
 mod scripted;
 mod torque;
 
+pub use openpbs::FakeOpenPbs;
 pub use scripted::{Reply, ScriptedRunner};
 pub use torque::{FakeTorque, Scenario};

@@ -34,15 +34,19 @@ impl FakeTorque {
     /// # Errors
     /// The system's.
     pub fn install(state: &Path) -> io::Result<Self> {
+        fs::create_dir_all(state.join("bin"))?;
+        let state = fs::canonicalize(state)?;
         let bin = state.join("bin");
-        fs::create_dir_all(&bin)?;
         let program = state.join("torque");
         fs::write(&program, include_str!("torque.sh"))?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         for name in ["qsub", "qstat", "qdel"] {
-            std::os::unix::fs::symlink(&program, bin.join(name))?;
+            match std::os::unix::fs::symlink(&program, bin.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
         }
-        Ok(FakeTorque { state: state.to_owned() })
+        Ok(FakeTorque { state })
     }
 
     /// The directory to put first on `PATH`.

@@ -24,16 +24,29 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The built binary, beside the tests that run it: `target/PROFILE/rpar`.
+/// The built command `rpar`.
 ///
 /// # Panics
 /// When it is not built: `tests/run` does that first.
 pub fn rpar() -> PathBuf {
+    built("rpar", "rpar-cli")
+}
+
+/// The built command `rpar-testkit`.
+///
+/// # Panics
+/// When it is not built: `tests/run` does that first.
+pub fn testkit() -> PathBuf {
+    built("rpar-testkit", "rpar-testkit")
+}
+
+/// A built binary, beside the tests that run it: `target/PROFILE/NAME`.
+fn built(name: &str, package: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     // target/PROFILE/deps/TEST-HASH
-    let built = test.ancestors().nth(2).unwrap_or(Path::new("")).join("rpar");
+    let built = test.ancestors().nth(2).unwrap_or(Path::new("")).join(name);
     if !built.is_file() {
-        panic!("{} is not built: cargo build -p rpar-cli", built.display());
+        panic!("{} is not built: cargo build -p {package}", built.display());
     }
     built
 }

@@ -1,5 +1,6 @@
 //! What the cross-crate tests share.
 
 pub mod binary;
+pub mod commands;
 pub mod services;
 pub mod sim;

@@ -10,7 +10,9 @@ use rpar_backends::{Batch, Exec};
 use rpar_core::error::Retry;
 use rpar_core::id::AllocationId;
 use rpar_core::runner::Answer;
-use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, Scheduler};
+use rpar_core::scheduler::{
+    AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, Elements, Scheduler,
+};
 use rpar_testkit::{Reply, ScriptedRunner};
 
 const POLL: [&str; 5] = ["qstat", "-x", "-f", "-F", "json"];
@@ -101,6 +103,18 @@ fn scripts() {
     let plain = site(Arc::default()).preview(&request()).unwrap().text;
     assert!(plain.contains("#PBS -l select=2:ncpus=8:mpiprocs=8\n#PBS -l place=scatter\n"), "{plain}");
     assert!(!plain.contains(" -V"), "the environment of whoever submits is nobody's: {plain}");
+}
+
+#[test]
+fn an_array_has_two_elements_at_least() {
+    let array = |nodes| AllocationRequest { array: true, nodes, ..request() };
+    let script = site(Arc::default()).preview(&array(3)).unwrap();
+    assert_eq!(script.argv.join(" "), "qsub -f -N rpar-12345678 -J 1-3 rpar-12345678.sh");
+    assert!(script.text.contains("#PBS -l select=1:ncpus=8:mpiprocs=8\n"), "{}", script.text);
+    assert!(script.text.contains("#PBS -o logs/allocation-site.^array_index^.log\n"), "{}", script.text);
+    let one = site(Arc::default()).preview(&array(1)).unwrap();
+    assert_eq!(one.argv, SUBMIT);
+    assert!(one.text.contains("#PBS -l select=1:ncpus=8"), "{}", one.text);
 }
 
 #[test]
@@ -307,12 +321,14 @@ async fn an_array_of_which_some_wait() {
     let some = format!("{}\"job_state\":\t\"R\",{}", &all[..at], &all[at + waiting.len()..]);
     for (stdout, phase, reason) in [
         (all, AllocationPhase::Queued, "Not Running: Insufficient amount of resource: ncpus"),
-        (some, AllocationPhase::Running, "3 of 4 wait: Not Running: Insufficient amount of resource: ncpus"),
+        (some, AllocationPhase::Running, "Not Running: Insufficient amount of resource: ncpus"),
     ] {
         answer.stdout = stdout;
         let states = polled(&["4[].login1"], &[(&options, Reply::Answer(answer.clone()))]).await;
         let state = &states[&"4[].login1".into()];
         assert_eq!((&state.phase, state.reason.as_deref()), (&phase, Some(reason)));
+        let running = u32::from(phase == AllocationPhase::Running);
+        assert_eq!(state.elements, Some(Elements { waiting: 4 - running, running, ended: 0 }));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
+use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState, Elements};
 
 use super::attributes::state;
 use crate::dialect::States;
@@ -44,14 +44,11 @@ fn join(whole: &mut AllocationState, elements: &[AllocationState]) {
         (whole.phase, whole.reason) = match (running, waiting, ending) {
             (0, Some(waiting), _) => (AllocationPhase::Queued, waiting.reason.clone()),
             (0, None, Some(_)) => (AllocationPhase::Ending, None),
-            (_, Some(waiting), _) => {
-                let reason = waiting.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                let queued = in_phase(elements, &AllocationPhase::Queued).count();
-                (AllocationPhase::Running, Some(format!("{queued} of {} wait{reason}", elements.len())))
-            }
+            (_, Some(waiting), _) => (AllocationPhase::Running, waiting.reason.clone()),
             (_, None, _) => (AllocationPhase::Running, whole.reason.take()),
         };
     }
+    whole.elements = Some(counted(elements));
     for element in elements {
         let fresh = element.nodes.iter().filter(|node| !whole.nodes.contains(node)).cloned();
         let fresh: Vec<_> = fresh.collect();
@@ -69,6 +66,19 @@ fn join(whole: &mut AllocationState, elements: &[AllocationState]) {
     {
         (whole.end, whole.reason) = (failed.end, failed.reason.clone());
     }
+}
+
+/// How many are how far.
+fn counted(elements: &[AllocationState]) -> Elements {
+    let mut counted = Elements::default();
+    for element in elements {
+        match element.phase {
+            AllocationPhase::Running | AllocationPhase::Ending => counted.running += 1,
+            AllocationPhase::Ended => counted.ended += 1,
+            _ => counted.waiting += 1,
+        }
+    }
+    counted
 }
 
 fn in_phase<'a>(

@@ -44,7 +44,7 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
         reason: get("comment").and_then(said).map(str::to_owned),
         nodes: get("exec_host").map(torque::hosts).unwrap_or_default(),
         end: get("Exit_status").and_then(|text| text.parse().ok()).map(end),
-        start: None,
+        start: get("estimated.start_time").filter(|_| !running).and_then(date),
         elements: None,
         remaining: walltime.map(|walltime| walltime.saturating_sub(elapsed.unwrap_or_default())),
         elapsed,
@@ -52,11 +52,12 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
     }
 }
 
-/// How a job has ended, by its `Exit_status`. Below 0 are PBS's own (`job.h`: `JOB_EXEC_KILL_WALLTIME`); 128 or 256 and
+/// How a job has ended, by its `Exit_status`. Below 0 are PBS's own (`job.h`: `JOB_EXEC_KILL_WALLTIME`; `RERUN_ON_SIS_FAIL` and `RERUN_MS_FAIL`); 128 or 256 and
 /// the number stand for a signal (PBS Professional User's Guide, "Job Exit Status Codes"), and SIGTERM is what `qdel` sends.
 fn end(status: i32) -> AllocationEnd {
     match status {
         -29 => AllocationEnd::Walltime,
+        -14 | -20 => AllocationEnd::NodeFailed,
         271 => AllocationEnd::Cancelled,
         129..=192 => AllocationEnd::Signal(status - 128),
         257..=320 => AllocationEnd::Signal(status - 256),
@@ -71,4 +72,30 @@ fn said(comment: &str) -> Option<&str> {
         return Some(comment).filter(|comment| !comment.is_empty());
     }
     comment.split_once(" and ").map(|(_, end)| end)
+}
+
+/// `Tue Nov 24 14:05:00 2026`, as ctime(3) writes it, as `2026-11-24 14:05`.
+fn date(text: &str) -> Option<String> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [_, month, day, time, year] = words[..] else { return None };
+    let month = MONTHS.find(month).filter(|at| month.len() == 3 && at % 3 == 0)? / 3 + 1;
+    let (day, year): (u32, u32) = (day.parse().ok()?, year.parse().ok()?);
+    let minutes = time.get(..5).filter(|minutes| minutes.as_bytes()[2] == b':')?;
+    Some(format!("{year}-{month:02}-{day:02} {minutes}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn dates() {
+        assert_eq!(date("Tue Nov  4 14:05:00 2026").as_deref(), Some("2026-11-04 14:05"));
+        for text in
+            ["", "1795536300", "Tue Nov 24 2026", "Tue Foo 24 14:05:00 2026", "Tue ovD 24 14:05:00 2026"]
+        {
+            assert_eq!(date(text), None, "{text}");
+        }
+    }
 }

@@ -37,7 +37,8 @@ impl Config {
     /// What stands after `#PBS`, line by line.
     pub(super) fn lines(&self, request: &AllocationRequest) -> Result<Vec<String>, Refusal> {
         let Config { ncpus, chunk, place, project, directives, .. } = self;
-        let (nodes, ppn) = (request.nodes, request.ppn);
+        // an element of an array is one node
+        let (nodes, ppn) = (if request.array { 1 } else { request.nodes }, request.ppn);
         let mut select = format!("select={nodes}:ncpus={}:mpiprocs={ppn}", ncpus.unwrap_or(ppn));
         if let Some(chunk) = script::word("chunk", chunk)? {
             select += &format!(":{}", chunk.trim_start_matches(':'));
@@ -57,8 +58,18 @@ impl Config {
             lines.extend(script::word(name, value)?.map(|value| format!("{flag} {value}")));
         }
         // what is said before the log is open; written in place, so that nothing is copied when the job ends
-        lines.extend(["-j oe", "-k oed", "-o logs/allocation-site.log"].map(str::to_owned));
+        let log = if is_array(request) {
+            "-o logs/allocation-site.^array_index^.log"
+        } else {
+            "-o logs/allocation-site.log"
+        };
+        lines.extend(["-j oe", "-k oed", log].map(str::to_owned));
         lines.extend(script::lines("directives", directives)?);
         Ok(lines)
     }
+}
+
+/// Whether this is to be a job array: PBS has none of one element.
+pub(super) fn is_array(request: &AllocationRequest) -> bool {
+    request.array && request.nodes > 1
 }

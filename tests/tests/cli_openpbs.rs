@@ -1,0 +1,185 @@
+//! `rpar --profile openpbs` on the small OpenPBS of `rpar-testkit`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rpar_testkit::FakeOpenPbs;
+use rpar_tests::binary::{Home, rpar, testkit, until};
+use serde_json::Value;
+
+/// A home whose PATH begins with the fake's programs.
+struct Site {
+    home: Home,
+    fake: FakeOpenPbs,
+}
+
+impl Site {
+    fn new(scenario: &str) -> Self {
+        let home = Home::new();
+        home.profile("openpbs", "[controller]\npoll_every = \"100ms\"\n");
+        let fake = FakeOpenPbs::install(&testkit(), &home.path().join("openpbs")).expect("it is installed");
+        fake.play(scenario).expect("it plays");
+        Site { home, fake }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = self.home.command_of(program);
+        let path = std::env::var("PATH").expect("a PATH");
+        command.env("PATH", format!("{}:{path}", self.fake.bin().display()));
+        command
+    }
+
+    /// Exit status, stdout and stderr of `rpar --profile openpbs WORDS`.
+    fn said(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.command(&rpar()).args(["--profile", "openpbs"]).args(words).output();
+        told(output.expect("rpar starts"))
+    }
+
+    fn fine(&self, words: &[&str]) -> String {
+        let (exit, out, err) = self.said(words);
+        assert_eq!(exit, Some(0), "{words:?}: {out}{err}");
+        out
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.fine(&["status", "--json"])).expect("JSON")
+    }
+
+    /// What the site answers.
+    fn site(&self, words: &[&str]) -> String {
+        let program = self.fake.bin().join(words[0]);
+        told(self.command(&program).args(&words[1..]).output().expect("it starts")).1
+    }
+
+    fn stops(&self) {
+        self.fine(&["stop"]);
+        assert_eq!(self.site(&["qselect"]), "", "nothing is left in the queue");
+        assert!(!self.home.state().join("openpbs/default").exists());
+        let jobs = || self.home.processes().into_iter().any(|line| line.contains(" pilot "));
+        until("no pilot is left", || !jobs());
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.fake.play("kill_delay 0s");
+        let _ = self.said(&["stop"]);
+        let ids = self.site(&["qselect"]);
+        for id in ids.lines() {
+            let _ = self.site(&["qdel", "-W", "force", id]);
+        }
+    }
+}
+
+fn told(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn works(scenario: &str) {
+    let site = Site::new(scenario);
+    site.fine(&["start", "--nodes", "2", "--ppn", "2"]);
+    assert_eq!(site.fine(&["map", "-k", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
+    let status = site.status();
+    let allocation = &status["allocations"][0];
+    assert_eq!(allocation["allocation"], "0.login1", "{status}");
+    assert_eq!((&allocation["state"], &status["engines_wanted"]), (&"running".into(), &4.into()), "{status}");
+    let listing = site.site(&["qstat", "-f", "0"]);
+    assert!(listing.contains("Resource_List.select = 2:ncpus=2:mpiprocs=2\n"), "{listing}");
+    let engines = site.fine(&["engines", "list"]);
+    assert!(engines.contains("node1") && engines.contains("node2"), "by pbsdsh on both nodes: {engines}");
+    site.fine(&["engines", "add", "--nodes", "1", "--ppn", "1"]);
+    assert_eq!(site.site(&["qselect"]), "0.login1\n1.login1\n");
+    assert_eq!(site.status()["engines_wanted"], 5);
+    site.stops();
+}
+
+#[test]
+fn it_works_with_history() {
+    works("nodes 4\ncores 8");
+}
+
+#[test]
+fn it_works_without_history_and_json() {
+    works("history off\njson none");
+}
+
+#[test]
+fn a_refused_request_is_told_in_the_site_s_words() {
+    let site = Site::new("");
+    let (exit, _, err) = site.said(&["start", "--queue", "debug", "--walltime", "1h"]);
+    assert_eq!(exit, Some(115), "{err}");
+    assert!(err.contains("Job violates queue and/or server resource limits"), "{err}");
+    assert!(err.contains("`qstat -Qf` tells the limits"), "{err}");
+}
+
+#[test]
+fn a_job_that_can_never_run_is_shown() {
+    let site = Site::new("nodes 2\ncores 4");
+    site.fine(&["start", "--nodes", "3", "--no-wait"]);
+    until("the reason is told", || {
+        site.fine(&["status"])
+            .contains("Can Never Run: Insufficient amount of resource: ncpus (R: 3 A: 8 T: 8)")
+    });
+    site.stops();
+}
+
+#[test]
+fn a_job_that_is_killed_at_its_walltime() {
+    let site = Site::new("kill_delay 1s");
+    site.fine(&["start", "--walltime", "3s"]);
+    let mut status = Value::Null;
+    until("the site's reason is told", || {
+        status = site.status();
+        status.to_string().contains("walltime")
+    });
+    until("its engine is gone", || site.status()["engines"].as_array().is_none_or(Vec::is_empty));
+    assert!(
+        status["allocations"][0]["problem"].as_str().expect("a problem").contains("walltime"),
+        "{status}"
+    );
+    site.stops();
+}
+
+#[test]
+fn a_job_that_dies_before_its_engines_come() {
+    let site = Site::new("die 0s");
+    let (exit, _, err) = site.said(&["start"]);
+    assert_eq!(exit, Some(115), "{err}");
+    assert!(err.contains("ended before its engines registered"), "{err}");
+}
+
+#[test]
+fn a_lost_answer_does_not_ask_twice() {
+    let site = Site::new("unsure");
+    site.fine(&["start"]);
+    assert_eq!(site.site(&["qselect"]), "0.login1\n");
+    site.stops();
+}
+
+#[test]
+fn a_vanished_job_is_told_of() {
+    let site = Site::new("vanish 2s");
+    site.fine(&["start"]);
+    until("its engine is missed", || site.status()["engines"].as_array().is_none_or(Vec::is_empty));
+    assert_eq!(site.status()["allocations"][0]["state"], "running", "unknown is not ended");
+    site.stops();
+}
+
+/// The script of the document, word for word, for the shipped profile under another name.
+#[test]
+fn the_document_s_script_runs() {
+    let home = Home::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
+    let document = std::fs::read_to_string(root.join("docs/testing-a-profile.md")).expect("it can be read");
+    let script =
+        document.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    std::fs::create_dir(home.work().join("profiles")).expect("a directory");
+    let profile = "extends = \"openpbs\"\n[controller]\npoll_every = \"100ms\"\n";
+    std::fs::write(home.work().join("profiles/oursite.toml"), profile).expect("a profile");
+    let programs = rpar().parent().expect("a directory").display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").expect("a PATH"));
+    let mut command = home.command_of(Path::new("/bin/sh"));
+    let (exit, out, err) = told(command.args(["-c", script]).env("PATH", path).output().expect("sh starts"));
+    assert_eq!(exit, Some(0), "{out}{err}");
+}
