@@ -96,7 +96,7 @@ impl Allocation {
     const READ_WAIT: Duration = Duration::from_secs(10);
 
     /// Sites tell of a beginning late, by as long as they are not asked: an end so much before the walltime's is its.
-    const WALLTIME_SLACK: Duration = Duration::from_secs(15);
+    pub(super) const WALLTIME_SLACK: Duration = Duration::from_secs(15);
 
     /// How long a new job may take to show in the site's lists.
     const SHOW_WAIT: Duration = Duration::from_secs(10);

@@ -205,9 +205,9 @@ impl Controller {
                 Ok(())
             }
             Message::Ending { signal } => {
-                let whose = self.allocations.pilots_allocation(link);
-                let whose = whose.map_or_else(String::new, |id| format!(" of allocation {id}"));
-                effects.push(Effect::Log { text: format!("the pilot{whose} got {signal}") });
+                let address = self.peers.get(link).map_or("", |peer| &peer.address);
+                effects.push(Effect::Log { text: format!("the pilot at {address} got {signal}") });
+                self.pilot_is_ending(link, &signal);
                 Ok(())
             }
             other => Err(format!("{} is not for a pilot to say", other.name())),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::accounts::Owner;
-use super::blame::Losses;
+use super::blame::{Loss, Losses};
 use super::limits::COPY_LIMIT_BYTES;
 use super::needs::Needs;
-use crate::id::{EngineId, TaskId};
+use crate::id::{AllocationId, EngineId, TaskId};
 use crate::task::TaskOptions;
 use crate::wire::{BATCH_TARGET_BYTES, BULK, Batch as WireBatch, BulkLength, Column, TASK_COST_BYTES};
 
@@ -49,14 +49,16 @@ pub(super) struct Slot {
     pub(super) attempt: u16,
     /// How often its own code failed.
     pub(super) failures: u16,
+    /// How often its engine was lost for reasons of the site or the user.
+    pub(super) excused: u16,
     pub(super) place: Place,
     pub(super) wanted: Wanted,
 }
 
 impl Slot {
-    /// How often its engine was lost (or, while it is at one, may turn out to be).
+    /// How often its engine was lost, perhaps by its doing (or, while it is at one, may turn out to be).
     pub(super) fn losses(&self) -> u16 {
-        self.attempt.saturating_sub(self.failures)
+        self.attempt.saturating_sub(self.failures).saturating_sub(self.excused)
     }
 }
 
@@ -106,7 +108,8 @@ impl Batch {
         let small = batch.cost() < COPY_LIMIT_BYTES as u64;
         let lengths = if small { batch.lengths.iter().collect() } else { batch.lengths };
         let payload = if small { Bytes::copy_from_slice(&batch.payload) } else { batch.payload };
-        let slot = Slot { engine: EngineId(0), attempt: 0, failures: 0, place, wanted: Wanted::Yes };
+        let slot =
+            Slot { engine: EngineId(0), attempt: 0, failures: 0, excused: 0, place, wanted: Wanted::Yes };
         Batch {
             origin,
             first,
@@ -182,14 +185,24 @@ impl Batch {
         self.bulk.get(&index).copied()
     }
 
-    /// Takes note that a task's engine was lost on this node.
-    pub(super) fn note_loss(&mut self, index: u32, node: &Arc<str>) {
-        self.losses.get_or_insert_default().note(index, node);
+    /// Takes note that a task's engine was lost.
+    pub(super) fn note_loss(&mut self, index: u32, loss: Loss) {
+        self.losses.get_or_insert_default().note(index, loss);
     }
 
-    /// On which nodes a task's engines were lost.
-    pub(super) fn lost_on(&self, index: u32) -> &[Arc<str>] {
-        self.losses.as_ref().map_or(&[], |losses| losses.nodes(index))
+    /// How a task's engines were lost, as far as is remembered, the latest last.
+    pub(super) fn losses(&self, index: u32) -> &[Loss] {
+        self.losses.as_ref().map_or(&[], |losses| losses.of(index))
+    }
+
+    /// What was lost with this allocation was not the tasks' doing.
+    pub(super) fn forgive(&mut self, allocation: &AllocationId) {
+        let forgiven = self.losses.as_mut().map(|losses| losses.forgive(allocation));
+        for (index, times) in forgiven.into_iter().flatten() {
+            if let Some(slot) = self.slot_mut(index) {
+                slot.excused = slot.excused.saturating_add(times);
+            }
+        }
     }
 
     /// Whether any of its tasks has lost an engine.
@@ -212,7 +225,7 @@ impl Batch {
         let within = self.offsets[start + 1..=end].partition_point(|offset| *offset as u64 <= budget).max(1);
         let alike = self.slots[start..start + within]
             .iter()
-            .take_while(|next| (next.attempt, next.failures) == (slot.attempt, slot.failures))
+            .take_while(|next| (next.attempt, next.losses()) == (slot.attempt, slot.losses()))
             .count() as u32;
         match self.bulk.range(from..from + alike).next() {
             Some((index, _)) => index - from,

@@ -6,39 +6,69 @@ use std::sync::Arc;
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::Batch;
+use super::cause::Cause;
 use super::delivery::Last;
 use super::io::Effect;
 use super::limits::LOST_NODES_LIMIT;
 use super::ready::Range;
-use crate::id::EngineId;
+use crate::id::{AllocationId, EngineId};
 use crate::task::TaskStatus;
 
-/// On which nodes the engines of a batch's tasks were lost.
+/// A task has lost its engine.
+#[derive(Clone, Debug)]
+pub(super) struct Loss {
+    pub(super) node: Arc<str>,
+    pub(super) allocation: Option<AllocationId>,
+    /// Whether it does not count.
+    pub(super) excused: bool,
+    /// How often that was so on this node.
+    pub(super) times: u16,
+}
+
+/// How the engines of a batch's tasks were lost.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     /// By the task's index, the latest last.
-    nodes: BTreeMap<u32, Vec<Arc<str>>>,
+    all: BTreeMap<u32, Vec<Loss>>,
 }
 
 impl Losses {
     /// Takes note of one; of several nodes the latest few are kept, each once.
-    pub(super) fn note(&mut self, index: u32, node: &Arc<str>) {
-        let nodes = self.nodes.entry(index).or_default();
-        nodes.retain(|known| known != node);
-        if nodes.len() == LOST_NODES_LIMIT {
-            nodes.remove(0);
+    pub(super) fn note(&mut self, index: u32, mut loss: Loss) {
+        let all = self.all.entry(index).or_default();
+        let alike = |old: &Loss| {
+            (&old.node, &old.allocation, old.excused) == (&loss.node, &loss.allocation, loss.excused)
+        };
+        if let Some(old) = all.iter().position(alike) {
+            loss.times = loss.times.saturating_add(all.remove(old).times);
+        } else if all.len() == LOST_NODES_LIMIT {
+            all.remove(0);
         }
-        nodes.push(Arc::clone(node));
+        all.push(loss);
     }
 
     /// Those of a task.
-    pub(super) fn nodes(&self, index: u32) -> &[Arc<str>] {
-        self.nodes.get(&index).map_or(&[], |nodes| nodes)
+    pub(super) fn of(&self, index: u32) -> &[Loss] {
+        self.all.get(&index).map_or(&[], |losses| losses)
+    }
+
+    /// Those with an allocation do not count; tells the tasks for which they did, and how often.
+    pub(super) fn forgive(&mut self, allocation: &AllocationId) -> Vec<(u32, u16)> {
+        let mut forgiven = Vec::new();
+        for (index, losses) in &mut self.all {
+            for loss in
+                losses.iter_mut().filter(|loss| !loss.excused && loss.allocation.as_ref() == Some(allocation))
+            {
+                loss.excused = true;
+                forgiven.push((*index, loss.times));
+            }
+        }
+        forgiven
     }
 
     /// Forgets tasks.
     pub(super) fn retain(&mut self, is_kept: impl Fn(u32) -> bool) {
-        self.nodes.retain(|index, _| is_kept(*index));
+        self.all.retain(|index, _| is_kept(*index));
     }
 }
 
@@ -48,7 +78,7 @@ impl Controller {
         &mut self,
         lost: &[(EngineId, Range)],
         node: &Arc<str>,
-        reason: &str,
+        cause: &Cause,
         effects: &mut Vec<Effect>,
     ) {
         let (mut first, mut others) = (None, 0);
@@ -56,6 +86,12 @@ impl Controller {
             let Some(batch) = self.tasks.batch(range.first) else { continue };
             let Some(position) = batch.positions(range.from, range.to).next() else { continue };
             let (rerun, attempts) = (batch.origin.options.rerun, batch.at(position).attempt);
+            let why = match cause {
+                Cause::Walltime(whose) => {
+                    format!("killed at the walltime of {whose}, on engine {id} of node {node}")
+                }
+                _ => format!("engine {id} on node {node} was lost while it had this task ({cause})"),
+            };
             let then = if rerun {
                 let cause = format!("{}: it is not tried again", attempts_that(batch, position));
                 match &first {
@@ -66,8 +102,7 @@ impl Controller {
             } else {
                 "it was submitted as not to be run again".to_owned()
             };
-            let why =
-                format!("engine {id} on node {node} was lost while it had this task ({reason}); {then}");
+            let why = format!("{why}; {then}");
             self.tasks.assigned -= range.len();
             let attempts = attempts.min(u8::MAX.into()) as u8;
             let last = Last { engine: *id, node: Arc::clone(node), attempts };
@@ -106,7 +141,8 @@ fn named(batch: &Batch, index: u32) -> String {
 /// How often, and where, a task's engines were lost.
 fn attempts_that(batch: &Batch, position: usize) -> String {
     let losses = batch.at(position).losses();
-    let nodes = batch.lost_on(batch.index(position));
+    let known = batch.losses(batch.index(position)).iter();
+    let nodes: Vec<&str> = known.filter(|loss| !loss.excused).map(|loss| &*loss.node).collect();
     let more = nodes.len() == LOST_NODES_LIMIT && usize::from(losses) > LOST_NODES_LIMIT;
     let at = if more { "the last of them on" } else { "on" };
     let attempts = match losses {

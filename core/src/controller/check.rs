@@ -95,7 +95,10 @@ impl Controller {
                     live += 1;
                     cost += batch.cost(position..position + 1);
                 }
-                assert!(slot.failures <= slot.attempt, "task {id} failed more often than it ran");
+                assert!(
+                    slot.failures + slot.excused <= slot.attempt,
+                    "task {id} failed more often than it ran"
+                );
                 let engine = census.engines.entry(slot.engine);
                 match slot.place {
                     Place::Waiting => _ = census.waiting.insert(id),

@@ -34,6 +34,8 @@ pub(super) struct Told {
     nodes: BTreeMap<String, Timestamp>,
     /// Since when it is known to run.
     pub(super) since: Option<Timestamp>,
+    /// The signals that its pilots got, by their nodes.
+    pub(super) signals: BTreeMap<String, String>,
 }
 
 impl Allocation {
@@ -65,7 +67,7 @@ impl Allocation {
     /// When its time ends, as far as is known; of a node, or the latest of all: the earliest that was told and is not
     /// over, since times may be prolonged; else the latest. Where nothing was told, what was asked for is granted.
     pub(super) fn end(&self, node: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-        let Told { site, nodes, since } = &self.told;
+        let Told { site, nodes, since, .. } = &self.told;
         let of_node = match node {
             Some(node) => nodes.get(node).copied(),
             None => nodes.values().max().copied(),

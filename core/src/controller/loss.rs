@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::Controller;
 use super::accounts::Owner;
 use super::batch::{Place, Wanted};
+use super::blame::Loss;
+use super::cause::Cause;
 use super::io::Effect;
 use super::limits::OUTSIDE_WAIT;
 use super::ready::Range;
-use crate::id::{EngineId, LinkId, TaskId};
+use crate::id::{AllocationId, EngineId, LinkId, TaskId};
 use crate::task::TaskStatus;
 use crate::time::Timestamp;
 use crate::wire::{Message, RunsBuilder, Transfer};
@@ -22,8 +24,27 @@ struct Left {
     unwanted: Vec<Range>,
     /// Those whose long results wait there.
     relayed: Vec<TaskId>,
+    /// The highest number of the attempts to come.
+    most: u16,
     /// Clients that were to get an announcement, and do not.
     spared: BTreeSet<LinkId>,
+}
+
+/// Where lost engines were.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost<'a> {
+    pub(super) node: &'a Arc<str>,
+    pub(super) allocation: Option<&'a AllocationId>,
+    /// Their host, if that is still there and has others.
+    pub(super) host: Option<LinkId>,
+}
+
+/// What runs again after a loss.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Again {
+    pub(super) tasks: u64,
+    /// The highest number of those attempts.
+    pub(super) most: u16,
 }
 
 impl Left {
@@ -59,7 +80,9 @@ impl Controller {
             effects.push(Effect::Log { text: format!("the engine host on node {} has left", host.node) });
             return;
         }
-        let again = self.lose_engines(&there, &host.node, None, reason, effects);
+        let cause = self.cause(&host, reason);
+        let place = Lost { node: &host.node, allocation: host.allocation.as_ref(), host: None };
+        let again = self.lose_engines(&there, place, &cause, effects);
         if self.stop.is_none() {
             let (what, were, their) = if there.len() == 1 {
                 ("an engine".to_owned(), "was", "its")
@@ -68,35 +91,37 @@ impl Controller {
             };
             // an allocation that is over may be heard of only after its engines
             let when = if self.engines.is_empty() { " if an engine comes" } else { "" };
-            let then = match again {
-                0 => String::new(),
-                again => format!("; {again} of {their} tasks run again{when}"),
+            let often = match again.most {
+                0..=2 => String::new(),
+                attempt => format!(", as attempt {attempt} at the most"),
             };
-            self.problem(&format!("{what} on node {} {were} lost: {reason}{then}", host.node), effects);
+            let then = match again.tasks {
+                0 => String::new(),
+                tasks => format!("; {tasks} of {their} tasks run again{when}{often}"),
+            };
+            self.problem(&format!("{what} on node {} {were} lost: {cause}{then}", host.node), effects);
         }
     }
 
-    /// Takes out engines that no longer run anything: their tasks run again, or end. Tells how many run again. `host` is
-    /// where they were, if that is still there and has others.
+    /// Takes out engines that no longer run anything: their tasks run again, or end. Tells how many run again.
     pub(super) fn lose_engines(
         &mut self,
         engines: &[EngineId],
-        node: &Arc<str>,
-        host: Option<LinkId>,
-        reason: &str,
+        place: Lost<'_>,
+        cause: &Cause,
         effects: &mut Vec<Effect>,
-    ) -> u64 {
+    ) -> Again {
         let mut left = Left::default();
         for id in engines {
-            self.collect(*id, node, &mut left);
+            self.collect(*id, &place, cause, &mut left);
             self.give_back_lost(*id);
             self.engines.remove(*id);
         }
         self.note_bare();
-        if let Some(link) = host {
+        if let Some(link) = place.host {
             left.call_off(link, effects);
         }
-        self.end_lost(&left.lost, node, reason, effects);
+        self.end_lost(&left.lost, place.node, cause, effects);
         self.tasks.assigned -= left.unwanted.iter().map(Range::len).sum::<u64>();
         self.end_all(&left.unwanted, TaskStatus::Cancelled, None, "cancelled while it ran", effects);
         left.again.sort_unstable();
@@ -110,7 +135,7 @@ impl Controller {
         self.give_up_unserved(effects);
         // one that others were preferred to may be the last
         self.engines.heat();
-        left.again.iter().map(Range::len).sum()
+        Again { tasks: left.again.iter().map(Range::len).sum(), most: left.most }
     }
 
     /// Since when there is no engine, if there is none now.
@@ -121,7 +146,7 @@ impl Controller {
     }
 
     /// Sorts out what a lost engine had, and marks it.
-    fn collect(&mut self, id: EngineId, node: &Arc<str>, left: &mut Left) {
+    fn collect(&mut self, id: EngineId, place: &Lost<'_>, cause: &Cause, left: &mut Left) {
         let Some(engine) = self.engines.get(id) else { return };
         for span in engine.spans() {
             let Some(batch) = self.tasks.batch_mut(span.first) else { continue };
@@ -149,11 +174,15 @@ impl Controller {
                 self.transfers.arguments.remove(&task);
                 let slot = batch.at_mut(position);
                 slot.place = Place::Queued;
-                let (wanted, losses) = (slot.wanted, slot.losses());
-                batch.note_loss(index, node);
+                let (wanted, losses, attempt, excused) =
+                    (slot.wanted, slot.losses(), slot.attempt, cause.is_excused());
+                slot.excused = slot.excused.saturating_add(excused.into());
+                let (node, allocation) = (Arc::clone(place.node), place.allocation.cloned());
+                batch.note_loss(index, Loss { node, allocation, excused, times: 1 });
                 if wanted != Wanted::Yes {
                     left.unwanted.push(range);
-                } else if rerun && losses < self.config.attempts_limit {
+                } else if rerun && (excused || losses < self.config.attempts_limit) {
+                    left.most = left.most.max(attempt.saturating_add(1));
                     match left.again.last_mut() {
                         Some(last) if last.first == range.first && last.to == index => last.to = range.to,
                         _ => left.again.push(range),

@@ -7,6 +7,7 @@ mod arrivals;
 mod batch;
 mod blame;
 mod cancel;
+mod cause;
 mod check;
 mod clients;
 mod delivery;

@@ -55,6 +55,8 @@ impl Site {
         let ends = info.remaining_ms.map(|millis| now + Duration::from_millis(millis));
         if let Some(place) = self.place(id) {
             self.all[place].shows_life(now);
+            // the site may have begun it anew
+            self.all[place].told.signals.retain(|node, _| !info.nodes.contains(node));
         }
         let mut nodes: BTreeSet<String> = info.nodes.into_iter().collect();
         nodes.retain(|node| !released.contains(&(node.clone(), 0)));
@@ -75,9 +77,13 @@ impl Site {
         }
     }
 
-    /// The allocation that a pilot serves, as it says.
-    pub(super) fn pilots_allocation(&self, link: LinkId) -> Option<&AllocationId> {
-        self.pilots.get(&link)?.allocation.as_ref()
+    /// Takes note that a pilot got a signal; tells its allocation.
+    pub(super) fn note_signal(&mut self, link: LinkId, signal: &str) -> Option<AllocationId> {
+        let pilot = self.pilots.get(&link)?;
+        let place = self.place(pilot.allocation.as_ref())?;
+        let one = &mut self.all[place];
+        one.told.signals.extend(pilot.nodes.iter().map(|node| (node.clone(), signal.to_owned())));
+        one.id.clone()
     }
 
     /// The pilots of an allocation.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use super::cause::Cause;
 use super::host::Host;
 use super::io::Effect;
+use super::loss::Lost;
 use crate::id::{AllocationId, EngineId, LinkId};
 use crate::wire::{Message, Retirees};
 
@@ -132,8 +134,10 @@ impl Controller {
         for link in hosts {
             let Some(host) = self.hosts.get(link) else { continue };
             let (node, here) = (host.node.clone(), host.engines.clone());
+            let allocation = host.allocation.clone();
             let there: Vec<EngineId> = engines.iter().copied().filter(|id| here.contains(&id.0)).collect();
-            self.lose_engines(&there, &node, Some(*link), "it was removed", effects);
+            let place = Lost { node: &node, allocation: allocation.as_ref(), host: Some(*link) };
+            self.lose_engines(&there, place, &Cause::Removed, effects);
             self.host_may_leave(*link, effects);
         }
     }

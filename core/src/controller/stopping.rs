@@ -55,7 +55,10 @@ impl Controller {
             self.problem(text, effects);
         }
         effects.extend(news.read.into_iter().map(|allocation| Effect::ReadOutput { allocation }));
-        news.ended.iter().for_each(|allocation| self.leave_nodes(allocation, effects));
+        for allocation in &news.ended {
+            self.reconsider(allocation);
+            self.leave_nodes(allocation, effects);
+        }
     }
 
     /// Engine hosts do not stay on nodes that are not ours any more: a killed pilot leaves them behind, and so does a

@@ -63,6 +63,11 @@ impl Tasks {
         self.batches.remove(&first)
     }
 
+    /// All batches, to be changed.
+    pub(super) fn batches_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.batches.values_mut()
+    }
+
     /// All batches, by id.
     pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> {
         self.batches.values()

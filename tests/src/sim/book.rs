@@ -49,7 +49,7 @@ impl Record {
         }
     }
 
-    fn may_end_as(&self, status: TaskStatus, payload: &Bytes, calm: bool) -> bool {
+    fn may_end_as(&self, status: TaskStatus, payload: &Bytes, calm: bool, faulty: bool) -> bool {
         let timed_out = |slowness| self.timeout.is_some_and(|limit| limit < self.work.duration() * slowness);
         match status {
             TaskStatus::Ok => {
@@ -63,7 +63,8 @@ impl Record {
             }
             TaskStatus::TimedOut => timed_out(if calm { 1 } else { SLOWNESS }),
             TaskStatus::Cancelled => self.cancelled,
-            TaskStatus::Lost => !calm,
+            // no task is to blame for what the site ends
+            TaskStatus::Lost => !calm && (faulty || !self.rerun),
             TaskStatus::Unplaced => !calm || self.picky,
             TaskStatus::Crashed => false,
         }
@@ -96,7 +97,13 @@ impl Book {
         assert!(record.rerun || record.starts <= allowed, "a task that must not be rerun was: {record:?}");
     }
 
-    pub(super) fn delivered(&mut self, key: Key, status: TaskStatus, payload: &Bytes, calm: bool) {
+    pub(super) fn delivered(
+        &mut self,
+        key: Key,
+        status: TaskStatus,
+        payload: &Bytes,
+        (calm, faulty): (bool, bool),
+    ) {
         let record = self
             .records
             .get_mut(&key)
@@ -104,7 +111,7 @@ impl Book {
         assert_eq!(record.ended, None, "task {key:?} was delivered twice, now as {status:?}");
         record.ended = Some(status);
         assert!(
-            record.may_end_as(status, payload, calm),
+            record.may_end_as(status, payload, calm, faulty),
             "task {key:?} must not end as {status:?}: {record:?}, calm {calm}"
         );
         let allowed = 1 + record.work.failures.min(record.retries) as u32;

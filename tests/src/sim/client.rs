@@ -339,7 +339,8 @@ impl World {
     }
 
     fn deliver(&mut self, index: usize, outcomes: &Outcomes, bulk: Vec<Bytes>) {
-        let calm = self.summary.faults == 0 && !self.site.disturbed && self.stopping.is_none();
+        let faulty = self.summary.faults > 0;
+        let calm = !faulty && !self.site.disturbed && self.stopping.is_none();
         let (mut at, mut bulk) = (0, bulk.into_iter());
         for (place, (id, length)) in outcomes.runs.ids().zip(outcomes.batch.lengths.iter()).enumerate() {
             let payload = if length == BULK {
@@ -350,7 +351,7 @@ impl World {
             };
             let code = outcomes.codes.get(place).copied().unwrap_or_default();
             let status = TaskStatus::from_code(code).expect("a code has a status");
-            self.book.delivered((index as u32, id.0), status, &payload, calm);
+            self.book.delivered((index as u32, id.0), status, &payload, (calm, faulty));
             self.summary.delivered += 1;
         }
         let wait = self.rng.duration(Duration::from_micros(10), self.clients[index].laziness);

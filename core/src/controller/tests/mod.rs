@@ -1,5 +1,6 @@
 //! Tests of the whole machine, against hosts and clients of a few lines.
 
+mod causes;
 mod detached;
 mod disk;
 mod ends;
