@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod command;
 mod connect;
 pub mod paths;
+mod probe;
 pub mod profile;
 pub mod registry;
 mod remote;

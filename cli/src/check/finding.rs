@@ -1,6 +1,6 @@
 //! What was found out about a profile: one statement, with what to do about it.
 
-use crate::profile::Origins;
+use crate::profile::{Origin, Origins};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,9 +54,9 @@ impl Finding {
         self
     }
 
-    /// Where a key was set, if it was.
+    /// Where a key was set, if somebody has set it.
     pub(crate) fn at_key(mut self, origins: &Origins, key: &str) -> Self {
-        self.place = origins.of(key).map(ToString::to_string);
+        self.place = origins.of(key).filter(|origin| **origin != Origin::BuiltIn).map(ToString::to_string);
         self
     }
 

@@ -42,7 +42,6 @@ pub(super) fn tools(resolved: &Resolved, surroundings: &Surroundings) -> Vec<Fin
         "slurm" => &["sbatch", "squeue", "scancel"],
         "torque" => &["qsub", "qstat", "qdel"],
         "pbs" => &["qsub", "qstat", "qdel", "qselect"],
-        "hosts" => &["ssh"],
         _ => &[],
     };
     let missing = |name: &str| {
@@ -163,7 +162,7 @@ pub(super) async fn network(resolved: &Resolved, site: &Site) -> Vec<Finding> {
 }
 
 /// Whether an endpoint leads whoever dials it to its own host.
-fn is_loopback(endpoint: &str) -> bool {
+pub(crate) fn is_loopback(endpoint: &str) -> bool {
     let place = endpoint.split_once("://").map_or(endpoint, |(_, place)| place);
     place.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use rpar_core::runner::Runner;
 
 pub use self::finding::{Finding, Severity};
+pub(crate) use self::host::is_loopback;
 pub use self::matrix::Values;
 use crate::profile::{Profile, Profiles, Resolved};
 use crate::registry::Registry;

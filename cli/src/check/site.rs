@@ -69,7 +69,7 @@ fn compare(profile: &Profile, resolved: &Resolved, survey: &Survey) -> Vec<Findi
         let ppn = resolved.engines.ppn;
         findings.push(
             Finding::warning(format!("{ppn} engines on a node, and the smallest node has {cores} cores"))
-                .at_key(origins, "engines.ppn")
+                .at_key(origins, "params.ppn.default")
                 .next("give `[params.ppn]` a smaller `default` and `range`"),
         );
     }

@@ -22,6 +22,7 @@ mod man;
 mod map;
 mod node;
 mod output;
+mod probe;
 mod profile;
 mod report;
 mod run;
@@ -134,6 +135,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Controller(arguments) => serve::controller(context, arguments),
         Commands::Pilot(arguments) => serve::pilot(context, arguments),
         Commands::Engine(arguments) => serve::engine(context, arguments),
+        Commands::Probe(arguments) => probe::run(context, arguments),
         Commands::Stdio => stdio::run(context),
     }
 }

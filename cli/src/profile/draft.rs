@@ -50,6 +50,7 @@ impl Draft<'_> {
         let heading = format!(
             "# {name}: how rpar uses this site. docs/profiles.md has every key.\n#\n\
              #     rpar profile check {name}             tells what is wrong with it\n\
+             #     rpar profile check {name} --live      tries it on a node, for a minute\n\
              #     rpar --profile {name} start --nodes 2\n\n"
         );
         match base {

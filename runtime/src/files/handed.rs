@@ -40,7 +40,7 @@ impl Handed {
     ///
     /// # Errors
     /// When it has no form in TOML, which all of it has that was read from TOML.
-    pub(crate) fn text(&self) -> Result<String, FileError> {
+    pub fn text(&self) -> Result<String, FileError> {
         toml::to_string(self)
             .map_err(|error| FileError::Malformed { path: "profile".into(), reason: error.to_string() })
     }

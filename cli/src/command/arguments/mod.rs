@@ -22,7 +22,8 @@ pub(crate) use self::input::Header;
 pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::profile::{
-    CheckArguments, CreateArguments, EditArguments, PathArguments, ProfileCommands, ShowArguments,
+    CheckArguments, CreateArguments, EditArguments, PathArguments, ProbeArguments, ProfileCommands,
+    ShowArguments,
 };
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{
@@ -153,6 +154,9 @@ pub(crate) enum Commands {
     /// An engine host's own process
     #[command(hide = true)]
     Engine(EngineArguments),
+    /// What `profile check --live` runs on a node
+    #[command(hide = true)]
+    Probe(ProbeArguments),
     /// What `--profile NAME@HOST` runs on the other host
     #[command(hide = true)]
     Stdio,

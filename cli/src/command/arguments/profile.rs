@@ -1,5 +1,8 @@
 //! What `profile` and its subcommands take.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use crate::profile::Level;
@@ -20,6 +23,9 @@ const CHECK_HELP: &str = "\
 Reads the profile strictly, renders its job script for the parameters that are given, else for the edges of each, and looks
 for what contradicts, is ignored, or shows a secret. Then it looks on this host: commands, addresses, directories; and asks the
 batch system, without submitting anything.
+
+--live asks for one node through this very profile, and tells whether it reaches this host, by which of the advertised addresses
+and how fast, which Python it has, how soon it sees a new file, and how many cores. Nothing is left behind, also after Ctrl-C.
 
 Each finding says where it is, why it matters and what to do. Exit status: 0 without errors, warnings or not; 110 with one.";
 
@@ -109,4 +115,20 @@ impl LevelArguments {
 pub(crate) struct CheckArguments {
     /// Which profile [default: the one of --profile]
     pub(crate) name: Option<String>,
+    /// Also asks for one node for a minute, and tells what it finds there
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// How long to wait for that node, such as 90s or 1h30m; a bare number is seconds [default: until it is granted]
+    #[arg(long, value_name = "DURATION", value_parser = super::read_limit, requires = "live")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ProbeArguments {
+    /// The probe's directory; without it, stdin brings what is in there
+    #[arg(long)]
+    pub(crate) directory: Option<PathBuf>,
+    /// In an engine host's place
+    #[arg(long)]
+    pub(crate) node: bool,
 }

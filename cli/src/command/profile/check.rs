@@ -3,6 +3,7 @@
 use rpar_backends::Exec;
 use serde_json::{Value, json};
 
+use super::live;
 use crate::check::{Check, Finding, Severity, check};
 use crate::command::arguments::CheckArguments;
 use crate::command::context::{Context, program};
@@ -25,7 +26,15 @@ pub(crate) fn run(context: &Context, arguments: &CheckArguments) -> Outcome {
     let checked =
         super::super::block_on(async { Ok::<_, Report>(check(&asked, &|text| waiting.say(text)).await) })?;
     drop(waiting);
-    tell(context, name, &checked.findings)
+    let mut findings = checked.findings;
+    if arguments.live {
+        let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
+        findings.extend(match broken {
+            true => vec![Finding::warning("not tried on a node").next("mend the errors first")],
+            false => live::run(context, name, &program, arguments.timeout)?,
+        });
+    }
+    tell(context, name, &findings)
 }
 
 /// Shows what was found; the exit status says whether there was an error.

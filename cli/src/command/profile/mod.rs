@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod edit;
+mod live;
 mod path;
 mod place;
 
