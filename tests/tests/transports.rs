@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rpar_core::transport::{Endpoint, Identity, Transport};
 use rpar_testkit::conformance;
+use rpar_tests::binary::Home;
 use rpar_transports::{Mem, Tcp, TcpConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -26,6 +27,31 @@ async fn tcp_conforms() {
 #[tokio::test]
 async fn tcp_ipv6_conforms() {
     conformance::transport::suite(Arc::new(Tcp::new(TcpConfig::default())), anywhere("tcp://[::1]:0")).await;
+}
+
+/// Somebody else under the first address, and nobody who answers under the second.
+#[tokio::test]
+async fn addresses_that_lead_elsewhere_are_passed_over() {
+    let tcp = Tcp::new(TcpConfig::default());
+    let other = Identity::from_seed([7; 32]);
+    let mut other = tcp.bind(&other, &anywhere("tcp://127.0.0.1:0")).await.unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = [other.endpoints()[0].to_string(), format!("tcp://{}", silent.local_addr().unwrap())];
+    let answering = tokio::spawn(async move { other.accept().await });
+    let linked = tokio::task::spawn_blocking(move || {
+        let home = Home::new();
+        assert!(home.run(&["start", "-n", "1"]).status.success());
+        let file = std::fs::read_to_string(home.state().join("local/default/client.toml")).unwrap();
+        let first = first.map(|endpoint| format!("\"{endpoint}\", ")).concat();
+        let file = file.replace("endpoints = [", &format!("endpoints = [{first}"));
+        assert!(file.contains(&first), "{file}");
+        let path = home.path().join("client.toml");
+        std::fs::write(&path, file).unwrap();
+        let client = rpar::raw::connect_file(&path).unwrap();
+        client.status(None, Duration::from_secs(60)).unwrap().engines.len()
+    });
+    assert_eq!(linked.await.unwrap(), 1);
+    answering.abort();
 }
 
 /// Strangers who talk nonsense, or nothing, hold up nobody and are counted.

@@ -1,5 +1,6 @@
 //! The dialler's side of a greeting.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,17 @@ use rpar_core::wire::{FRAME_LIMIT_BYTES, Hello, Message, PROTOCOL_VERSION, Welco
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{BUILD, LinkReader, LinkWriter, first, open_after};
 
 /// How long an endpoint may take to answer, and then to the greeting: a lost first packet is sent again after 1 and 3 s
 /// (RFC 6298).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a greeting may be without an answer until the next link that has proven the controller's key is greeted as
+/// well: a path that passes small packets only (a broken path MTU discovery, RFC 2923) stands still just there.
+const HEDGE: Duration = Duration::from_millis(500);
 
 /// No link could be made to a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -81,7 +86,7 @@ pub(super) struct Greeted {
 }
 
 /// Links to the controller that `file` names. Dials all its endpoints at once; who proves the controller's key first is
-/// greeted. Takes at most 10 s. Cancel-safe in that a dropped future drops whatever it had opened.
+/// greeted, and the next one too if no answer comes. Takes at most 10 s. Cancel-safe in that a dropped future drops whatever it had opened.
 ///
 /// # Errors
 /// When no endpoint led to the controller, or when it refused.
@@ -128,20 +133,42 @@ pub(super) async fn reach(
             (endpoint.clone(), dialled.unwrap_or_else(|_| Err(late())))
         });
     }
+    let mut greetings = JoinSet::new();
+    let mut proven: VecDeque<(Endpoint, Link)> = VecDeque::new();
     let mut attempts = Vec::new();
-    while let Some(dialled) = dials.join_next().await {
+    let mut hedge_at = Instant::now();
+    loop {
+        if (greetings.is_empty() || Instant::now() >= hedge_at)
+            && let Some((endpoint, link)) = proven.pop_front()
+        {
+            hedge_at = Instant::now() + HEDGE;
+            let (file, limit) = (file.clone(), deadline.min(Instant::now() + patience));
+            greetings.spawn(async move {
+                let greeted = timeout_at(limit, greet(&file, link)).await;
+                let late = format!("no answer to the greeting within {} s", patience.as_secs());
+                (endpoint, greeted.unwrap_or(Err(Failure::Link(late))))
+            });
+        }
         // a transport that panics leaves its endpoint out
-        let Ok((endpoint, dialled)) = dialled else { continue };
-        let failed = match dialled {
-            Err(error) => error.to_string(),
-            Ok(link) => match timeout_at(deadline.min(Instant::now() + patience), greet(file, link)).await {
-                Ok(Ok(greeted)) => return Ok(greeted),
-                Ok(Err(Failure::Refused(refused))) => return Err(refused),
-                Ok(Err(Failure::Link(reason))) => reason,
-                Err(_) => format!("no answer to the greeting within {} s", patience.as_secs()),
+        let (endpoint, reason) = tokio::select! {
+            Some(dialled) = dials.join_next() => match dialled {
+                Ok((endpoint, Ok(link))) => {
+                    proven.push_back((endpoint, link));
+                    continue;
+                }
+                Ok((endpoint, Err(error))) => (endpoint, error.to_string()),
+                Err(_) => continue,
             },
+            Some(greeted) = greetings.join_next() => match greeted {
+                Ok((_, Ok(greeted))) => return Ok(greeted),
+                Ok((_, Err(Failure::Refused(refused)))) => return Err(refused),
+                Ok((endpoint, Err(Failure::Link(reason)))) => (endpoint, reason),
+                Err(_) => continue,
+            },
+            () = sleep_until(hedge_at), if !proven.is_empty() => continue,
+            else => break,
         };
-        attempts.push(Attempt { endpoint, reason: failed });
+        attempts.push(Attempt { endpoint, reason });
     }
     Err(DialError::Unreachable { cluster: file.cluster.clone(), attempts })
 }

@@ -265,6 +265,24 @@ async fn the_endpoint_that_answers_is_used_at_once() {
     assert_eq!(welcome.version, PROTOCOL_VERSION);
 }
 
+/// A path on which the handshake works and nothing more.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_does_not_answer_the_greeting_costs_half_a_second() {
+    let file = file([3; 32]);
+    let (stuck, _held) = duplex(1 << 16);
+    let stuck = Link { own: PEER, peer: OWN, address: "stuck".to_owned(), io: Box::new(stuck) };
+    let (here, far) = ends();
+    let near = Link { own: PEER, peer: OWN, address: "right".to_owned(), io: Box::new(here) };
+    let links = vec![(file.endpoints[0].clone(), Some(stuck)), (file.endpoints[1].clone(), Some(near))];
+    let served = tokio::spawn(async move { admit(far, &admission()).await });
+    let begun = tokio::time::Instant::now();
+    let dialled =
+        dial(&file, Arc::new(Prepared(Arc::new(Mutex::new(links)))), fresh_identity().unwrap()).await;
+    // virtual time
+    assert!(dialled.is_ok() && begun.elapsed() <= Duration::from_millis(600), "{:?}", begun.elapsed());
+    drop(served.await.unwrap());
+}
+
 #[tokio::test]
 async fn a_refusal_ends_the_dialling() {
     let error = dialled(&file([9; 32]), true).await.unwrap_err();

@@ -3,6 +3,7 @@
 
 mod address;
 mod listener;
+mod port;
 mod tls;
 
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use rpar_core::transport::{Endpoint, Identity, Link, Listener, PeerKey, Transport, TransportError};
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -22,15 +23,12 @@ use self::listener::TcpListener;
 /// busy login node at once.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
 
-/// How many connections wait in the system until they are accepted: a thousand nodes may start in the same second.
-const BACKLOG: u32 = 1024;
-
 /// The `[transport]` section of a profile with `kind = "tcp"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TcpConfig {
-    /// What the controller tells others to dial, best first: interfaces (`ib0`), host names or addresses. Empty: every
-    /// address of this host.
+    /// What the controller tells others to dial, best first: interfaces (`ib0`), networks (`10.0.0.0/8`), host names or
+    /// addresses. Empty: every address of this host.
     pub advertise: Vec<String>,
 }
 
@@ -55,12 +53,7 @@ impl Transport for Tcp {
 
     async fn bind(&self, identity: &Identity, at: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
         let failed = |reason: String| TransportError::Bind { endpoint: at.to_string(), reason };
-        let address = resolve(at).await?[0];
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-        let socket = socket.map_err(|error| failed(error.to_string()))?;
-        socket.set_reuseaddr(true).map_err(|error| failed(error.to_string()))?;
-        socket.bind(address).map_err(|error| failed(error.to_string()))?;
-        let listener = socket.listen(BACKLOG).map_err(|error| failed(error.to_string()))?;
+        let listener = port::listen(at).await?;
         let local = listener.local_addr().map_err(|error| failed(error.to_string()))?;
         let advertised = address::advertised(local, &self.config.advertise).map_err(failed)?;
         let endpoints = advertised.into_iter().map(|address| Endpoint(format!("tcp://{address}"))).collect();
