@@ -45,8 +45,12 @@ pub fn ssh() -> PathBuf {
 }
 
 fn up(script: &str) -> String {
+    up_with(script, &[])
+}
+
+fn up_with(script: &str, words: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(script);
-    let output = match Command::new(&path).output() {
+    let output = match Command::new(&path).args(words).output() {
         Ok(output) if output.status.success() => output,
         Ok(output) => panic!("{}: {}", path.display(), String::from_utf8_lossy(&output.stderr)),
         Err(error) => panic!("{}: {error}", path.display()),
@@ -75,5 +79,62 @@ impl Runner for With {
 
     async fn write_file(&self, path: &Path, text: &str) -> Result<(), RunError> {
         self.runner.write_file(path, text).await
+    }
+}
+
+/// A network of its own: login1, and node1 to node3, each with an ssh server. Ends when dropped.
+#[derive(Debug)]
+pub struct Network {
+    directory: tempfile::TempDir,
+}
+
+impl Network {
+    /// Brings the hosts up.
+    ///
+    /// # Panics
+    /// When they cannot be; only root can.
+    pub fn new() -> Network {
+        let directory = tempfile::Builder::new().prefix("rpar-netns-").tempdir().expect("a directory");
+        let network = Network { directory };
+        network.run("up", &[]);
+        network
+    }
+
+    /// The `ssh_config` that knows them.
+    pub fn ssh_config(&self) -> PathBuf {
+        self.directory.path().join("ssh_config")
+    }
+
+    /// Does something to the hosts; `tests/services/netns` tells what there is.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn run(&self, verb: &str, words: &[&str]) -> String {
+        let directory = self.directory.path().to_string_lossy().into_owned();
+        up_with("netns", &[&[verb, &directory], words].concat())
+    }
+
+    /// The words before a command that have it run on a host, in the directory where they are typed.
+    pub fn on(&self, host: &str) -> Vec<String> {
+        let pid = self.run("pid", &[host]);
+        let processes = format!("--pid=/proc/{pid}/ns/pid_for_children");
+        ["nsenter", "--target", &pid, "--net", "--uts", "--mount", &processes, "--wdns=."]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(["--".to_owned()])
+            .collect()
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network::new()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("services/netns");
+        let _ = Command::new(script).arg("down").arg(self.directory.path()).output();
     }
 }
