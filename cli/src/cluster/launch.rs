@@ -1,19 +1,28 @@
 //! Brings a controller up: its directory, its process, its first sign of life.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rpar_runtime::files::{tail, write_private};
+use rpar_backends::shell;
+use rpar_runtime::files::{self, tail, write_private};
 use thiserror::Error;
 
 use crate::paths::ClusterDir;
+use crate::remote;
 
 /// A controller binds a port and writes three files: this is far more than that takes on a loaded login node.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// One that is started by ssh has a login before that, which may ask for a password, and a file system that is shared.
+const READY_WITHIN_THERE: Duration = Duration::from_secs(150);
+
+/// What the far shell becomes: `sh -c BECOME rpar PROGRAM DIRECTORY LOG`.
+const BECOME: &str = r#"cd / && exec "$1" controller --directory "$2" </dev/null >>"$3" 2>&1"#;
 
 /// How much of a log is shown when its process has died.
 const TAIL_BYTES: u64 = 4096;
@@ -27,6 +36,8 @@ pub struct Launch {
     pub profile: String,
     /// Whether the cluster ends with this process, and its directory with it.
     pub throw_away: bool,
+    /// The host that it runs on, as ssh knows it; `None` is this one.
+    pub host: Option<String>,
 }
 
 /// The controller did not come up.
@@ -56,9 +67,19 @@ pub enum LaunchError {
         /// The last lines of its log.
         log: String,
     },
+    /// ssh could not start it.
+    #[error("ssh could not start the controller on {host}")]
+    Unreached {
+        /// The host.
+        host: String,
+        /// What ssh says.
+        log: String,
+    },
     /// It said nothing.
-    #[error("the controller was not ready within {} s", READY_WITHIN.as_secs())]
+    #[error("the controller was not ready within {} s", within.as_secs())]
     Slow {
+        /// How long it had.
+        within: Duration,
         /// The last lines of its log.
         log: String,
     },
@@ -68,9 +89,9 @@ impl LaunchError {
     /// The last lines of the controller's log, if it got that far.
     pub fn log(&self) -> Option<&str> {
         match self {
-            LaunchError::Died { log, .. } | LaunchError::Slow { log } => {
-                Some(log.as_str()).filter(|log| !log.is_empty())
-            }
+            LaunchError::Died { log, .. }
+            | LaunchError::Unreached { log, .. }
+            | LaunchError::Slow { log, .. } => Some(log.as_str()).filter(|log| !log.is_empty()),
             _ => None,
         }
     }
@@ -96,8 +117,9 @@ impl Launch {
         write_private(&directory.profile_file(), self.profile.as_bytes())
             .map_err(|error| unwritable(directory, &error))?;
         let mut child = self.spawn(directory)?;
-        let ready = wait_ready(&mut child, directory);
-        if ready.is_err() {
+        let ready = self.wait_ready(&mut child, directory);
+        // an ssh has done its work when the controller runs
+        if ready.is_err() || self.host.is_some() {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -109,47 +131,90 @@ impl Launch {
         options.create(true).append(true).mode(0o600);
         let log = options.open(directory.controller_log()).map_err(|error| unwritable(directory, &error))?;
         let errors = log.try_clone().map_err(|error| unwritable(directory, &error))?;
-        let mut command = Command::new(&self.program);
-        command.arg("controller").arg("--directory").arg(&directory.path);
+        let mut command = match &self.host {
+            None => {
+                let mut command = Command::new(&self.program);
+                command.arg("controller").arg("--directory").arg(&directory.path);
+                command
+            }
+            Some(host) => self.by_ssh(host, directory),
+        };
         if self.throw_away {
             command.arg("--throw-away");
         }
         // the pipe is a life line: it closes when this process ends, however it ends
         command.stdin(if self.throw_away { Stdio::piped() } else { Stdio::null() });
         command.stdout(log).stderr(errors).current_dir("/");
-        command.spawn().map_err(|source| LaunchError::Spawn { program: self.program.clone(), source })
+        let program = PathBuf::from(command.get_program());
+        command.spawn().map_err(|source| LaunchError::Spawn { program, source })
+    }
+
+    /// The shell there becomes the controller, so that ssh ends when that does; but not the other way round.
+    fn by_ssh(&self, host: &str, directory: &ClusterDir) -> Command {
+        let (program, log) = (self.program.as_os_str(), directory.controller_log());
+        let paths = [program, directory.path.as_os_str(), log.as_os_str()].map(|path| path.as_bytes());
+        let words: Vec<&[u8]> = [&b"-c"[..], BECOME.as_bytes(), b"rpar"].into_iter().chain(paths).collect();
+        let argv = remote::ssh_to(host, false);
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).arg(shell::in_any_shell("exec sh", &words));
+        command
+    }
+
+    fn wait_ready(&self, child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchError> {
+        let within = if self.host.is_some() { READY_WITHIN_THERE } else { READY_WITHIN };
+        let deadline = Instant::now() + within;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            // the last file that it writes before it lets clients in
+            if is_listed(directory) {
+                return Ok(());
+            }
+            match child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => return Err(self.died(directory, status)),
+                Err(error) => return Err(died(directory, error.to_string())),
+            }
+            if Instant::now() >= deadline {
+                return Err(LaunchError::Slow { within, log: last_words(directory) });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    fn died(&self, directory: &ClusterDir, status: ExitStatus) -> LaunchError {
+        match &self.host {
+            Some(host) if status.code() == Some(255) => {
+                LaunchError::Unreached { host: host.clone(), log: last_words(directory) }
+            }
+            _ => died(directory, status.to_string()),
+        }
+    }
+}
+
+/// Whether the controller's record is there. A shared file system may remember for a while that it was not, but not for
+/// who lists the directory.
+fn is_listed(directory: &ClusterDir) -> bool {
+    let entries = fs::read_dir(&directory.path);
+    entries.is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == files::CONTROLLER_FILE))
+    })
+}
+
+fn last_words(directory: &ClusterDir) -> String {
+    tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default()
+}
+
+fn died(directory: &ClusterDir, how: String) -> LaunchError {
+    match (last_words(directory), unwritable_log(directory)) {
+        // that it left no word may be the reason
+        (log, Some(error)) if log.is_empty() => unwritable(directory, &error),
+        (log, _) => LaunchError::Died { how, log },
     }
 }
 
 fn unwritable(directory: &ClusterDir, error: &dyn std::error::Error) -> LaunchError {
     LaunchError::Directory { path: directory.path.clone(), reason: error.to_string() }
-}
-
-fn wait_ready(child: &mut Child, directory: &ClusterDir) -> Result<(), LaunchError> {
-    let deadline = Instant::now() + READY_WITHIN;
-    let mut pause = Duration::from_millis(1);
-    let log = || tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default();
-    let died = |how: String| match (log(), unwritable_log(directory)) {
-        // that it left no word may be the reason
-        (log, Some(error)) if log.is_empty() => unwritable(directory, &error),
-        (log, _) => LaunchError::Died { how, log },
-    };
-    loop {
-        // the last file that it writes before it lets clients in
-        if directory.controller_file().exists() {
-            return Ok(());
-        }
-        match child.try_wait() {
-            Ok(None) => {}
-            Ok(Some(status)) => return Err(died(status.to_string())),
-            Err(error) => return Err(died(error.to_string())),
-        }
-        if Instant::now() >= deadline {
-            return Err(LaunchError::Slow { log: log() });
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(10));
-    }
 }
 
 /// Why the controller's log takes no further line, if that is so.
@@ -175,7 +240,7 @@ mod tests {
             cluster_id: "default".into(),
             path: home.path().join("default"),
         };
-        let launch = Launch { program, profile: String::new(), throw_away: false };
+        let launch = Launch { program, profile: String::new(), throw_away: false, host: None };
         let launched = launch.run(&directory);
         (home, directory, launched)
     }

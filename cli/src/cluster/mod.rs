@@ -4,6 +4,7 @@
 mod attach;
 mod describe;
 mod directory;
+pub(crate) mod elsewhere;
 mod further;
 mod launch;
 mod lock;

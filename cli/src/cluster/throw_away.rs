@@ -71,7 +71,13 @@ impl ThrowAway {
             std::fs::metadata(&above).map_err(|source| LockError::Io { path: above.clone(), source })?;
             directory.path = above.join(&cluster_id);
         }
-        let launch = Launch { program: program.to_owned(), profile: resolved.to_toml()?, throw_away: true };
+        // beside this process, wherever others of the profile run: a life line is no longer than a host
+        let launch = Launch {
+            program: program.to_owned(),
+            profile: resolved.to_toml()?,
+            throw_away: true,
+            host: None,
+        };
         let lock = directory.lock()?;
         let child = launch.run(&directory)?;
         drop(lock);

@@ -1,10 +1,13 @@
 //! `rpar clean`.
 
 use rpar_core::id::AllocationId;
+use rpar_core::profile::Place;
+use rpar_runtime::files::ControllerRecord;
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::stop::discard_dead;
+use crate::cluster::elsewhere::{self, There};
 use crate::cluster::{
     ClusterState, clusters_and_remains, empty_directories, find_controller, forgotten_locks,
 };
@@ -57,6 +60,7 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     match directory.state()? {
         ClusterState::Dead => {}
         ClusterState::Absent | ClusterState::Alive(_) => return Ok(None),
+        ClusterState::Elsewhere(record) if is_gone(context, directory, &record) => {}
         ClusterState::Elsewhere(record) => {
             let (cluster, host) = (directory.cluster(), record.host);
             let note =
@@ -67,8 +71,10 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     }
     // who starts or stops it holds the lock: then it is not dead, or soon not there
     let _lock = directory.lock()?;
-    if directory.state()? != ClusterState::Dead {
-        return Ok(None);
+    match directory.state()? {
+        ClusterState::Dead => {}
+        ClusterState::Elsewhere(record) if is_gone(context, directory, &record) => {}
+        _ => return Ok(None),
     }
     if let Some(process) = find_controller(directory) {
         let (cluster, pid, stop) = (directory.cluster(), process.pid, directory.command("stop"));
@@ -89,6 +95,15 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     let (resolved, site) = context.started_with(directory)?;
     let tag = directory.tag(&resolved.request.name);
     super::block_on(async { site.scheduler.find(&tag).await.map(Some) })
+}
+
+/// Whether a controller on another host has ended, as that host says: where ssh has started it, ssh can ask.
+fn is_gone(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> bool {
+    let Ok((resolved, _)) = context.started_with(directory) else { return false };
+    match (&resolved.controller.host, resolved.controller.r#where) {
+        (Some(host), Place::Ssh) => elsewhere::look(host, record) == There::Gone,
+        _ => false,
+    }
 }
 
 fn tell(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rpar_core::profile::Place;
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
 use rpar_runtime::native::NativeFunctions;
@@ -156,7 +157,9 @@ pub(crate) fn unreachable(error: StopError) -> Report {
 
 /// How this program starts a controller for a resolved profile.
 pub(crate) fn launch(resolved: &Resolved) -> Outcome<Launch> {
-    Ok(Launch { program: program()?, profile: resolved.to_toml()?, throw_away: false })
+    let controller = &resolved.controller;
+    let host = controller.host.clone().filter(|_| controller.r#where == Place::Ssh);
+    Ok(Launch { program: program()?, profile: resolved.to_toml()?, throw_away: false, host })
 }
 
 /// This program, absolute.

@@ -83,6 +83,9 @@ impl From<LaunchError> for Report {
         }
         match error {
             LaunchError::Directory { .. } => report.hint(PLACE),
+            LaunchError::Unreached { host, .. } => {
+                report.hint(format!("try `ssh {host} true`: rpar reaches what ssh does"))
+            }
             _ => report,
         }
     }

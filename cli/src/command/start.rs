@@ -13,7 +13,9 @@ use serde_json::json;
 
 use super::context::{Context, launch, link, program};
 use super::documents;
-use crate::cluster::{self, ClusterState, WaitError, discard, discard_stopped, plural, wait_for_engines};
+use crate::cluster::{
+    self, ClusterState, WaitError, discard, discard_stopped, elsewhere, plural, wait_for_engines,
+};
 use crate::command::arguments::StartArguments;
 use crate::command::exit::Exit;
 use crate::command::interpreter::Look;
@@ -102,9 +104,18 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
         // nobody else knows of it yet
         let _ = child.kill();
         let _ = child.wait();
+        end_elsewhere(resolved, directory);
         clean(context, directory, site, resolved)?;
     }
     linked
+}
+
+/// Ends a controller that was started on another host. If that fails it ends by itself: its directory is removed.
+fn end_elsewhere(resolved: &Resolved, directory: &ClusterDir) {
+    if let (Some(host), Ok(ClusterState::Elsewhere(record))) = (&resolved.controller.host, directory.state())
+    {
+        elsewhere::end(host, &record);
+    }
 }
 
 /// Removes what a dead cluster has left, through the scheduler that it was started with.

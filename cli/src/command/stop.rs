@@ -1,10 +1,12 @@
 //! `rpar stop`.
 
 use rpar_core::id::AllocationId;
+use rpar_core::profile::Place;
 use rpar_runtime::files::{ControllerRecord, FileError};
 use serde_json::json;
 
 use super::context::Context;
+use crate::cluster::elsewhere::{self, There};
 use crate::cluster::{
     self, ClusterState, END_WITHIN, Lock, LockError, RELEASE_WITHIN, discard, discard_stopped,
     find_controller,
@@ -136,8 +138,10 @@ fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecor
     false
 }
 
+/// Asks a controller on another host to end; tells whether it has done so in good order. When it does not answer, its
+/// host is asked by ssh, if that is how it was started.
 fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> Outcome<bool> {
-    let (_, site) = context.started_with(directory)?;
+    let (resolved, site) = context.started_with(directory)?;
     let hint = format!(
         "run `rpar stop` on {}; if that host is gone for good, remove {} after cancelling its allocations",
         record.host,
@@ -145,7 +149,22 @@ fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &Controller
     );
     let asked =
         cluster::connect(directory, site.transport).and_then(|client| cluster::stop(directory, &client));
-    asked.map(|()| true).map_err(|error| Report::from(error).hint(hint))
+    let Err(error) = asked else { return Ok(true) };
+    let ended = match (&resolved.controller.host, resolved.controller.r#where) {
+        (Some(host), Place::Ssh) => elsewhere::end(host, record),
+        _ => There::Unknown,
+    };
+    match ended {
+        There::Gone => {
+            let (cluster, host) = (directory.cluster(), &record.host);
+            let note = format!(
+                "the controller of cluster {cluster} on {host} is dead now; cleaning up what it has left"
+            );
+            context.output.note(&note);
+            Ok(false)
+        }
+        There::Runs | There::Unknown => Err(Report::from(error).hint(hint)),
+    }
 }
 
 /// Gives back what is left and removes the directory.

@@ -26,6 +26,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
         "controller",
         &[
             "where",
+            "host",
             "policy",
             "heartbeat",
             "lost_after",
@@ -228,6 +229,7 @@ mod tests {
     #[test]
     fn the_known_keys_are_those_that_a_resolved_profile_has() {
         let set = [
+            ("RPAR_CONTROLLER__HOST", "x"),
             ("RPAR_ENGINES__PROGRAM", "/x"),
             ("RPAR_ENGINES__LABELS", "[\"big\"]"),
             ("RPAR_ENGINES__RESOURCES", "{gpus=1}"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rpar_core::profile::{
-    ControllerSection, EnginesSection, PythonSection, RequestSection, Scalar, StorageSection, duration,
+    ControllerSection, EnginesSection, Place, PythonSection, RequestSection, Scalar, StorageSection, duration,
 };
 use rpar_core::transport::Endpoint;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::origin::Origin;
 use super::resolve::{COMMON, Resolving};
 use super::resolved::Resolved;
 use super::{python, section};
+use crate::remote::is_host;
 
 impl Resolving<'_> {
     pub(super) fn finish(mut self, total: Option<u32>) -> Result<Resolved, ProfileError> {
@@ -32,6 +33,7 @@ impl Resolving<'_> {
         }
         let controller: ControllerSection = self.section("controller", Table::new())?;
         self.check_heartbeat(&controller)?;
+        self.check_host(&controller)?;
         let mut storage: StorageSection = self.section("storage", Table::new())?;
         let mut python: PythonSection = self.section("python", Table::new())?;
         let found = || match storage.shared {
@@ -103,6 +105,21 @@ impl Resolving<'_> {
         }
         let kind = transport.get("kind").and_then(Value::as_str).unwrap_or_default();
         Ok(vec![Endpoint(format!("{kind}://0.0.0.0:0"))])
+    }
+
+    fn check_host(&self, controller: &ControllerSection) -> Result<(), ProfileError> {
+        let expected = "a host, as ssh knows it";
+        match (controller.r#where, &controller.host) {
+            (Place::Ssh, None) => {
+                let key = "controller.host".to_owned();
+                let place = self.origins.place("controller.where");
+                Err(ProfileError::Missing { place, key, expected: expected.to_owned() })
+            }
+            (_, Some(host)) if !is_host(host) => {
+                Err(self.wrong("controller.host", format!("`{host}`"), expected))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_heartbeat(&self, controller: &ControllerSection) -> Result<(), ProfileError> {

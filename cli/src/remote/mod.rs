@@ -74,7 +74,7 @@ impl Remote {
     pub(crate) fn connect(&self, cluster_id: &str) -> Result<Client, RemoteError> {
         check_name("cluster id", cluster_id)?;
         let words = ["stdio", "--profile", &self.profile, "--cluster-id", cluster_id];
-        let mut argv = self.ssh(false);
+        let mut argv = ssh_to(&self.host, false);
         argv.push(self.line(&words.map(OsString::from)));
         let stdio = Arc::new(Stdio::new(argv));
         let file = ConnectionFile {
@@ -99,22 +99,10 @@ impl Remote {
     /// The command that runs rpar there with these words, and with a terminal if there is one here.
     pub(crate) fn command(&self, words: &[OsString]) -> Command {
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let argv = self.ssh(terminal);
+        let argv = ssh_to(&self.host, terminal);
         let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).arg(self.line(words));
         command
-    }
-
-    /// ssh, its options and the host.
-    fn ssh(&self, terminal: bool) -> Vec<String> {
-        let mut argv = ssh();
-        argv.push(if terminal { "-t" } else { "-T" }.to_owned());
-        // without a terminal nobody could answer its questions
-        if !std::io::stderr().is_terminal() {
-            argv.extend(["-o", "BatchMode=yes"].map(str::to_owned));
-        }
-        argv.extend(["--".to_owned(), self.host.clone()]);
-        argv
     }
 
     /// What the far shell reads.
@@ -135,6 +123,18 @@ pub(crate) fn ssh() -> Vec<String> {
     let given = std::env::var(SSH).unwrap_or_default();
     let words: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
     if words.is_empty() { vec!["ssh".to_owned()] } else { words }
+}
+
+/// The ssh command, its options and a host: what comes behind it is for the shell there.
+pub(crate) fn ssh_to(host: &str, terminal: bool) -> Vec<String> {
+    let mut argv = ssh();
+    argv.push(if terminal { "-t" } else { "-T" }.to_owned());
+    // without a terminal nobody could answer its questions
+    if !std::io::stderr().is_terminal() {
+        argv.extend(["-o", "BatchMode=yes"].map(str::to_owned));
+    }
+    argv.extend(["--".to_owned(), host.to_owned()]);
+    argv
 }
 
 /// rpar, as the far shell finds it.

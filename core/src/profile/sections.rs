@@ -15,6 +15,9 @@ use crate::resources::Resources;
 pub struct ControllerSection {
     /// Where the controller runs.
     pub r#where: Place,
+    /// The host that it runs on with [`Place::Ssh`], as ssh knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// How it chooses an engine for a task.
     pub policy: Policy,
     /// How often peers say something at least.
@@ -44,6 +47,8 @@ pub enum Place {
     /// On the host that `rpar start` is typed on.
     #[default]
     Local,
+    /// On another host, which shares the cluster's directory.
+    Ssh,
 }
 
 /// How the controller chooses an engine for a task.
