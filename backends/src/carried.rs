@@ -28,8 +28,17 @@ pub(crate) fn start(
     nodes: &[Node],
     carrier: impl Fn(&Node) -> Carrier,
 ) -> Result<GroupHandle, BackendError> {
+    shares_files(launcher, group)?;
+    start_anywhere(launcher, children, group, nodes, carrier)
+}
+
+/// Refuses a group whose nodes share no files with this host.
+///
+/// # Errors
+/// When they do not.
+pub(crate) fn shares_files(launcher: &str, group: &ProcessGroup) -> Result<(), BackendError> {
     if group.apart.is_none() {
-        return start_anywhere(launcher, children, group, nodes, carrier);
+        return Ok(());
     }
     Err(BackendError {
         backend: launcher.into(),

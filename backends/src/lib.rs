@@ -31,6 +31,7 @@ pub mod fork;
 mod hostlist;
 pub mod hosts;
 pub mod local;
+pub mod mpiexec;
 pub mod pbs;
 pub mod pbsdsh;
 mod process;
@@ -41,6 +42,7 @@ pub mod srun;
 pub mod ssh;
 mod ssh_runner;
 pub mod torque;
+mod watched;
 
 pub use batch::Batch;
 pub use beside::own_allocation;

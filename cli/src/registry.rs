@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rpar_backends::{
-    Batch, Dialect, Exec, SshRunner, auto, fork, hosts, local, pbs, pbsdsh, slurm, srun, ssh, torque,
+    Batch, Dialect, Exec, SshRunner, auto, fork, hosts, local, mpiexec, pbs, pbsdsh, slurm, srun, ssh, torque,
 };
 use rpar_core::launcher::Launcher;
 use rpar_core::runner::Runner;
@@ -50,6 +50,7 @@ impl Registry {
                 Ok(Arc::new(auto::Auto::new(section.parse()?, environment, exec())))
             })
             .launcher("fork", |section| Ok(Arc::new(fork::Fork::new(section.parse()?))))
+            .launcher("mpiexec", |section| Ok(Arc::new(mpiexec::Mpiexec::new(section.parse()?))))
             .launcher("pbsdsh", move |section| {
                 let environment = Surroundings::current().variables;
                 Ok(Arc::new(pbsdsh::Pbsdsh::new(section.parse()?, environment, exec())))

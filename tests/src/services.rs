@@ -44,6 +44,14 @@ pub fn ssh() -> PathBuf {
     PathBuf::from(up("ssh-up"))
 }
 
+/// Tells where Hydra's `mpiexec` is, after it was installed if need be.
+///
+/// # Panics
+/// When it cannot be; only root can.
+pub fn mpiexec() -> String {
+    up("mpi-up")
+}
+
 fn up(script: &str) -> String {
     up_with(script, &[])
 }
