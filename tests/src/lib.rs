@@ -2,5 +2,6 @@
 
 pub mod binary;
 pub mod commands;
+pub mod secrets;
 pub mod services;
 pub mod sim;

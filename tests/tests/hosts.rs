@@ -9,6 +9,7 @@ use rpar_core::id::AllocationId;
 use rpar_core::scheduler::{AllocationRequest, Scheduler};
 use rpar_testkit::conformance::scheduler::{Setup, suite};
 use rpar_tests::binary::Home;
+use rpar_tests::secrets::Secrets;
 use rpar_tests::services;
 use serde_json::Value;
 
@@ -205,16 +206,11 @@ fn processes(words: &str) -> Vec<String> {
 }
 
 fn no_secret_shows(home: &Home) {
-    let directory = home.state().join("lab/default");
-    let text = std::fs::read_to_string(directory.join("engine.toml")).expect("a connection file");
-    let secret =
-        text.lines().find_map(|line| line.strip_prefix("secret = ")).expect("a secret").trim_matches('"');
     assert!(!processes("engine --handed").is_empty(), "an engine host runs");
-    assert_eq!(processes(secret), Vec::<String>::new(), "no argument and no variable holds the secret");
-    for entry in std::fs::read_dir(directory.join("logs")).expect("logs").flatten() {
-        let log = std::fs::read_to_string(entry.path()).expect("a log");
-        assert!(!log.contains(secret), "{} holds the secret", entry.path().display());
-    }
+    let mut secrets = Secrets::of(&home.state().join("lab/default"));
+    secrets.look_at_processes();
+    secrets.look_at_files(home.path());
+    assert_eq!(secrets.seen_and_found().1, Vec::<String>::new());
 }
 
 #[test]
