@@ -26,6 +26,7 @@ mod beside;
 mod carried;
 mod children;
 mod dialect;
+mod elements;
 mod exec;
 pub mod fork;
 mod hostlist;

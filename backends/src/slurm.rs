@@ -48,13 +48,7 @@ impl Slurm {
 
 impl Dialect for Slurm {
     fn info(&self) -> SchedulerInfo {
-        SchedulerInfo {
-            name: "slurm".into(),
-            queued: true,
-            remote_pilot: true,
-            walltime: true,
-            arrays: false,
-        }
+        SchedulerInfo { name: "slurm".into(), queued: true, remote_pilot: true, walltime: true, arrays: true }
     }
 
     fn limit(&self) -> Duration {
@@ -64,9 +58,12 @@ impl Dialect for Slurm {
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {
         let mut directives = vec![
             format!("--job-name={}", request.tag),
-            format!("--nodes={}", request.nodes),
+            format!("--nodes={}", if request.array { 1 } else { request.nodes }),
             format!("--ntasks-per-node={}", request.ppn),
-            "--output=logs/allocation-%j.log".into(),
+            format!(
+                "--output=logs/allocation-{}.log",
+                if indices(request).is_some() { "%A_%a" } else { "%j" }
+            ),
             "--open-mode=append".into(),
         ];
         if let Some(walltime) = request.walltime {
@@ -85,7 +82,10 @@ impl Dialect for Slurm {
 
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
         // the name also here: a site's own template may leave it out, and the cluster is found by it
-        ["sbatch", "--parsable", "-J", &request.tag.0, script].map(str::to_owned).to_vec()
+        let mut argv = ["sbatch", "--parsable", "-J", &request.tag.0].map(str::to_owned).to_vec();
+        argv.extend(indices(request).map(|indices| format!("--array={indices}")));
+        argv.push(script.to_owned());
+        argv
     }
 
     fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
@@ -102,16 +102,11 @@ impl Dialect for Slurm {
     }
 
     fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
-        let ids = ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(",");
-        ["squeue", "-h", "-t", "all", "-O", listing::FORMAT, "-j", &ids].map(str::to_owned).to_vec()
+        poll(ids.iter().map(|id| id.0.as_str()))
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
-        // what squeue says when it knows none of the ids
-        if answer.exit != Some(0) && !answer.stderr.contains("Invalid job id specified") {
-            return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
-        }
-        Ok(answer.stdout.lines().filter_map(listing::row).collect())
+        polled(answer)
     }
 
     fn cancel(&self, ids: &[AllocationId]) -> Vec<String> {
@@ -130,15 +125,11 @@ impl Dialect for Slurm {
     }
 
     fn find(&self, tag: &ClusterTag, user: &str) -> Vec<String> {
-        // without -t: only what has not ended
-        ["squeue", "-h", "-o", "%i", "-u", user, "-n", &tag.0].map(str::to_owned).to_vec()
+        find(tag, user)
     }
 
     fn found(&self, _tag: &ClusterTag, _user: &str, answer: &Answer) -> Result<Vec<AllocationId>, Refusal> {
-        if answer.exit != Some(0) {
-            return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
-        }
-        Ok(answer.stdout.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into).collect())
+        Ok(found(answer)?.into_keys().collect())
     }
 
     fn nodefile(&self, _environment: &BTreeMap<String, String>) -> Option<PathBuf> {
@@ -152,6 +143,40 @@ impl Dialect for Slurm {
     ) -> Result<Vec<Node>, Refusal> {
         granted(environment)
     }
+}
+
+/// The indices of a request's elements, where it is an array. One of one node needs none: some sites refuse it.
+pub(crate) fn indices(request: &AllocationRequest) -> Option<String> {
+    (request.array && request.nodes > 1).then(|| format!("1-{}", request.nodes))
+}
+
+/// The command that asks for the states of these, with a line for each element of an array.
+pub(crate) fn poll<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let ids = ids.collect::<Vec<_>>().join(",");
+    ["squeue", "-h", "-r", "-t", "all", "-O", listing::FORMAT, "-j", &ids].map(str::to_owned).to_vec()
+}
+
+/// Reads its answer.
+pub(crate) fn polled(answer: &Answer) -> Result<States, Refusal> {
+    // what squeue says when it knows none of the ids
+    if answer.exit != Some(0) && !answer.stderr.contains("Invalid job id specified") {
+        return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
+    }
+    Ok(listing::states(&answer.stdout))
+}
+
+/// The command that lists what has not ended: an array by its own id, a line for each part of it that waits or runs.
+pub(crate) fn find(tag: &ClusterTag, user: &str) -> Vec<String> {
+    ["squeue", "-h", "-o", "%F|%K", "-u", user, "-n", &tag.0].map(str::to_owned).to_vec()
+}
+
+/// Reads its answer; tells of each whether it is an array.
+pub(crate) fn found(answer: &Answer) -> Result<BTreeMap<AllocationId, bool>, Refusal> {
+    if answer.exit != Some(0) {
+        return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES]) });
+    }
+    let rows = answer.stdout.lines().filter_map(|line| line.trim().split_once('|'));
+    Ok(rows.map(|(id, index)| (id.into(), index.starts_with(|c: char| c.is_ascii_digit()))).collect())
 }
 
 /// What `sbatch`, `squeue` and `scancel` say.

@@ -9,6 +9,7 @@ mod nodefile;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rpar_core::error::Retry::{Later, Never, Unsure};
@@ -16,12 +17,13 @@ use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::launcher::Node;
 use rpar_core::profile::duration;
 use rpar_core::runner::Answer;
-use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
+use rpar_core::scheduler::{AllocationRequest, AllocationState, SchedulerInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
-use crate::{script, slurm};
+use crate::script;
+use crate::slurm::{self, indices};
 
 pub(crate) use listing::{Attributes, Jobs, hosts, parse};
 pub(crate) use nodefile::{counted, nodefile};
@@ -39,16 +41,48 @@ pub struct Config {
 }
 
 /// The dialect.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Torque {
     config: Config,
+    /// Whether arrays were asked for.
+    arrays: AtomicBool,
+    /// Whether ids were bare numbers: then Slurm is behind the commands.
+    slurm: AtomicBool,
 }
 
 impl Torque {
     /// A site that is set up like this.
     pub fn new(config: Config) -> Self {
-        Torque { config }
+        Torque { config, ..Torque::default() }
     }
+
+    /// Whether there are arrays that only Slurm's own commands tell of.
+    fn arrays_of_slurm(&self) -> bool {
+        self.arrays.load(Relaxed) && self.slurm.load(Relaxed)
+    }
+}
+
+fn is_number(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Slurm's own name of an array or a job.
+fn plain(id: &AllocationId) -> &str {
+    id.0.strip_suffix("[]").unwrap_or(&id.0)
+}
+
+/// Whether it is an array of Slurm's, which this dialect marks.
+fn of_slurm(id: &AllocationId) -> bool {
+    id.0.strip_suffix("[]").is_some_and(is_number)
+}
+
+/// Slurm's states by the names that this dialect gives.
+fn named(states: States) -> States {
+    let name = |id: AllocationId, state: &AllocationState| match state.elements {
+        Some(_) => AllocationId(format!("{id}[]")),
+        None => id,
+    };
+    states.into_iter().map(|(id, state)| (name(id, &state), state)).collect()
 }
 
 impl Dialect for Torque {
@@ -58,7 +92,7 @@ impl Dialect for Torque {
             queued: true,
             remote_pilot: true,
             walltime: true,
-            arrays: false,
+            arrays: true,
         }
     }
 
@@ -68,8 +102,10 @@ impl Dialect for Torque {
 
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {
         // Torque would take the user's login shell, whatever the first line says
-        let mut directives =
-            vec!["-S /bin/bash".into(), format!("-l nodes={}:ppn={}", request.nodes, request.ppn)];
+        let mut directives = vec![
+            "-S /bin/bash".into(),
+            format!("-l nodes={}:ppn={}", if request.array { 1 } else { request.nodes }, request.ppn),
+        ];
         if let Some(walltime) = request.walltime {
             directives.push(format!("-l walltime={}", clock(walltime)));
         }
@@ -91,10 +127,15 @@ impl Dialect for Torque {
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
         // the wrapper's own -o and -e would win over directives; sbatch puts the id for %A, Torque leaves it as it is
         let tag = &request.tag.0;
-        ["qsub", "-N", tag, "-j", "oe", "-o", "logs/allocation-%A.log", script].map(str::to_owned).to_vec()
+        self.arrays.fetch_or(indices(request).is_some(), Relaxed);
+        let log = format!("logs/allocation-{}.log", if indices(request).is_some() { "%A_%a" } else { "%A" });
+        let mut argv = ["qsub", "-N", tag, "-j", "oe", "-o", &log].map(str::to_owned).to_vec();
+        argv.extend(indices(request).into_iter().flat_map(|indices| ["-t".to_owned(), indices]));
+        argv.push(script.to_owned());
+        argv
     }
 
-    fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
+    fn submitted(&self, request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
         if answer.exit != Some(0) {
             return Err(Refusal::read(answer, &[RULES, slurm::RULES]));
         }
@@ -103,24 +144,42 @@ impl Dialect for Torque {
         if !last.starts_with(|c: char| c.is_ascii_digit()) || last.contains(char::is_whitespace) {
             return Err(Refusal::new(Unsure, format!("qsub succeeded, but `{last}` is no job id")));
         }
-        Ok(last.into())
+        // Slurm names an array as it does any job
+        let bare = is_number(last);
+        self.slurm.fetch_or(bare, Relaxed);
+        Ok(if bare && indices(request).is_some() { AllocationId(format!("{last}[]")) } else { last.into() })
     }
 
     fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
-        ["qstat", "-f"].into_iter().map(str::to_owned).chain(ids.iter().map(|id| id.0.clone())).collect()
+        if ids.iter().any(of_slurm) {
+            // its qstat does not tell which array an element belongs to
+            return slurm::poll(ids.iter().map(plain));
+        }
+        let mut argv = vec!["qstat".to_owned(), "-f".to_owned()];
+        if ids.iter().any(|id| id.0.contains("[]")) {
+            // the elements, too
+            argv.push("-t".to_owned());
+        }
+        argv.extend(ids.iter().map(|id| id.0.clone()));
+        argv
     }
 
     fn polled(&self, answer: &Answer) -> Result<States, Refusal> {
         let jobs = parse(&answer.stdout);
+        if jobs.is_empty() && (answer.stdout.contains('|') || answer.stderr.contains("Invalid job id")) {
+            return Ok(named(slurm::polled(answer)?));
+        }
         // one unknown id among many, or all of them; the wrapper says nothing besides
         if answer.exit == Some(0) || answer.exit == Some(UNKNOWN) || !jobs.is_empty() {
-            return Ok(jobs.into_iter().map(|(id, attributes)| (id, listing::state(&attributes))).collect());
+            return Ok(listing::states(jobs));
         }
         Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) })
     }
 
     fn cancel(&self, ids: &[AllocationId]) -> Vec<String> {
-        std::iter::once("qdel".to_owned()).chain(ids.iter().map(|id| id.0.clone())).collect()
+        // given an element, Slurm's qdel ends the whole array; so elements are never given
+        let name = |id| if of_slurm(id) { plain(id).to_owned() } else { id.0.clone() };
+        std::iter::once("qdel".to_owned()).chain(ids.iter().map(name)).collect()
     }
 
     fn cancelled(&self, answer: &Answer) -> Result<(), Refusal> {
@@ -134,12 +193,19 @@ impl Dialect for Torque {
         }
     }
 
-    fn find(&self, _tag: &ClusterTag, _user: &str) -> Vec<String> {
+    fn find(&self, tag: &ClusterTag, user: &str) -> Vec<String> {
+        if self.arrays_of_slurm() {
+            return slurm::find(tag, user);
+        }
         // with -u the listing takes another form, whose ids are cut off
         vec!["qstat".into()]
     }
 
     fn found(&self, tag: &ClusterTag, user: &str, answer: &Answer) -> Result<Vec<AllocationId>, Refusal> {
+        if self.arrays_of_slurm() {
+            let name = |(id, array)| if array { AllocationId(format!("{id}[]")) } else { id };
+            return Ok(slurm::found(answer)?.into_iter().map(name).collect());
+        }
         if answer.exit != Some(0) && answer.exit != Some(UNKNOWN) {
             return Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) });
         }
@@ -150,7 +216,13 @@ impl Dialect for Torque {
             let own = !owner.is_empty() && user.starts_with(owner) && owner.len() >= user.len().min(8);
             (name == tag.0 && own && state != "C").then(|| id.into())
         });
-        Ok(rows.collect())
+        let rows: Vec<AllocationId> = rows.collect();
+        self.slurm.fetch_or(rows.iter().any(|id| is_number(&id.0)), Relaxed);
+        if self.arrays_of_slurm() {
+            let reason = "Slurm's qstat does not tell elements of an array from jobs; squeue is asked next";
+            return Err(Refusal::new(Later, reason));
+        }
+        Ok(rows)
     }
 
     fn nodefile(&self, environment: &BTreeMap<String, String>) -> Option<PathBuf> {

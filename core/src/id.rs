@@ -93,6 +93,28 @@ impl AllocationId {
         let number = self.0.split('.').next().unwrap_or_default();
         (!number.is_empty() && !number.contains('/')).then(|| format!("allocation-{number}.log"))
     }
+
+    /// Whether a file in the directory of logs is such a one, of the allocation or of an element of it: those of an array
+    /// `12` or `12[].server` are called `allocation-12_3.log` or `allocation-12[3].log`.
+    pub fn owns_log(&self, name: &str) -> bool {
+        let number = self.0.split('.').next().unwrap_or_default();
+        let number = number.strip_suffix("[]").unwrap_or(number);
+        let middle = name.strip_prefix("allocation-").and_then(|rest| rest.strip_suffix(".log"));
+        let Some(rest) = middle.and_then(|middle| middle.strip_prefix(number)) else { return false };
+        let index = rest.strip_prefix('_').or_else(|| rest.strip_prefix('[')?.strip_suffix(']'));
+        let is_index = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        !number.is_empty() && (rest.is_empty() || index.is_some_and(is_index))
+    }
+
+    /// Whether those who are in it may call it so: an element of an array that the site calls `12[]` may know it as `12`.
+    /// No site gives an array and another job the same number.
+    pub fn is_known_as(&self, other: &AllocationId) -> bool {
+        fn plain(id: &AllocationId) -> impl Iterator<Item = u8> {
+            let (number, server) = id.0.split_once("[]").unwrap_or((&id.0, ""));
+            number.bytes().chain(server.bytes())
+        }
+        self == other || plain(self).eq(plain(other))
+    }
 }
 
 /// A function's identity: SHA-256 over its kind and body.
@@ -102,5 +124,44 @@ pub struct FunctionHash(#[serde(with = "serde_bytes")] pub [u8; 32]);
 impl fmt::Debug for FunctionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02x}{:02x}{:02x}{:02x}", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_knows_its_logs() {
+        for (id, name, owns) in [
+            ("12", "allocation-12.log", true),
+            ("12.server", "allocation-12.log", true),
+            ("12", "allocation-12_3.log", true),
+            ("12[]", "allocation-12_3.log", true),
+            ("12[].server", "allocation-12[3].log", true),
+            ("local-7-9", "allocation-local-7-9.log", true),
+            ("12", "allocation-123.log", false),
+            ("12", "allocation-1.log", false),
+            ("12", "allocation-12_.log", false),
+            ("12", "allocation-12_3", false),
+            ("12", "allocation-site.log", false),
+            ("", "allocation-.log", false),
+            ("12", "node1.log", false),
+        ] {
+            assert_eq!(AllocationId::from(id).owns_log(name), owns, "{id} {name}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_known_with_and_without_brackets() {
+        for (id, other, same) in [
+            ("8[]", "8", true),
+            ("4[].login1", "4[].login1", true),
+            ("4[].login1", "4.login1", true),
+            ("4[].login1", "4", false),
+            ("8[]", "80", false),
+        ] {
+            assert_eq!(AllocationId::from(id).is_known_as(&other.into()), same, "{id} {other}");
+        }
     }
 }

@@ -1,19 +1,38 @@
 //! What `squeue` lists.
 
+use std::collections::BTreeMap;
+
 use rpar_core::id::AllocationId;
 use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
-use crate::dialect::{moment, parse_clock};
+use crate::dialect::{States, moment, parse_clock};
+use crate::elements::together;
 use crate::hostlist;
 
 /// What is listed, each followed by `|`, which keeps it whole. The reason, which may hold anything, is last.
-pub(super) const FORMAT: &str =
-    "JobArrayID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
+pub(crate) const FORMAT: &str =
+    "ArrayJobID:|,ArrayTaskID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
 
-/// The state that a line tells.
-pub(super) fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
-    let mut fields = line.trim().splitn(8, '|');
-    let (id, name, status, start) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+/// The states that a listing tells, with those of elements in those of their arrays.
+pub(crate) fn states(listing: &str) -> States {
+    let mut arrays: BTreeMap<AllocationId, Vec<AllocationState>> = BTreeMap::new();
+    let mut states = States::new();
+    for (id, is_element, state) in listing.lines().filter_map(row) {
+        if is_element {
+            arrays.entry(id).or_default().push(state);
+        } else {
+            states.insert(id, state);
+        }
+    }
+    states.extend(arrays.into_iter().map(|(id, elements)| (id, together(&elements))));
+    states
+}
+
+/// The state that a line tells, and whether it is that of an element of the job.
+fn row(line: &str) -> Option<(AllocationId, bool, AllocationState)> {
+    let mut fields = line.trim().splitn(9, '|');
+    let (id, index) = (fields.next()?, fields.next()?);
+    let (name, status, start) = (fields.next()?, fields.next()?, fields.next()?);
     let (elapsed, remaining) = (fields.next()?, fields.next()?);
     let (nodes, reason) = (fields.next()?, fields.next()?);
     let reason = Some(reason.trim_end_matches('|').trim()).filter(|reason| !matches!(*reason, "" | "None"));
@@ -44,7 +63,7 @@ pub(super) fn row(line: &str) -> Option<(AllocationId, AllocationState)> {
         phase,
         reason,
     };
-    Some((id.into(), state))
+    Some((id.into(), index.starts_with(|c: char| c.is_ascii_digit()), state))
 }
 
 /// How a job has ended: by its state, or its wait status (wait(2)), which is a signal's number, or 256 times an exit status.

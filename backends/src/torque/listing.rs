@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rpar_core::id::AllocationId;
 use rpar_core::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
 
-use crate::dialect::parse_clock;
+use crate::dialect::{States, parse_clock};
+use crate::elements::together;
 
 /// Attributes of a job by name.
 pub(crate) type Attributes = BTreeMap<String, String>;
@@ -36,6 +37,27 @@ pub(crate) fn parse(listing: &str) -> Jobs {
         }
     }
     jobs
+}
+
+/// The states of jobs, with those of elements (`4[2].server`) in those of their arrays (`4[].server`).
+pub(super) fn states(jobs: Jobs) -> States {
+    let mut arrays: BTreeMap<AllocationId, Vec<AllocationState>> = BTreeMap::new();
+    let mut states = States::new();
+    for (id, attributes) in jobs {
+        match array_of(&id) {
+            Some(array) => arrays.entry(array).or_default().push(state(&attributes)),
+            None => _ = states.insert(id, state(&attributes)),
+        }
+    }
+    states.extend(arrays.into_iter().map(|(id, elements)| (id, together(&elements))));
+    states
+}
+
+/// The array that an element is in.
+pub(crate) fn array_of(element: &AllocationId) -> Option<AllocationId> {
+    let (number, rest) = element.0.split_once('[')?;
+    let (index, server) = rest.split_once(']')?;
+    (!index.is_empty()).then(|| AllocationId(format!("{number}[]{server}")))
 }
 
 /// The state that a job's attributes tell.

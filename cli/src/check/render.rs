@@ -11,7 +11,7 @@ use rpar_core::scheduler::JobScript;
 use super::finding::Finding;
 use super::matrix::{self, Values};
 use super::script;
-use crate::cluster::allocation_request;
+use crate::cluster::growth;
 use crate::paths::ClusterDir;
 use crate::profile::{Profile, Resolved};
 use crate::registry::Registry;
@@ -48,10 +48,11 @@ pub(super) fn render(
     let site = Site::new(&resolved, registry).map_err(|error| wrong(error.to_string(), None, None))?;
     let directory = ClusterDir::new(&resolved, "check", profile.surroundings());
     let directory = directory.map_err(|error| wrong(error.to_string(), None, None))?;
-    let request = allocation_request(&resolved, &directory, program, Resolved::FILE);
-    let request = request.map_err(|error| wrong(error.to_string(), None, None))?;
-    let pilot = rpar_backends::shell::join(&request.pilot);
-    let script = site.scheduler.preview(&request).map_err(|error| {
+    let growth = growth(&resolved, &site.scheduler.info(), &directory, program, Resolved::FILE);
+    let growth = growth.map_err(|error| wrong(error.to_string(), None, None))?;
+    let first = growth.portions.first().ok_or_else(|| wrong("no engine is asked for".into(), None, None))?;
+    let pilot = rpar_backends::shell::join(&first.request.pilot);
+    let script = site.scheduler.preview(&first.request).map_err(|error| {
         wrong(error.to_string(), Some(profile.origins().place("scheduler.kind")), error.hint)
     })?;
     Ok(Rendered { resolved, site, script, pilot })

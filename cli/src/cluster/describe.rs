@@ -53,7 +53,19 @@ pub fn waiting(status: &ClusterStatus) -> String {
     let engines = format!("{} of {}", status.engines.len(), plural(status.engines_wanted.into(), "engine"));
     // a running allocation without all its engines is as interesting as a queued one
     let allocations = status.allocations.iter().filter(|a| a.state.phase != AllocationPhase::Ended);
-    std::iter::once(engines).chain(allocations.map(allocation)).collect::<Vec<_>>().join("; ")
+    std::iter::once(engines).chain(told(allocations)).collect::<Vec<_>>().join("; ")
+}
+
+/// The most allocations that are told of in a line; of those of `shape = "each"` the first ones tell enough.
+const TOLD: usize = 3;
+
+/// Some allocations in words, a few at most.
+pub(super) fn told<'a>(allocations: impl Iterator<Item = &'a AllocationStatus>) -> Vec<String> {
+    let mut all: Vec<&AllocationStatus> = allocations.collect();
+    let more = all.len().saturating_sub(TOLD);
+    all.truncate(TOLD);
+    let more = (more > 0).then(|| format!("and {} more", plural(more as u64, "allocation")));
+    all.into_iter().map(allocation).chain(more).collect()
 }
 
 /// `1 engine`, `2 engines`.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use rpar_core::scheduler::SchedulerInfo;
 use rpar_core::wire::Growth;
 use rpar_runtime::files::{FileError, write_private};
 use thiserror::Error;
 
-use super::setup::{SetupError, allocation_request};
+use super::setup::{self, SetupError};
 use crate::paths::ClusterDir;
 use crate::profile::{ProfileError, Resolved};
 
@@ -45,6 +46,7 @@ pub(crate) fn further(
     directory: &ClusterDir,
     started: &Resolved,
     resolved: &Resolved,
+    scheduler: &SchedulerInfo,
     program: &Path,
 ) -> Result<(String, Growth), FurtherError> {
     if let Some(key) = difference(started, resolved) {
@@ -53,8 +55,8 @@ pub(crate) fn further(
     let name = |number: u32| format!("profile-{number}.toml");
     let taken = |number: &u32| directory.path.join(name(*number)).exists();
     let file = name((2..).find(|number| !taken(number)).unwrap_or_default());
-    let request = allocation_request(resolved, directory, program, &file)?;
-    Ok((file, Growth { request, engines: resolved.engines.total }))
+    let growth = setup::growth(resolved, scheduler, directory, program, &file)?;
+    Ok((file, growth))
 }
 
 /// Writes the further allocation's profile down, where its pilot finds it. The caller holds the cluster's lock since
@@ -103,13 +105,24 @@ mod tests {
         };
         let started = resolve(&[]);
         let directory = ClusterDir::new(&started, "default", &around).unwrap();
-        let further =
-            |values: &[(&str, &str)]| further(&directory, &started, &resolve(values), "/bin/rpar".as_ref());
+        let info = SchedulerInfo {
+            name: "slurm".into(),
+            queued: true,
+            remote_pilot: true,
+            walltime: true,
+            arrays: true,
+        };
+        let further = |values: &[(&str, &str)]| {
+            further(&directory, &started, &resolve(values), &info, "/bin/rpar".as_ref())
+        };
         let (file, growth) = further(&[("nodes", "3"), ("ppn", "4"), ("walltime", "10m")]).unwrap();
-        assert_eq!((file.as_str(), growth.engines, growth.request.nodes), ("profile-2.toml", 12, 3));
+        assert_eq!(
+            (file.as_str(), growth.engines(), growth.portions[0].request.nodes),
+            ("profile-2.toml", 12, 3)
+        );
         let pilot =
             ["/bin/rpar", "pilot", "--directory", directory.path.to_str().unwrap(), "--resolved", &file];
-        assert_eq!(growth.request.pilot, pilot);
+        assert_eq!(growth.portions[0].request.pilot, pilot);
         for (values, key) in
             [(("mem", "8"), "`scheduler.directives`"), (("name", "mine"), "`scheduler.name`")]
         {

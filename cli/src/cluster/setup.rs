@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rpar_core::controller::ControllerConfig;
-use rpar_core::scheduler::AllocationRequest;
-use rpar_core::wire::{ControllerStatus, RESULT_WINDOW_BYTES};
+use rpar_core::profile::{EnginesSection, Shape};
+use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
+use rpar_core::wire::{ControllerStatus, Growth, Portion, RESULT_WINDOW_BYTES};
 use rpar_runtime::controller::ControllerSetup;
 use rpar_runtime::files::host_name;
 use thiserror::Error;
@@ -19,6 +20,16 @@ pub enum SetupError {
     /// The job script cannot be rendered.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// The scheduler cannot be asked for an array.
+    #[error(
+        "{place}: `scheduler.shape` is `array`, and scheduler `{scheduler}` has no arrays: say `one` or `each`"
+    )]
+    NoArrays {
+        /// Where that is set.
+        place: String,
+        /// The scheduler.
+        scheduler: String,
+    },
     /// The path of this program, or of the cluster, has no form that a job script could hold.
     #[error("the path {} is not UTF-8, which a job script cannot hold", .0.display())]
     Path(PathBuf),
@@ -28,12 +39,43 @@ pub enum SetupError {
 /// cluster's directory holds the resolved profile.
 ///
 /// # Errors
-/// When the profile's job script cannot be rendered, or a path is no text.
-pub(crate) fn allocation_request(
+/// When the profile's job script cannot be rendered, a path is no text, or the scheduler has no such shape.
+pub(crate) fn growth(
+    resolved: &Resolved,
+    scheduler: &SchedulerInfo,
+    directory: &ClusterDir,
+    program: &Path,
+    file: &str,
+) -> Result<Growth, SetupError> {
+    let EnginesSection { nodes, ppn, total, .. } = resolved.engines;
+    let shape = resolved.request.shape;
+    if shape == Shape::Array && !scheduler.arrays {
+        let place = resolved.origins().place("scheduler.shape");
+        return Err(SetupError::NoArrays { place, scheduler: scheduler.name.clone() });
+    }
+    if shape != Shape::Each {
+        let request = request(resolved, directory, program, file, nodes, None)?;
+        return Ok(Growth { portions: vec![Portion { request, times: 1, engines: total }] });
+    }
+    // the last node may be short
+    let mut portions = Vec::new();
+    for (times, engines) in [(total / ppn, ppn), (1, total % ppn)] {
+        if times > 0 && engines > 0 {
+            let request = request(resolved, directory, program, file, 1, Some(engines))?;
+            portions.push(Portion { request, times, engines });
+        }
+    }
+    Ok(Growth { portions })
+}
+
+/// The request for an allocation of so many nodes; `engines` is how many its pilot starts, where the profile does not say.
+fn request(
     resolved: &Resolved,
     directory: &ClusterDir,
     program: &Path,
     file: &str,
+    nodes: u32,
+    engines: Option<u32>,
 ) -> Result<AllocationRequest, SetupError> {
     let program = match &resolved.engines.program {
         Some(program) => program.clone(),
@@ -43,9 +85,10 @@ pub(crate) fn allocation_request(
     if file != Resolved::FILE {
         pilot.extend(["--resolved".into(), file.into()]);
     }
+    pilot.extend(engines.into_iter().flat_map(|engines| ["--engines".into(), engines.to_string()]));
     let tag = directory.tag(&resolved.request.name);
     let place = ScriptPlace { tag: &tag, pilot: &pilot, directory: &directory.path };
-    Ok(resolved.allocation(&place)?)
+    Ok(resolved.allocation(nodes, &place)?)
 }
 
 /// All that a controller is told at its start. An `ephemeral` one ends with its first client.
@@ -59,7 +102,9 @@ pub fn controller_setup(
     program: &Path,
     ephemeral: bool,
 ) -> Result<ControllerSetup, SetupError> {
-    let request = allocation_request(resolved, directory, program, Resolved::FILE)?;
+    let growth = growth(resolved, &site.scheduler.info(), directory, program, Resolved::FILE)?;
+    let requests = growth.portions.iter();
+    let requests = requests.flat_map(|portion| vec![portion.request.clone(); portion.times as usize]);
     let section = &resolved.controller;
     let config = ControllerConfig {
         epoch_micros: 0,
@@ -70,8 +115,8 @@ pub fn controller_setup(
             build: env!("CARGO_PKG_VERSION").into(),
             ..ControllerStatus::default()
         },
-        tag: request.tag.clone(),
-        requests: vec![request],
+        tag: directory.tag(&resolved.request.name),
+        requests: requests.collect(),
         engines_wanted: resolved.engines.total,
         heartbeat: section.heartbeat,
         lost_after: section.lost_after,

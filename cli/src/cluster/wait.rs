@@ -1,9 +1,10 @@
 //! Waits until a cluster's engines are there, or cannot come any more.
 
+use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rpar_core::id::{AllocationId, EngineId, RequestId};
+use rpar_core::id::{AllocationId, EngineId};
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 use rpar_runtime::client::{Client, ClientError};
 use thiserror::Error;
@@ -81,38 +82,57 @@ pub fn wait_for_engines(
     wait(client, patience, judge, observe, describe::waiting)
 }
 
-/// Waits in the same way until all engines of one allocation are there: those that this request has asked for.
+/// Waits in the same way until all engines of some allocations are there: those that these requests have asked for.
 ///
 /// # Errors
 /// As [`wait_for_engines`].
-pub(crate) fn wait_for_request(
+pub(crate) fn wait_for_requests(
     client: &Client,
-    request: RequestId,
+    requests: &Range<u64>,
     patience: Option<Duration>,
     observe: &mut dyn FnMut(&ClusterStatus),
 ) -> Result<ClusterStatus, WaitError> {
     let judge = |status: &ClusterStatus| {
-        let Some(one) = status.allocations.iter().find(|one| one.request == request) else {
-            let why = vec!["the allocation was given back meanwhile".to_owned()];
+        let ours = of_requests(status, requests);
+        if ours.is_empty() {
+            let why = vec!["what was asked for was given back meanwhile".to_owned()];
             return Some(Err(WaitError::NoMore { engines: 0, wanted: 0, why }));
-        };
-        let (engines, wanted) = (one.engines as usize, one.engines_wanted);
-        match engines >= wanted as usize {
-            true => Some(Ok(())),
-            false if one.coming => None,
-            false => Some(Err(WaitError::NoMore { engines, wanted, why: why_no_more(status, &[one]) })),
         }
+        let short: Vec<&AllocationStatus> =
+            ours.iter().copied().filter(|one| one.engines < one.engines_wanted).collect();
+        if short.is_empty() {
+            return Some(Ok(()));
+        }
+        let (engines, wanted) = counts(&ours);
+        let over = !short.iter().any(|one| one.coming);
+        over.then(|| {
+            Err(WaitError::NoMore { engines: engines as usize, wanted, why: why_no_more(status, &short) })
+        })
     };
-    wait(client, patience, judge, observe, |status| waiting_for(status, request))
+    wait(client, patience, judge, observe, |status| waiting_for(status, requests))
+}
+
+/// The allocations that these requests have asked for.
+pub(crate) fn of_requests<'a>(status: &'a ClusterStatus, requests: &Range<u64>) -> Vec<&'a AllocationStatus> {
+    status.allocations.iter().filter(|one| requests.contains(&one.request.0)).collect()
+}
+
+/// How many engines of these are there, and how many there are meant to be.
+fn counts(allocations: &[&AllocationStatus]) -> (u32, u32) {
+    let add = |sum: (u32, u32), one: &&AllocationStatus| (sum.0 + one.engines, sum.1 + one.engines_wanted);
+    allocations.iter().fold((0, 0), add)
 }
 
 /// What is waited for: `1 of 8 engines; allocation 12 is queued: Resources`.
-pub(crate) fn waiting_for(status: &ClusterStatus, request: RequestId) -> String {
-    let one = status.allocations.iter().find(|one| one.request == request);
-    one.map_or_else(String::new, |one| {
-        let engines = describe::plural(one.engines_wanted.into(), "engine");
-        format!("{} of {engines}; {}", one.engines, describe::allocation(one))
-    })
+pub(crate) fn waiting_for(status: &ClusterStatus, requests: &Range<u64>) -> String {
+    let ours = of_requests(status, requests);
+    if ours.is_empty() {
+        return String::new();
+    }
+    let (engines, wanted) = counts(&ours);
+    let short = ours.into_iter().filter(|one| one.engines < one.engines_wanted);
+    let engines = format!("{engines} of {}", describe::plural(wanted.into(), "engine"));
+    std::iter::once(engines).chain(describe::told(short)).collect::<Vec<_>>().join("; ")
 }
 
 /// Waits in the same way until these engines have left, and the allocation if one is named.
@@ -215,7 +235,7 @@ fn no_more(status: &ClusterStatus) -> WaitError {
 
 /// What has become of these allocations, and the latest problems.
 fn why_no_more(status: &ClusterStatus, allocations: &[&AllocationStatus]) -> Vec<String> {
-    let mut why: Vec<String> = allocations.iter().map(|one| describe::allocation(one)).collect();
+    let mut why = describe::told(allocations.iter().copied());
     // of a host that died again and again the last death says it all
     let given_up = status.problems.iter().any(|problem| problem.ends_with(GIVEN_UP));
     for problem in status.problems.iter().filter(|problem| !given_up || !problem.ends_with(STARTED_AGAIN)) {

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::time::{Instant, SystemTime};
 
 use rpar_core::id::AllocationId;
+use rpar_core::profile::Shape;
 use rpar_core::wire::Registration;
 use rpar_runtime::engine::{Connection, EngineSetup, PythonSettings};
 use rpar_runtime::files::{ENGINE_FILE, Handed, host_name};
@@ -17,7 +18,7 @@ use super::context::{Context, program};
 use super::{node, walltime};
 use crate::Site;
 use crate::cluster::controller_setup;
-use crate::command::arguments::{ControllerArguments, DirectoryArguments, EngineArguments};
+use crate::command::arguments::{ControllerArguments, DirectoryArguments, EngineArguments, PilotArguments};
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
@@ -52,8 +53,8 @@ fn end_with_stdin() -> Outcome<()> {
 }
 
 /// `rpar pilot`.
-pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcome {
-    let (directory, resolved, site) = opened(context, arguments)?;
+pub(crate) fn pilot(context: &Context, arguments: &PilotArguments) -> Outcome {
+    let (directory, resolved, site) = opened(context, &arguments.at)?;
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -73,13 +74,17 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
         words.push("--handed".into());
     } else {
         words.extend(["--directory".into(), directory.path.display().to_string()]);
-        if arguments.resolved != Resolved::FILE {
-            words.extend(["--resolved".into(), arguments.resolved.clone()]);
+        if arguments.at.resolved != Resolved::FILE {
+            words.extend(["--resolved".into(), arguments.at.resolved.clone()]);
         }
     }
-    if let Some(id) = &allocation {
-        words.extend(["--allocation".into(), id.to_string()]);
-    }
+    words.extend(allocation.iter().flat_map(|id| ["--allocation".into(), id.to_string()]));
+    let element = (resolved.request.shape == Shape::Array).then(|| element(&environment));
+    words.extend(element.iter().flat_map(|index| ["--element".into(), index.to_string()]));
+    let engines = match element {
+        Some(index) => share(resolved.engines.total, resolved.engines.ppn, index),
+        None => arguments.engines.unwrap_or(resolved.engines.total),
+    };
     let connection = directory.engine_file();
     let logs = directory.logs();
     let served = serve(async move {
@@ -90,8 +95,9 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
             launcher: site.launcher,
             nodes,
             allocation,
+            element,
             ends,
-            engines: resolved.engines.total,
+            engines,
             ppn: resolved.engines.ppn,
             program: words,
             setup: resolved.engines.setup,
@@ -108,9 +114,27 @@ pub(crate) fn pilot(context: &Context, arguments: &DirectoryArguments) -> Outcom
 
 /// The site's id of the allocation that this process was started in, as its scheduler gave it out.
 fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
-    let names = ["RPAR_ALLOCATION_ID", "PBS_JOBID", "SLURM_JOB_ID"];
-    let site = || names.iter().find_map(|name| environment.get(*name)).cloned().map(AllocationId);
+    // an element's pilot names the array, whose own name each site gives in another variable
+    let names = ["RPAR_ALLOCATION_ID", "SLURM_ARRAY_JOB_ID", "PBS_JOBID", "SLURM_JOB_ID"];
+    let site = || names.iter().find_map(|name| environment.get(*name)).map(|id| array_of(id));
     rpar_backends::own_allocation(environment).or_else(site)
+}
+
+/// The array that an element is in, as PBS and Torque name both: `4[2].login1` is in `4[].login1`.
+fn array_of(id: &str) -> AllocationId {
+    let parts = id.split_once('[').and_then(|(number, rest)| Some((number, rest.split_once(']')?.1)));
+    AllocationId(parts.map_or_else(|| id.to_owned(), |(number, server)| format!("{number}[]{server}")))
+}
+
+/// Which element of an array this process was started in, from 1 on. An array of one is none to some sites.
+fn element(environment: &BTreeMap<String, String>) -> u32 {
+    let names = ["SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID"];
+    names.iter().find_map(|name| environment.get(*name)?.parse().ok()).unwrap_or(1)
+}
+
+/// How many of all engines are an element's, when nodes are filled in order.
+fn share(total: u32, ppn: u32, element: u32) -> u32 {
+    total.saturating_sub(element.saturating_sub(1).saturating_mul(ppn)).min(ppn)
 }
 
 /// `rpar engine`.
@@ -140,6 +164,7 @@ pub(crate) fn engine(context: &Context, arguments: &EngineArguments) -> Outcome 
             engines: arguments.engines,
             pid: std::process::id(),
             allocation: arguments.allocation.clone().map(AllocationId),
+            element: arguments.element,
             labels: resolved.engines.labels.clone(),
             resources: node::resources(&resolved.engines, &gpus),
         },
@@ -182,5 +207,25 @@ mod tests {
         assert_eq!(of(&[("SLURM_JOB_ID", "7"), ("PBS_JOBID", "7.login1")]).as_deref(), Some("7.login1"));
         assert_eq!(of(&[("SLURM_JOB_ID", "7"), ("RPAR_ALLOCATION_ID", "x7")]).as_deref(), Some("x7"));
         assert_eq!(of(&[]), None);
+        for (names, id) in [
+            (&[("PBS_JOBID", "4[2].login1"), ("PBS_ARRAY_INDEX", "2")][..], "4[].login1"),
+            (&[("SLURM_JOB_ID", "9"), ("PBS_JOBID", "9"), ("SLURM_ARRAY_JOB_ID", "8")], "8"),
+        ] {
+            assert_eq!(of(names).as_deref(), Some(id));
+        }
+    }
+
+    #[test]
+    fn each_element_has_its_share_of_the_engines() {
+        let shares = |total, ppn| (1..=4).map(|element| share(total, ppn, element)).collect::<Vec<_>>();
+        assert_eq!(shares(32, 8), [8, 8, 8, 8]);
+        assert_eq!(shares(27, 8), [8, 8, 8, 3]);
+        assert_eq!(shares(3, 8), [3, 0, 0, 0]);
+        let of = |name: &str, value: &str| element(&[(name.to_owned(), value.to_owned())].into());
+        assert_eq!(
+            [of("SLURM_ARRAY_TASK_ID", "3"), of("PBS_ARRAY_INDEX", "2"), of("PBS_ARRAYID", "4")],
+            [3, 2, 4]
+        );
+        assert_eq!(element(&BTreeMap::new()), 1);
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rpar_backends::shell;
 use rpar_core::error::{Action, BackendError};
-use rpar_core::scheduler::AllocationRequest;
-use rpar_core::wire::{AllocationStatus, ClusterStatus};
+use rpar_core::wire::{AllocationStatus, ClusterStatus, Growth};
 use rpar_runtime::client::Client;
 use serde_json::json;
 
@@ -24,7 +23,7 @@ use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
 use crate::paths::ClusterDir;
 use crate::profile::Resolved;
-use crate::{Site, cluster::allocation_request};
+use crate::{Site, cluster::growth};
 
 /// A controller answers in a millisecond, and needs no longer to give back what the site has never granted.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -37,9 +36,11 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
         return dry_run(context, &resolved, &site, &directory);
     }
     // what can be known to be refused is refused before anything is started
-    let request = allocation_request(&resolved, &directory, &program()?, Resolved::FILE)?;
+    let growth = growth(&resolved, &site.scheduler.info(), &directory, &program()?, Resolved::FILE)?;
     let refused = |error| BackendError { action: Action::Submit, ..error };
-    site.scheduler.preview(&request).map_err(refused)?;
+    for portion in &growth.portions {
+        site.scheduler.preview(&portion.request).map_err(refused)?;
+    }
     let python = Look::begin(&resolved);
     let client =
         bring_up(context, &resolved, &site, &directory).inspect_err(|_| directory.remove_empty_parent())?;
@@ -62,16 +63,21 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
 
 /// Shows what the site would get.
 fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome {
-    preview(context, site, &allocation_request(resolved, directory, &program()?, Resolved::FILE)?)
+    let info = site.scheduler.info();
+    preview(context, site, &growth(resolved, &info, directory, &program()?, Resolved::FILE)?)
 }
 
-/// Shows the script and the command line for a request.
-pub(super) fn preview(context: &Context, site: &Site, request: &AllocationRequest) -> Outcome {
-    let script = site.scheduler.preview(request)?;
+/// Shows the script and the command line for what is asked for: of what is asked for several times, the first.
+pub(super) fn preview(context: &Context, site: &Site, growth: &Growth) -> Outcome {
+    let Some(first) = growth.portions.first() else { return Ok(Exit::Ok) };
+    let (script, times) = (site.scheduler.preview(&first.request)?, growth.allocations());
     if context.output.json {
-        context.output.document(json!({ "argv": script.argv, "script": script.text }))?;
+        let document = json!({ "argv": script.argv, "script": script.text, "times": times });
+        context.output.document(document)?;
     } else {
-        context.output.answer(&format!("$ {}\n\n{}", shell::join(&script.argv), script.text))?;
+        let times = if times > 1 { format!(" # {times} times, one for each node") } else { String::new() };
+        let argv = shell::join(&script.argv);
+        context.output.answer(&format!("$ {argv}{times}\n\n{}", script.text))?;
     }
     Ok(Exit::Ok)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rpar_backends::shell;
 use rpar_core::error::BackendError;
 use rpar_core::id::AllocationId;
+use rpar_core::profile::Shape;
 use rpar_core::scheduler::{AllocationPhase, AllocationState};
 use rpar_core::transport::TransportError;
 use rpar_runtime::files::{tail, write_private};
@@ -217,7 +218,10 @@ async fn submit(probe: &Probe<'_>, directory: &ClusterDir) -> Result<AllocationI
     let pilot = [program, "probe".to_owned(), "--directory".to_owned(), path(&directory.path)?];
     let tag = directory.tag(&probe.resolved.request.name);
     let place = ScriptPlace { tag: &tag, pilot: &pilot, directory: &directory.path };
-    let request = probe.resolved.allocation(&place)?;
+    // one allocation shows how its nodes reach each other, whatever the cluster's are
+    let mut resolved = probe.resolved.clone();
+    resolved.request.shape = Shape::One;
+    let request = resolved.allocation(resolved.engines.nodes, &place)?;
     tracing::info!("probing with `{}`", shell::join(&pilot));
     Ok(probe.site.scheduler.submit(&request).await?)
 }

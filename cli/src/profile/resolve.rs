@@ -15,8 +15,8 @@ use super::render::{self, Variables};
 use super::resolved::Resolved;
 
 /// Keys that rpar takes out of the sections of schedulers and transports, whatever their kind.
-pub(crate) const COMMON: [&str; 8] =
-    ["queue", "walltime", "account", "name", "setup", "template", "template_file", "listen"];
+pub(crate) const COMMON: [&str; 9] =
+    ["queue", "walltime", "account", "name", "shape", "setup", "template", "template_file", "listen"];
 
 impl Profile {
     /// Resolves the profile with the user's values (by parameter, as typed) and, if given, the total of engines: then

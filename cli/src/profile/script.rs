@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rpar_backends::shell;
 use rpar_core::id::ClusterTag;
-use rpar_core::profile::Scalar;
+use rpar_core::profile::{Scalar, Shape};
 use rpar_core::scheduler::AllocationRequest;
 
 use super::error::ProfileError;
@@ -28,17 +28,20 @@ pub struct ScriptPlace<'a> {
 }
 
 impl Resolved {
-    /// The request for the cluster's nodes, with the profile's own job script if it has one.
+    /// The request for so many of the cluster's nodes, with the profile's own job script if it has one. An array's script
+    /// is for one node.
     ///
     /// # Errors
     /// When that script cannot be rendered; [`Profile::resolve`] has found out before, except for what depends on
     /// `place`.
-    pub fn allocation(&self, place: &ScriptPlace<'_>) -> Result<AllocationRequest, ProfileError> {
-        let script = self.request.template.as_deref().map(|template| self.script(template, place));
+    pub fn allocation(&self, nodes: u32, place: &ScriptPlace<'_>) -> Result<AllocationRequest, ProfileError> {
+        let array = self.request.shape == Shape::Array;
+        let here = if array { 1 } else { nodes };
+        let script = self.request.template.as_deref().map(|template| self.script(template, here, place));
         Ok(AllocationRequest {
             tag: place.tag.clone(),
-            nodes: self.engines.nodes,
-            array: false,
+            nodes,
+            array,
             ppn: self.engines.ppn,
             walltime: self.request.walltime,
             queue: self.request.queue.clone(),
@@ -50,12 +53,13 @@ impl Resolved {
         })
     }
 
-    fn script(&self, template: &str, place: &ScriptPlace<'_>) -> Result<String, ProfileError> {
+    fn script(&self, template: &str, nodes: u32, place: &ScriptPlace<'_>) -> Result<String, ProfileError> {
         let mut variables: Variables = Profile::facts(&Surroundings::current(), &self.profile);
         for name in ["walltime", "queue", "account"] {
             variables.insert(name.to_owned(), None);
         }
         variables.extend(self.params.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
+        variables.insert("nodes".to_owned(), Some(Scalar::Int(nodes.into())));
         let words = [
             ("name", place.tag.to_string()),
             ("pilot", shell::join(place.pilot)),

@@ -70,8 +70,8 @@ pub(super) struct Allocation {
     pub(super) given_up: bool,
     /// How many engines of it are wanted.
     pub(super) wanted: u32,
-    /// How many engines are to stay on nodes some of whose engines were to leave.
-    pub(super) released: BTreeMap<String, u32>,
+    /// How many engines are to stay on nodes some of whose engines were to leave; of an array, on each element's.
+    pub(super) released: BTreeMap<(Option<u32>, String), u32>,
     /// Whether nothing of it is wanted any more: it is given back once its engine hosts have left.
     pub(super) retired: bool,
     tries: u32,
@@ -137,6 +137,15 @@ impl Allocation {
     /// Whether engines of it may still come.
     pub(super) fn is_coming(&self) -> bool {
         self.stage != Stage::Over && !self.retired && !(self.stage == Stage::Live && self.given_up)
+    }
+
+    /// How many elements of an array may have a pilot: all, until the site has told how far they are.
+    pub(super) fn elements_due(&self) -> u32 {
+        match self.state.elements {
+            Some(elements) => elements.waiting.saturating_add(elements.running),
+            None if self.seen => 0,
+            None => self.spec.nodes,
+        }
     }
 
     /// Nothing of it is wanted any more.

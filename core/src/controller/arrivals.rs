@@ -102,7 +102,7 @@ impl Controller {
         registration: Registration,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let Registration { node, engines, pid, allocation, labels, resources } = registration;
+        let Registration { node, engines, pid, allocation, element, labels, resources } = registration;
         let limit = ENGINES_LIMIT - self.engines.len().min(ENGINES_LIMIT);
         if engines == 0 || engines as usize > limit {
             return Err(format!("{engines} engines on one host; there may be from 1 to {limit} more"));
@@ -113,12 +113,13 @@ impl Controller {
         if node.len() > NODE_NAME_LIMIT {
             return Err(format!("a node's name is longer than {NODE_NAME_LIMIT} bytes"));
         }
-        if !self.has_room(allocation.as_ref(), &node) {
+        if !self.has_room(allocation.as_ref(), element, &node) {
             let text = format!("an engine host on node {node} came, but none is wanted there");
             effects.push(Effect::Log { text });
             effects.push(Effect::Send { link, message: Message::Stop });
             return Ok(());
         }
+        let allocation = self.allocations.own_name(allocation);
         let ids = self.engines.add(link, engines).ok_or("all engine ids are used up")?;
         let first = EngineId(ids.start);
         self.peers.set_part(link, Part::Host);
@@ -135,6 +136,7 @@ impl Controller {
             node: node.into(),
             pid,
             allocation,
+            element,
             engines: ids,
             defined: BTreeSet::new(),
             labels: labels.into_iter().collect(),

@@ -13,6 +13,8 @@ pub(super) struct Host {
     pub(super) node: Arc<str>,
     pub(super) pid: u32,
     pub(super) allocation: Option<AllocationId>,
+    /// Which element of that it is in, if it is an array.
+    pub(super) element: Option<u32>,
     pub(super) engines: std::ops::Range<u32>,
     /// The functions that were sent to it.
     pub(super) defined: BTreeSet<u32>,

@@ -61,8 +61,9 @@ pub(super) const LOST_NODES_LIMIT: usize = 5;
 pub(super) const PROBLEMS_LIMIT: usize = 20;
 pub(super) const PROBLEM_BYTES: usize = 2 << 10;
 
-/// Requests for allocations that are kept; the oldest that is over gives way. The site is asked for all of them at once.
-pub(super) const REQUESTS_LIMIT: usize = 64;
+/// Requests for allocations that are kept; the oldest that is over gives way. The site is asked for all of them at once,
+/// and the status of all of them, each with its problem, takes a quarter of a frame.
+pub(super) const REQUESTS_LIMIT: usize = 512;
 
 /// The most allocations that one command gives back: batch systems end them one after the other, and a loaded one takes
 /// half a second for each, so that the command stays within its time.

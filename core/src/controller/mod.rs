@@ -18,6 +18,7 @@ mod ends;
 mod engine;
 mod engines;
 mod functions;
+mod giving_back;
 mod growth;
 mod host;
 mod io;

@@ -15,6 +15,8 @@ use crate::wire::PilotInfo;
 pub(super) struct Pilot {
     /// Which allocation it serves, which may come before the site has told of that.
     allocation: Option<AllocationId>,
+    /// Which element of that, if it is an array.
+    element: Option<u32>,
     /// The nodes on which it has not given up.
     nodes: BTreeSet<String>,
     /// Since when it is here.
@@ -42,15 +44,15 @@ impl Site {
     }
 
     /// How many engines may be on a node; `None` is as many as come.
-    pub(super) fn room_on(&self, id: Option<&AllocationId>, node: &str) -> Option<u32> {
+    pub(super) fn room_on(&self, id: Option<&AllocationId>, element: Option<u32>, node: &str) -> Option<u32> {
         let one = &self.all[self.place(id)?];
-        if one.retired { Some(0) } else { one.released.get(node).copied() }
+        if one.retired { Some(0) } else { one.released.get(&(element, node.to_owned())).copied() }
     }
 
     /// A pilot has come; tells what it is to release, as it may know nothing of that.
     pub(super) fn pilot_came(&mut self, now: Timestamp, link: LinkId, info: PilotInfo) -> Vec<(String, u32)> {
-        let id = info.allocation.as_ref();
-        let room = |node: &String| Some((node.clone(), self.room_on(id, node)?));
+        let (id, element) = (info.allocation.as_ref(), info.element);
+        let room = |node: &String| Some((node.clone(), self.room_on(id, element, node)?));
         let released: Vec<(String, u32)> = info.nodes.iter().filter_map(room).collect();
         let ends = info.remaining_ms.map(|millis| now + Duration::from_millis(millis));
         if let Some(place) = self.place(id) {
@@ -60,7 +62,8 @@ impl Site {
         }
         let mut nodes: BTreeSet<String> = info.nodes.into_iter().collect();
         nodes.retain(|node| !released.contains(&(node.clone(), 0)));
-        self.pilots.insert(link, Pilot { allocation: info.allocation, nodes, since: now, ends });
+        let allocation = self.own_name(info.allocation);
+        self.pilots.insert(link, Pilot { allocation, element, nodes, since: now, ends });
         released
     }
 
@@ -106,6 +109,7 @@ impl Site {
                 pilots.iter().filter_map(|link| self.pilots.get(link)).flat_map(|pilot| &pilot.nodes);
             match one.stage {
                 _ if !one.is_coming() || !one.may_have(time, now) => false,
+                Stage::Live if one.spec.array && (pilots.len() as u32) < one.elements_due() => true,
                 Stage::Live if pilots.is_empty() => !one.seen,
                 Stage::Live => nodes.any(|node| !has_host(node)),
                 _ => true,
@@ -114,17 +118,25 @@ impl Site {
         self.all.iter().enumerate().any(brings)
     }
 
-    /// Only so many engines are to stay on a node of an allocation; tells its pilots' links.
-    pub(super) fn release(&mut self, place: usize, node: &str, left: u32) -> Vec<LinkId> {
-        let pilots = self.pilots_of(place);
-        let mut over = self.all[place].wanted == 0;
+    /// Only so many engines are to stay on a node of an allocation, or of an element of it; tells the pilots' links.
+    pub(super) fn release(
+        &mut self,
+        place: usize,
+        element: Option<u32>,
+        node: &str,
+        left: u32,
+    ) -> Vec<LinkId> {
+        let mut pilots = self.pilots_of(place);
+        pilots.retain(|link| self.pilots.get(link).is_some_and(|pilot| pilot.element == element));
+        let (mut over, array) = (self.all[place].wanted == 0, self.all[place].spec.array);
         for link in &pilots {
             let Some(pilot) = self.pilots.get_mut(link).filter(|_| left == 0) else { continue };
             pilot.nodes.remove(node);
-            over |= pilot.nodes.is_empty();
+            // of an array, only that element is over
+            over |= pilot.nodes.is_empty() && !array;
         }
         let one = &mut self.all[place];
-        one.released.insert(node.to_owned(), left);
+        one.released.insert((element, node.to_owned()), left);
         if over {
             one.retire();
         }
@@ -165,6 +177,10 @@ impl Site {
         let allocation = pilot.allocation.clone();
         if let Some(place) = self.place(allocation.as_ref()) {
             let one = &mut self.all[place];
+            if one.spec.array {
+                // the others go on; this element ends, and with the last one the site says so of the array
+                return;
+            }
             one.given_up = true;
             if !one.released.is_empty() {
                 // its other nodes were given back: so is this

@@ -120,11 +120,13 @@ impl Controller {
     fn release_on(&mut self, link: LinkId, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.get(&link) else { return };
         let Some(place) = self.allocations.place(host.allocation.as_ref()) else { return };
-        let node = host.node.to_string();
-        let together = |other: &Host| other.node == host.node && other.allocation == host.allocation;
+        let (node, element) = (host.node.to_string(), host.element);
+        let together = |other: &Host| {
+            other.node == host.node && other.allocation == host.allocation && other.element == element
+        };
         let staying = self.engines_on(together).into_iter().filter(|id| self.engines.stays(*id));
         let engines = staying.count() as u32;
-        for link in self.allocations.release(place, &node, engines) {
+        for link in self.allocations.release(place, element, &node, engines) {
             effects.push(Effect::Send { link, message: Message::Release { node: node.clone(), engines } });
         }
     }
@@ -144,14 +146,21 @@ impl Controller {
 
     /// A host that has more engines than are wanted on its node: some of them leave again. `false` if it has to leave
     /// at once.
-    pub(super) fn has_room(&self, allocation: Option<&AllocationId>, node: &str) -> bool {
-        self.allocations.room_on(allocation, node) != Some(0)
+    pub(super) fn has_room(
+        &self,
+        allocation: Option<&AllocationId>,
+        element: Option<u32>,
+        node: &str,
+    ) -> bool {
+        self.allocations.room_on(allocation, element, node) != Some(0)
     }
 
     /// The engines that have come although they were to leave: their pilot did not know.
     pub(super) fn let_surplus_leave(&mut self, link: LinkId) {
         let Some(host) = self.hosts.get(&link) else { return };
-        let Some(room) = self.allocations.room_on(host.allocation.as_ref(), &host.node) else { return };
+        let Some(room) = self.allocations.room_on(host.allocation.as_ref(), host.element, &host.node) else {
+            return;
+        };
         for id in host.engines.clone().skip(room as usize).map(EngineId) {
             self.engines.retire(id);
             self.engines.rank(id, &self.functions, self.config.queue_ahead);
@@ -173,7 +182,8 @@ impl Controller {
         if self.allocations.any_retires() {
             let hosts = &self.hosts;
             let has_hosts = |id: &AllocationId| {
-                hosts.values().any(|host| host.allocation.as_ref().is_none_or(|allocation| allocation == id))
+                let is_in = |allocation: &AllocationId| id.is_known_as(allocation);
+                hosts.values().any(|host| host.allocation.as_ref().is_none_or(is_in))
             };
             self.allocations.give_back(self.now, has_hosts);
             self.advance_allocations(effects);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::{ControllerConfig, Effect};
-use super::limits::{BACKOFF, BACKOFF_LIMIT, CANCEL_LIMIT, STOP_FIRST_POLL, STOP_POLL};
+use super::limits::{BACKOFF_LIMIT, REQUESTS_LIMIT, STOP_FIRST_POLL, STOP_POLL};
 use super::pilots::Pilot;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
@@ -78,10 +78,20 @@ impl Site {
         request
     }
 
-    /// Forgets the oldest request that is over; `false` if there is none.
-    pub(super) fn forget_one(&mut self) -> bool {
-        let over = self.all.iter().position(|one| one.stage == Stage::Over);
-        over.map(|place| self.all.remove(place)).is_some()
+    /// Makes room for more requests, by forgetting the oldest of those that are over; `false` if there is not enough.
+    pub(super) fn make_room(&mut self, count: u64) -> bool {
+        let over = self.all.iter().filter(|one| one.stage == Stage::Over).count();
+        let staying = (self.all.len() - over) as u64;
+        if staying.saturating_add(count) > REQUESTS_LIMIT as u64 {
+            return false;
+        }
+        let mut surplus = (self.all.len() + count as usize).saturating_sub(REQUESTS_LIMIT);
+        self.all.retain(|one| {
+            let forget = surplus > 0 && one.stage == Stage::Over;
+            surplus -= usize::from(forget);
+            !forget
+        });
+        true
     }
 
     /// How many engines are wanted.
@@ -138,21 +148,6 @@ impl Site {
                 effects.push(Effect::Poll { allocations: live });
             }
         }
-    }
-
-    /// Gives back what is due, together.
-    fn cancel_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let due = |one: &&mut Allocation| {
-            one.stage == Stage::Live && matches!(one.cancel, Cancel::Due(at) if at <= now)
-        };
-        let ids = self.all.iter_mut().filter(due).filter_map(|one| {
-            let id = one.id.clone()?;
-            one.cancel = Cancel::Asked;
-            Some(id)
-        });
-        let ids: Vec<AllocationId> = ids.collect();
-        let commands = ids.chunks(CANCEL_LIMIT);
-        effects.extend(commands.map(|ids| Effect::Cancel { allocations: ids.to_vec() }));
     }
 
     fn is_busy(&self) -> bool {
@@ -297,30 +292,6 @@ impl Site {
         }
     }
 
-    /// The answer to a cancellation, which was for all of these.
-    pub(super) fn cancelled(
-        &mut self,
-        now: Timestamp,
-        ids: &[AllocationId],
-        answer: Result<(), BackendError>,
-        news: &mut News,
-    ) {
-        let cancel = if answer.is_ok() { Cancel::Delivered } else { Cancel::Due(now + BACKOFF) };
-        let asked = |one: &&mut Allocation| {
-            one.cancel == Cancel::Asked && one.id.as_ref().is_some_and(|id| ids.contains(id))
-        };
-        let mut any = false;
-        for one in self.all.iter_mut().filter(asked) {
-            one.cancel = cancel;
-            any = true;
-        }
-        match answer {
-            Ok(()) if any => self.poll_due = self.poll_due.min(now),
-            Err(error) if any => news.problems.push(format!("{error}; trying again")),
-            _ => {}
-        }
-    }
-
     /// The end of an allocation's output.
     pub(super) fn output(&mut self, id: &AllocationId, text: &str, news: &mut News) {
         let wanted =
@@ -364,9 +335,17 @@ impl Site {
     /// The place of an allocation; a peer that does not know its own belongs to the only one.
     pub(super) fn place(&self, id: Option<&AllocationId>) -> Option<usize> {
         match id {
-            Some(id) => self.all.iter().position(|one| one.id.as_ref() == Some(id)),
+            Some(id) => {
+                self.all.iter().position(|one| one.id.as_ref().is_some_and(|own| own.is_known_as(id)))
+            }
             None => (self.all.len() == 1).then_some(0),
         }
+    }
+
+    /// The site's name of an allocation that a peer may call otherwise.
+    pub(super) fn own_name(&self, told: Option<AllocationId>) -> Option<AllocationId> {
+        let place = self.place(Some(told.as_ref()?));
+        place.and_then(|place| self.all[place].id.clone()).or(told)
     }
 
     /// What the status shows; `engines` tells how many of an allocation are there, by its place.

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use super::allocations::News;
+use super::host::Host;
 use super::io::{Effect, Input};
 use super::limits::{EPHEMERAL_WAIT, LEAVE_WAIT, STOP_WAIT};
 use super::peers::Part;
@@ -32,10 +33,10 @@ impl Controller {
             }
             Input::Polled { answer } => {
                 let hosts = &self.hosts;
-                let linked = |id: &_| {
-                    hosts
-                        .values()
-                        .any(|host| host.allocation.as_ref().is_none_or(|allocation| allocation == id))
+                let linked = |id: &AllocationId| {
+                    hosts.values().any(|host| {
+                        host.allocation.as_ref().is_none_or(|allocation| id.is_known_as(allocation))
+                    })
                 };
                 self.allocations.polled(now, answer, linked, stopping, &mut news);
                 self.set_ends();
@@ -64,7 +65,8 @@ impl Controller {
     /// Engine hosts do not stay on nodes that are not ours any more: a killed pilot leaves them behind, and so does a
     /// site that does not clean its nodes.
     fn leave_nodes(&mut self, ended: &AllocationId, effects: &mut Vec<Effect>) {
-        let there = self.hosts.iter().filter(|(_, host)| host.allocation.as_ref() == Some(ended));
+        let theirs = |host: &Host| host.allocation.as_ref().is_some_and(|id| ended.is_known_as(id));
+        let there = self.hosts.iter().filter(|(_, host)| theirs(host));
         for link in there.map(|(link, _)| *link).collect::<Vec<_>>() {
             self.dismiss(link, &format!("allocation {ended} has ended"), effects);
         }

@@ -11,6 +11,6 @@ mod spec;
 pub use param::{Param, ParamError, ParamType, ParamValue};
 pub use scalar::Scalar;
 pub use sections::{
-    ControllerSection, EnginesSection, Place, Policy, PythonSection, RequestSection, StorageSection,
+    ControllerSection, EnginesSection, Place, Policy, PythonSection, RequestSection, Shape, StorageSection,
 };
 pub use spec::ParamSpec;

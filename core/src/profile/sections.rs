@@ -152,12 +152,28 @@ pub struct StorageSection {
     pub shared: bool,
 }
 
+/// What nodes are asked for as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// One allocation of all nodes: they begin and end together.
+    #[default]
+    One,
+    /// An allocation for each node: they begin as the site has room, and end each for itself.
+    Each,
+    /// One job array with an element for each node: as `Each`, but one allocation for the site's rules, and for its users.
+    Array,
+}
+
 /// What is asked of any scheduler: the keys of `[scheduler]` that no backend needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestSection {
     /// First part of the job's name; the cluster's tag is this, `-` and 8 digits.
     pub name: String,
+    /// What the nodes are asked for as.
+    #[serde(default)]
+    pub shape: Shape,
     /// The site's queue or partition; `None` leaves it to the site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,

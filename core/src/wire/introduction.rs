@@ -48,6 +48,9 @@ pub struct Registration {
     pub pid: u32,
     /// The allocation it runs in, if any.
     pub allocation: Option<AllocationId>,
+    /// Which element of the allocation it is in, from 1 on, where that is an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<u32>,
     /// What tasks may ask for by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -65,6 +68,9 @@ pub struct PilotInfo {
     pub pid: u32,
     /// The allocation it serves, if the site gave an id.
     pub allocation: Option<AllocationId>,
+    /// Which element of the allocation it is in, from 1 on, where that is an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<u32>,
     /// The nodes on which it starts engine hosts.
     pub nodes: Vec<String>,
     /// How many milliseconds are left until the site ends the allocation, as far as the pilot knows from its environment.

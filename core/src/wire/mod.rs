@@ -24,7 +24,7 @@ pub use introduction::{Hello, PilotInfo, Registration, Welcome};
 pub use message::{BULK, Batch, BulkLength, Message, Outcomes, Transfer, WireError};
 pub use output::{Allowance, CLIENT_OUTPUT_WINDOW_BYTES, Credit, ENGINE_OUTPUT_WINDOW_BYTES, Output};
 pub use returned::RETURNED;
-pub use size::{Agreement, Change, Growth, Retirees};
+pub use size::{Agreement, Change, Growth, Portion, Retirees};
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, NodeStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};
 

@@ -33,19 +33,43 @@ impl Change {
 /// A change that has begun.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
-    /// The request for the further allocation, if that was asked for.
+    /// The request for the first of the further allocations, if such were asked for; the next ones have the numbers that
+    /// follow.
     pub request: Option<RequestId>,
     /// The engines that leave.
     pub engines: Vec<EngineId>,
 }
 
-/// A further allocation, and the engines that are to come of it.
+/// Further allocations, and the engines that are to come of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Growth {
-    /// What is asked of the scheduler. The tag is the cluster's.
+    /// Those that are alike are one portion. They are asked for in this order.
+    pub portions: Vec<Portion>,
+}
+
+/// Allocations that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// What is asked of the scheduler for each. The tag is the cluster's.
     pub request: AllocationRequest,
-    /// How many engines: at most as many as fit the nodes; the last node may get fewer.
+    /// How many there are.
+    pub times: u32,
+    /// How many engines each has: at most as many as fit its nodes; the last node may get fewer.
     pub engines: u32,
+}
+
+impl Growth {
+    /// How many allocations there are.
+    pub fn allocations(&self) -> u64 {
+        self.portions.iter().map(|portion| u64::from(portion.times)).sum()
+    }
+
+    /// How many engines they have together.
+    pub fn engines(&self) -> u64 {
+        self.portions.iter().fold(0, |sum, portion| {
+            u64::from(portion.times).saturating_mul(portion.engines.into()).saturating_add(sum)
+        })
+    }
 }
 
 /// Which engines are to leave.

@@ -29,6 +29,8 @@ pub struct PilotSetup {
     pub nodes: Vec<Node>,
     /// The allocation that it serves, if the site gave an id.
     pub allocation: Option<AllocationId>,
+    /// Which element of that, where it is an array.
+    pub element: Option<u32>,
     /// When the site ends it, as far as its environment tells.
     pub ends: Option<Instant>,
     /// How many engines there shall be in total; the last node may get fewer than the others.

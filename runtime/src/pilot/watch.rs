@@ -74,6 +74,7 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         launcher,
         nodes,
         allocation,
+        element,
         ends,
         engines,
         ppn,
@@ -94,6 +95,7 @@ pub(super) async fn run(setup: PilotSetup) -> Result<(), PilotError> {
         node: host_name(),
         pid: std::process::id(),
         allocation,
+        element,
         nodes: places.iter().map(|place| place.node.name.clone()).collect(),
         remaining_ms: None,
     };

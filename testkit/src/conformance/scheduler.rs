@@ -40,6 +40,10 @@ pub async fn suite(setup: Setup) {
         cases.previews().await;
         cases.lives_and_is_cancelled().await;
         cases.ends_by_itself().await;
+        if cases.scheduler.info().arrays {
+            cases.is_an_array().await;
+            cases.is_an_array_of_one().await;
+        }
         cases.runs_a_script_as_it_is().await;
         cases.knows_what_it_does_not_know().await;
     };
@@ -56,7 +60,7 @@ pub async fn suite(setup: Setup) {
 }
 
 /// The cases that ask for allocations.
-const CASES: [&str; 4] = ["preview", "life", "end", "script"];
+const CASES: [&str; 6] = ["preview", "life", "end", "array", "single", "script"];
 
 impl Setup {
     /// Unique for a process and a case, and as long as a cluster's own.
@@ -162,11 +166,7 @@ impl Setup {
         );
         self.until("its output is in logs/allocation*.log", async || logged(&request.directory)).await;
 
-        let environment: BTreeMap<String, String> = environment
-            .split('\0')
-            .filter_map(|entry| entry.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let environment = variables(&environment);
         let nodes = self.scheduler.nodes(&environment).await.expect("nodes");
         assert_eq!(nodes.len(), self.nodes as usize, "as many nodes as asked for: {nodes:?}");
         for node in &nodes {
@@ -203,6 +203,48 @@ impl Setup {
         }
     }
 
+    async fn is_an_array(&self) {
+        const NAMES: &str = "$SLURM_ARRAY_TASK_ID$PBS_ARRAYID";
+        let nodes = self.nodes.max(2);
+        // both PBS and Slurm's commands for its users set this one
+        let script = format!(
+            "index=${{PBS_ARRAY_INDEX:-{NAMES}}}; env -0 > env.$index.new; mv env.$index.new env.$index
+            echo 'a line of the pilot'; exec sleep 600"
+        );
+        let request = AllocationRequest { nodes, array: true, ..self.request("array", &script) };
+        let id = self.scheduler.submit(&request).await.expect("submit");
+        for index in 1..=nodes {
+            let environment = self.appears(&request.directory.join(format!("env.{index}"))).await;
+            let environment = variables(&environment);
+            let granted = self.scheduler.nodes(&environment).await.expect("nodes");
+            assert_eq!(granted.len(), 1, "an element has a node: {granted:?}");
+        }
+        let all_run = async || {
+            let state = self.state(&id).await;
+            let elements = state.elements.expect("an array's state tells of its elements");
+            state.phase == AllocationPhase::Running && elements.running == nodes
+        };
+        self.until("all elements run", all_run).await;
+        let found = self.scheduler.find(&request.tag).await.expect("find");
+        assert_eq!(found, slice::from_ref(&id), "it is found as one");
+        self.until("its output is in logs/allocation*.log", async || logged(&request.directory)).await;
+        let logs = fs::read_dir(request.directory.join("logs")).expect("logs");
+        let names = logs.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let own = names.filter(|name| id.owns_log(name)).count();
+        assert_eq!(own, nodes as usize, "each element has a log of its own");
+        self.scheduler.cancel(slice::from_ref(&id)).await.expect("cancel");
+        self.ends(&id).await;
+        assert!(self.scheduler.find(&request.tag).await.expect("find").is_empty(), "nothing of it is left");
+    }
+
+    async fn is_an_array_of_one(&self) {
+        let script = "echo 1 > ran.new; mv ran.new ran";
+        let request = AllocationRequest { nodes: 1, array: true, ..self.request("single", script) };
+        let id = self.scheduler.submit(&request).await.expect("submit");
+        self.appears(&request.directory.join("ran")).await;
+        self.ends(&id).await;
+    }
+
     async fn runs_a_script_as_it_is(&self) {
         let mut request = self.request("script", "exit 0");
         let file = request.directory.join("ran");
@@ -225,6 +267,12 @@ impl Setup {
         let error = self.scheduler.nodes(&BTreeMap::new()).await.expect_err("outside there are no nodes");
         assert_eq!((error.action, error.backend), (Action::Nodes, self.scheduler.info().name));
     }
+}
+
+/// What `env -0` has printed.
+fn variables(environment: &str) -> BTreeMap<String, String> {
+    let entries = environment.split('\0').filter_map(|entry| entry.split_once('='));
+    entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Whether the pilot's line is in one of the allocation's logs.

@@ -75,13 +75,14 @@ impl Host {
         pid: usize,
         ppn: u32,
         name: &str,
-        id: &AllocationId,
+        (allocation, element): (&AllocationId, Option<u32>),
     ) -> Self {
         let registration = Registration {
             node: name.to_owned(),
             engines: ppn,
             pid: pid as u32,
-            allocation: Some(id.clone()),
+            allocation: Some(allocation.clone()),
+            element,
             labels: vec![if node.is_multiple_of(2) { "even".to_owned() } else { "odd".to_owned() }],
             resources: Resources { cpus: 3, gpus: node as u64 % 2, ..Resources::default() },
         };

@@ -20,6 +20,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Pilot {
     allocation: usize,
     id: AllocationId,
+    element: Option<u32>,
     nodes: Vec<Node>,
     pub(super) alive: bool,
     link: Option<LinkId>,
@@ -41,13 +42,24 @@ struct Node {
 }
 
 impl Pilot {
-    pub(super) fn new(allocation: usize, id: AllocationId, spec: &AllocationRequest) -> Self {
-        let name = |node| format!("a{allocation}n{node}");
+    pub(super) fn new(
+        allocation: usize,
+        id: AllocationId,
+        element: Option<u32>,
+        spec: &AllocationRequest,
+    ) -> Self {
+        // elements of an array may share a node
+        let name = |node| match element {
+            Some(element) => format!("a{allocation}n{}", element / 2),
+            None => format!("a{allocation}n{node}"),
+        };
+        let nodes = if element.is_some() { 1 } else { spec.nodes };
         let node = |node| Node { name: name(node), engines: spec.ppn, host: None, restarts: 0, over: false };
         Pilot {
             allocation,
             id,
-            nodes: (0..spec.nodes).map(node).collect(),
+            element,
+            nodes: (0..nodes).map(node).collect(),
             alive: true,
             link: None,
             known: false,
@@ -61,6 +73,7 @@ impl Pilot {
             node: self.nodes.first().map(|node| node.name.clone()).unwrap_or_default(),
             pid: pid as u32,
             allocation: Some(self.id.clone()),
+            element: self.element,
             nodes: self.nodes.iter().map(|node| node.name.clone()).collect(),
             remaining_ms: remaining.map(|remaining| remaining.as_millis() as u64),
         }
@@ -141,7 +154,7 @@ impl World {
             let pid = self.hosts.len();
             let at = &mut pilot.nodes[node];
             at.host = Some(pid);
-            let mut host = Host::new(index, node, pid, at.engines, &at.name, &pilot.id);
+            let mut host = Host::new(index, node, pid, at.engines, &at.name, (&pilot.id, pilot.element));
             if self.rng.percent(self.scenario.slow_hosts) {
                 host.slowness = SLOWNESS;
                 self.summary.faults += 1;
@@ -200,7 +213,7 @@ impl World {
 
     pub(super) fn pilot_leaves(&mut self, index: usize) {
         if self.pilots[index].alive {
-            self.allocation_ends(self.pilots[index].allocation);
+            self.share_ends(self.pilots[index].allocation, index);
         }
     }
 

@@ -54,8 +54,11 @@ pub(super) struct Scenario {
 
 impl Scenario {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        let requests: Vec<AllocationRequest> =
-            (0..rng.pick(&[1, 1, 1, 2, 3])).map(|_| request(rng)).collect();
+        let requests: Vec<AllocationRequest> = if rng.percent(20) {
+            each(rng)
+        } else {
+            (0..rng.pick(&[1, 1, 1, 2, 3])).map(|_| request(rng)).collect()
+        };
         let ending = rng.pick(&[
             Ending::Drained,
             Ending::Drained,
@@ -117,11 +120,17 @@ fn config(rng: &mut Rng, requests: Vec<AllocationRequest>, ephemeral: bool) -> C
     }
 }
 
+/// Several allocations of one node.
+fn each(rng: &mut Rng) -> Vec<AllocationRequest> {
+    let request = AllocationRequest { nodes: 1, array: false, ..request(rng) };
+    vec![request; rng.between(2, 6) as usize]
+}
+
 pub(super) fn request(rng: &mut Rng) -> AllocationRequest {
     AllocationRequest {
         tag: ClusterTag::from("rpar-sim"),
         nodes: rng.between(1, 3) as u32,
-        array: false,
+        array: rng.percent(25),
         ppn: rng.between(1, 4) as u32,
         walltime: rng.percent(30).then(|| Duration::from_secs(rng.between(20, 200))),
         queue: None,

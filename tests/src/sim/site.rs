@@ -6,7 +6,7 @@ use std::time::Duration;
 use rpar_core::controller::{Effect, Input};
 use rpar_core::error::{Action, BackendError, Retry};
 use rpar_core::id::AllocationId;
-use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState};
+use rpar_core::scheduler::{AllocationPhase, AllocationRequest, AllocationState, Elements};
 use rpar_core::time::Timestamp;
 
 use super::pilot::Pilot;
@@ -42,7 +42,10 @@ pub(super) struct Allocation {
     pub(super) id: AllocationId,
     pub(super) spec: AllocationRequest,
     pub(super) phase: AllocationPhase,
-    pub(super) pilot: Option<usize>,
+    /// The pilot that it has, or those that its elements have had.
+    pub(super) pilots: Vec<usize>,
+    /// Pilots that are over.
+    over: u32,
     /// When its walltime is over, once it runs.
     pub(super) walltime_ends: Option<Timestamp>,
     ended: Timestamp,
@@ -56,6 +59,17 @@ impl Allocation {
     pub(super) fn remaining(&self, now: Timestamp) -> Option<Duration> {
         let ends = self.walltime_ends.filter(|_| self.phase == AllocationPhase::Running);
         ends.map(|ends| ends.since(now))
+    }
+
+    /// How many pilots it is to have.
+    fn shares(&self) -> u32 {
+        if self.spec.array { self.spec.nodes } else { 1 }
+    }
+
+    fn elements(&self) -> Option<Elements> {
+        let begun = self.pilots.len() as u32;
+        let ended = if self.phase == AllocationPhase::Ended { begun } else { self.over };
+        self.spec.array.then(|| Elements { waiting: self.spec.nodes - begun, running: begun - ended, ended })
     }
 }
 
@@ -155,7 +169,8 @@ impl World {
             id: id.clone(),
             spec,
             phase,
-            pilot: None,
+            pilots: Vec::new(),
+            over: 0,
             walltime_ends: None,
             ended,
             never,
@@ -180,6 +195,7 @@ impl World {
             let known = self.site.find(id).map(|index| &self.site.allocations[index]);
             let phase = known.map_or(AllocationPhase::Unknown, |allocation| allocation.phase.clone());
             let remaining = known.and_then(|allocation| allocation.remaining(self.now));
+            let elements = known.and_then(Allocation::elements);
             let forgotten = known.is_some_and(|allocation| {
                 allocation.phase == AllocationPhase::Ended && self.now.since(allocation.ended) > MEMORY
             });
@@ -187,7 +203,7 @@ impl World {
                 true if self.rng.percent(50) => {}
                 true => drop(states.insert(id.clone(), AllocationState::new(AllocationPhase::Unknown))),
                 false => {
-                    let state = AllocationState { remaining, ..AllocationState::new(phase) };
+                    let state = AllocationState { remaining, elements, ..AllocationState::new(phase) };
                     states.insert(id.clone(), state);
                 }
             }
@@ -209,19 +225,38 @@ impl World {
 
     pub(super) fn allocation_starts(&mut self, index: usize) {
         let allocation = &mut self.site.allocations[index];
-        if allocation.phase != AllocationPhase::Queued {
+        let begun = allocation.pilots.len() as u32;
+        if allocation.phase == AllocationPhase::Ended || begun == allocation.shares() {
             return;
         }
         allocation.phase = AllocationPhase::Running;
-        allocation.pilot = Some(self.pilots.len());
-        let walltime = allocation.spec.walltime;
-        allocation.walltime_ends = walltime.map(|walltime| self.now + walltime);
-        self.trace.line(self.now, || format!("allocation {index} starts"));
-        self.pilots.push(Pilot::new(index, allocation.id.clone(), &allocation.spec));
+        allocation.pilots.push(self.pilots.len());
+        let (walltime, more) = (allocation.spec.walltime, begun + 1 < allocation.shares());
+        if begun == 0 {
+            allocation.walltime_ends = walltime.map(|walltime| self.now + walltime);
+        }
+        self.trace.line(self.now, || format!("allocation {index} starts, {begun} of it are there"));
+        let element = allocation.spec.array.then_some(begun + 1);
+        self.pilots.push(Pilot::new(index, allocation.id.clone(), element, &allocation.spec));
         self.at(self.now, Event::PilotDials(self.pilots.len() - 1));
-        if let Some(walltime) = walltime {
+        if more {
+            let wait = self.rng.duration(Duration::from_millis(10), Duration::from_secs(20));
+            self.after(wait, Event::AllocationStarts(index));
+        }
+        if let Some(walltime) = walltime.filter(|_| begun == 0) {
             self.after(walltime, Event::AllocationEnds(index));
         }
+    }
+
+    /// A pilot has left, and with it its element, or the whole.
+    pub(super) fn share_ends(&mut self, index: usize, pilot: usize) {
+        let allocation = &mut self.site.allocations[index];
+        allocation.over += 1;
+        if allocation.over == allocation.shares() {
+            return self.allocation_ends(index);
+        }
+        self.site.disturbed |= self.stopping.is_none();
+        self.kill_pilot(pilot);
     }
 
     /// The walltime is over, the allocation was cancelled, or its pilot has left.
@@ -234,7 +269,7 @@ impl World {
         self.site.disturbed |= self.stopping.is_none() && !allocation.given_back;
         allocation.phase = AllocationPhase::Ended;
         allocation.ended = self.now;
-        if let Some(pilot) = allocation.pilot {
+        for pilot in allocation.pilots.clone() {
             self.kill_pilot(pilot);
         }
     }

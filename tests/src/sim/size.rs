@@ -2,7 +2,7 @@
 
 use rpar_core::client::Input;
 use rpar_core::id::EngineId;
-use rpar_core::wire::{Agreement, Change, ClusterStatus, Growth, Retirees};
+use rpar_core::wire::{Agreement, Change, ClusterStatus, Growth, Portion, Retirees};
 
 use super::scenario::request;
 use super::world::World;
@@ -14,7 +14,8 @@ impl World {
         let change = if self.rng.percent(50) || status.engines.is_empty() {
             let request = request(&mut self.rng);
             let engines = request.nodes * request.ppn;
-            Change::Grow(Growth { request, engines })
+            let times = self.rng.pick(&[1, 1, 1, 3]);
+            Change::Grow(Growth { portions: vec![Portion { request, times, engines }] })
         } else {
             match self.fewer(&status) {
                 Some(change) => change,

@@ -192,6 +192,7 @@ impl Place {
                 engines,
                 pid: std::process::id(),
                 allocation: Some("1".into()),
+                element: None,
                 labels: labels.iter().copied().map(str::to_owned).collect(),
                 resources: Resources { cpus: 4, ..Resources::default() },
             },

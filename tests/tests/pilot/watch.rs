@@ -71,6 +71,7 @@ impl Place {
             launcher: fleet.clone(),
             nodes: ["n1", "n2", "n3"].map(|name| Node { name: name.into(), slots: 2 }).to_vec(),
             allocation: Some(site::ALLOCATION.into()),
+            element: None,
             ends: None,
             engines,
             ppn: 2,

@@ -17,7 +17,7 @@ fn script(profile: &str, flags: &[(&str, &str)], directory: &str) -> String {
     let pilot = ["/opt/rpar/bin/rpar", "pilot", "--directory", directory].map(str::to_owned);
     let tag = ClusterTag::from("rpar-01234567");
     let place = ScriptPlace { tag: &tag, pilot: &pilot, directory: Path::new(directory) };
-    let request = resolved.allocation(&place).expect("it renders");
+    let request = resolved.allocation(resolved.engines.nodes, &place).expect("it renders");
     let site = Site::new(&resolved, &Registry::builtin()).expect("a site");
     site.scheduler.preview(&request).expect("it can be shown").text
 }

@@ -157,13 +157,15 @@ fn around() -> Vec<(&'static str, Message)> {
         engines: 8,
         pid: 4242,
         allocation: Some(AllocationId::from("123.login1")),
+        element: None,
         labels: vec!["bigmem".into(), "gpu".into()],
         resources: resources(),
     };
     let pilot = PilotInfo {
         node: "nid00012".into(),
         pid: 4200,
-        allocation: None,
+        allocation: Some(AllocationId::from("4[].login1")),
+        element: Some(3),
         nodes: vec!["nid00012".into(), "nid00013".into()],
         remaining_ms: None,
     };

@@ -54,13 +54,7 @@ proptest! {
 #[test]
 fn a_pilot_may_name_as_many_nodes_as_any_machine_has() {
     let nodes = (0..16_384).map(|number| format!("a-node-with-a-long-name-{number:05}.cluster.example.org"));
-    let info = PilotInfo {
-        node: "n1".to_owned(),
-        pid: 1,
-        allocation: None,
-        nodes: nodes.collect(),
-        remaining_ms: None,
-    };
+    let info = PilotInfo { node: "n1".to_owned(), pid: 1, nodes: nodes.collect(), ..PilotInfo::default() };
     let message = Message::Pilot(info);
     assert_eq!(decode(&mut encoded(&message), FRAME_LIMIT_BYTES), Ok(Some(message)));
 }

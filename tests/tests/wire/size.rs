@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use rpar_core::id::{AllocationId, EngineId, RequestId};
 use rpar_core::scheduler::AllocationRequest;
-use rpar_core::wire::{Growth, Message, Retirees};
+use rpar_core::wire::{Growth, Message, Portion, Retirees};
 
 use crate::strategies::{engine, text};
 
@@ -29,7 +29,7 @@ fn request() -> AllocationRequest {
 
 /// Name and message.
 pub(crate) fn examples() -> Vec<(&'static str, Message)> {
-    let growth = Box::new(Growth { request: request(), engines: 12 });
+    let growth = Box::new(Growth { portions: vec![Portion { request: request(), times: 3, engines: 12 }] });
     let retire = |now, retirees| Message::Retire { question: 10, now, retirees };
     vec![
         ("grow", Message::Grow { question: 9, growth }),
@@ -65,7 +65,8 @@ fn growth() -> impl Strategy<Value = Growth> {
                 directory: directory.into(),
                 script,
             };
-            Growth { request, engines }
+            let times = engines % 7;
+            Growth { portions: vec![Portion { request, times, engines }] }
         },
     )
 }

@@ -423,13 +423,15 @@ fn running() -> impl Strategy<Value = Message> {
 }
 
 fn around() -> impl Strategy<Value = Message> {
-    let register = (text(), any::<u32>(), any::<u32>(), allocation(), vec(text(), 0..3), resources())
-        .prop_map(|(node, engines, pid, allocation, labels, resources)| {
-            Message::Register(Registration { node, engines, pid, allocation, labels, resources })
-        });
-    let pilot = (text(), any::<u32>(), allocation(), vec(text(), 0..4), option::of(any::<u64>())).prop_map(
-        |(node, pid, allocation, nodes, remaining_ms)| {
-            Message::Pilot(PilotInfo { node, pid, allocation, nodes, remaining_ms })
+    let within = || (allocation(), option::of(any::<u32>()));
+    let register = (text(), any::<u32>(), any::<u32>(), within(), vec(text(), 0..3), resources()).prop_map(
+        |(node, engines, pid, (allocation, element), labels, resources)| {
+            Message::Register(Registration { node, engines, pid, allocation, element, labels, resources })
+        },
+    );
+    let pilot = (text(), any::<u32>(), within(), vec(text(), 0..4), option::of(any::<u64>())).prop_map(
+        |(node, pid, (allocation, element), nodes, remaining_ms)| {
+            Message::Pilot(PilotInfo { node, pid, allocation, element, nodes, remaining_ms })
         },
     );
     prop_oneof![

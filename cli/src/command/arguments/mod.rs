@@ -150,7 +150,7 @@ pub(crate) enum Commands {
     Controller(ControllerArguments),
     /// The pilot's own process
     #[command(hide = true)]
-    Pilot(DirectoryArguments),
+    Pilot(PilotArguments),
     /// An engine host's own process
     #[command(hide = true)]
     Engine(EngineArguments),
@@ -229,6 +229,15 @@ pub(crate) struct DirectoryArguments {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct PilotArguments {
+    #[command(flatten)]
+    pub(crate) at: DirectoryArguments,
+    /// How many engines this allocation has, where the profile has those of several
+    #[arg(long)]
+    pub(crate) engines: Option<u32>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ControllerArguments {
     #[command(flatten)]
     pub(crate) at: DirectoryArguments,
@@ -251,6 +260,9 @@ pub(crate) struct EngineArguments {
     /// The allocation that this node belongs to
     #[arg(long)]
     pub(crate) allocation: Option<String>,
+    /// Which element of it, where that is an array
+    #[arg(long)]
+    pub(crate) element: Option<u32>,
     /// How many engines this host holds
     #[arg(long)]
     pub(crate) engines: u32,

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rpar_core::id::{AllocationId, RequestId};
-use rpar_core::wire::{Change, ClusterStatus, Retirees};
-use rpar_runtime::client::Client;
-use serde_json::json;
+use rpar_core::id::{AllocationId, EngineId, RequestId};
+use rpar_core::wire::{Change, ClusterStatus, EngineStatus, Retirees};
+use rpar_runtime::client::{Client, ClientError};
+use serde_json::{Value, json};
 
 use super::ANSWER_WITHIN;
-use crate::cluster::{WaitError, further, plural, wait_for_request, waiting_for, write_further};
+use crate::cluster::{
+    WaitError, further, of_requests, plural, wait_for_requests, waiting_for, write_further,
+};
 use crate::command::arguments::AddArguments;
 use crate::command::context::{Context, program};
 use crate::command::exit::Exit;
@@ -28,26 +31,24 @@ pub(super) fn run(context: &Context, arguments: &AddArguments) -> Outcome {
     let profile = context.load()?;
     let resolved = profile.resolve(&values(context, &started, &profile), arguments.engines)?;
     let lock = directory.lock()?;
-    let (file, growth) = further(&directory, &started, &resolved, &program()?)?;
+    let (file, growth) = further(&directory, &started, &resolved, &site.scheduler.info(), &program()?)?;
     if arguments.dry_run {
-        return preview(context, &site, &growth.request);
+        return preview(context, &site, &growth);
     }
-    let engines = growth.engines;
+    let (engines, count) = (growth.engines(), growth.allocations());
     write_further(&directory, &file, &resolved)?;
     let agreed = client.change(Change::Grow(growth), ANSWER_WITHIN).inspect_err(|_| {
         let _ = fs::remove_file(directory.path.join(&file));
     })?;
     drop(lock);
-    let request = agreed.request.unwrap_or_default();
+    let first = agreed.request.unwrap_or_default().0;
     if !arguments.no_wait {
-        return wait(context, arguments.timeout, &directory, &client, request);
+        return wait(context, arguments.timeout, &directory, &client, first..first + count);
     }
     if context.output.json {
-        context
-            .output
-            .document(json!({ "cluster": directory.cluster(), "allocation": null, "engines": [] }))?;
+        context.output.document(document(&directory, &[], &[]))?;
     } else {
-        let engines = plural(engines.into(), "engine");
+        let engines = plural(engines, "engine");
         context.output.note(&format!("{engines} more will come: {} shows them", directory.command("status")));
     }
     Ok(Exit::Ok)
@@ -64,17 +65,17 @@ fn values(context: &Context, started: &Resolved, profile: &Profile) -> BTreeMap<
     values
 }
 
-/// Waits for the engines. Ctrl-C leaves the request as it is.
+/// Waits for the engines. Ctrl-C leaves the requests as they are.
 fn wait(
     context: &Context,
     patience: Option<Duration>,
     directory: &ClusterDir,
     client: &Client,
-    request: RequestId,
+    requests: Range<u64>,
 ) -> Outcome {
     let output = context.output;
     let (status, of) = (directory.command("status"), directory.clone());
-    // the site's name of what is waited for, once it has one
+    // the site's names of what is waited for, once it has some
     let known = Arc::new(Mutex::new("ID".to_owned()));
     let latest = Arc::clone(&known);
     Interrupts::watch(move |number| {
@@ -87,17 +88,17 @@ fn wait(
     })?;
     let waiting = Waiting::new(&output, "waiting for the controller");
     let say = &mut |status: &ClusterStatus| {
-        if let Some(id) = allocation(status, request) {
+        if let [id] = &allocations(status, &requests)[..] {
             *known.lock().unwrap_or_else(PoisonError::into_inner) = id.to_string();
         }
-        waiting.say(&waiting_for(status, request));
+        waiting.say(&waiting_for(status, &requests));
     };
-    let waited = wait_for_request(client, request, patience, say);
+    let waited = wait_for_requests(client, &requests, patience, say);
     drop(waiting);
     match waited {
-        Ok(status) => complete(context, directory, &status, request),
+        Ok(status) => complete(context, directory, &status, &requests),
         Err(error) => {
-            take_back(context, client, request, &error);
+            take_back(context, client, requests, &error);
             let report = Report::from(error);
             let hint = format!("{} shows what the site gets", directory.command("engines add --dry-run"));
             Err(if report.exit == Exit::Allocation { report.hint(hint) } else { report })
@@ -105,23 +106,32 @@ fn wait(
     }
 }
 
-/// The site's name of the allocation that was asked for with this request.
-fn allocation(status: &ClusterStatus, request: RequestId) -> Option<AllocationId> {
-    status.allocations.iter().find(|one| one.request == request).and_then(|one| one.id.clone())
+/// The site's names of the allocations that were asked for with these requests.
+fn allocations(status: &ClusterStatus, requests: &Range<u64>) -> Vec<AllocationId> {
+    of_requests(status, requests).into_iter().filter_map(|one| one.id.clone()).collect()
+}
+
+fn document(directory: &ClusterDir, allocations: &[AllocationId], engines: &[EngineId]) -> Value {
+    json!({
+        "cluster": directory.cluster(),
+        "allocation": allocations.first(),
+        "allocations": allocations,
+        "engines": engines,
+    })
 }
 
 fn complete(
     context: &Context,
     directory: &ClusterDir,
     status: &ClusterStatus,
-    request: RequestId,
+    requests: &Range<u64>,
 ) -> Outcome {
-    let allocation = allocation(status, request);
-    let new = status.engines.iter().filter(|engine| allocation.is_some() && engine.allocation == allocation);
-    let new: Vec<_> = new.map(|engine| engine.id).collect();
+    let allocations = allocations(status, requests);
+    let is_new =
+        |engine: &&EngineStatus| engine.allocation.as_ref().is_some_and(|id| allocations.contains(id));
+    let new: Vec<EngineId> = status.engines.iter().filter(is_new).map(|engine| engine.id).collect();
     if context.output.json {
-        let document = json!({ "cluster": directory.cluster(), "allocation": allocation, "engines": new });
-        context.output.document(document)?;
+        context.output.document(document(directory, &allocations, &new))?;
         return Ok(Exit::Ok);
     }
     let (more, all) = (plural(new.len() as u64, "engine"), status.engines.len());
@@ -130,12 +140,19 @@ fn complete(
 }
 
 /// Has the controller give back what could not be completed. What goes wrong here is told, but is not the error.
-fn take_back(context: &Context, client: &Client, request: RequestId, error: &WaitError) {
+fn take_back(context: &Context, client: &Client, requests: Range<u64>, error: &WaitError) {
     if matches!(error, WaitError::Controller { .. }) {
         return;
     }
-    let change = Change::Retire { retirees: Retirees::Request(request), now: true };
-    if let Err(error) = client.change(change, ANSWER_WITHIN) {
-        context.output.warn(&format!("the request could not be taken back: {error}"));
+    for request in requests.map(RequestId) {
+        let change = Change::Retire { retirees: Retirees::Request(request), now: true };
+        match client.change(change, ANSWER_WITHIN) {
+            // one that is over already is not there any more
+            Ok(_) | Err(ClientError::Declined { .. }) => {}
+            Err(error) => {
+                context.output.warn(&format!("the request could not be taken back: {error}"));
+                return;
+            }
+        }
     }
 }

@@ -38,7 +38,14 @@ fn pilot(bench: &mut Bench, remaining: Option<Duration>, nodes: &[&str]) {
     bench.step(Input::LinkUp { link: PILOT, role: Role::Engine, address: "there".into() });
     let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
     let remaining_ms = remaining.map(|remaining| remaining.as_millis() as u64);
-    let info = PilotInfo { node: "n".into(), pid: 1, allocation: Some("1".into()), nodes, remaining_ms };
+    let info = PilotInfo {
+        node: "n".into(),
+        pid: 1,
+        allocation: Some("1".into()),
+        element: None,
+        nodes,
+        remaining_ms,
+    };
     bench.say(PILOT, Message::Pilot(info));
 }
 
@@ -216,7 +223,7 @@ fn a_host_is_not_saved_up_for_a_task_that_it_has_no_time_for() {
     bench.submit(CLIENT, 1, TaskOptions::default());
     assert!(bench.engines[&EngineId(0)].is_empty(), "it is saved up");
     // a further allocation that may have the time keeps it waiting
-    let growth = crate::wire::Growth { request: request(1), engines: 1 };
+    let growth = grown(request(1), 1);
     bench.say(CLIENT, Message::Grow { question: 1, growth: Box::new(growth) });
     bench.wait(seconds(46));
     assert_eq!(bench.result(wide), None);
@@ -248,7 +255,8 @@ fn each_element_of_an_array_has_its_own_end() {
     bench.step(Input::LinkUp { link: LinkId(51), role: Role::Engine, address: "there".into() });
     let nodes = vec!["node101".to_owned()];
     let allocation = Some("1".into());
-    let info = PilotInfo { node: "n".into(), pid: 1, allocation, nodes, remaining_ms: Some(99_000) };
+    let info =
+        PilotInfo { node: "n".into(), pid: 1, allocation, element: None, nodes, remaining_ms: Some(99_000) };
     bench.say(LinkId(51), Message::Pilot(info));
     bench.host(LinkId(101), 1, Some("1"));
     polled(&mut bench, running(Some(seconds(40)), Some(seconds(60))));

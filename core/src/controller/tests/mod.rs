@@ -32,7 +32,8 @@ use crate::scheduler::AllocationRequest;
 use crate::task::{Failure, Function, FunctionKind, TaskOptions, TaskStatus};
 use crate::time::Timestamp;
 use crate::wire::{
-    Batch, ClusterStatus, Column, ControllerStatus, FRAME_LIMIT_BYTES, Message, Outcomes, Registration, Runs,
+    Batch, ClusterStatus, Column, ControllerStatus, FRAME_LIMIT_BYTES, Growth, Message, Outcomes, Portion,
+    Registration, Runs,
 };
 
 /// A client's link.
@@ -73,6 +74,11 @@ fn request(nodes: u32) -> AllocationRequest {
         directory: "/tmp".into(),
         script: None,
     }
+}
+
+/// One further allocation.
+fn grown(request: AllocationRequest, engines: u32) -> Growth {
+    Growth { portions: vec![Portion { request, times: 1, engines }] }
 }
 
 fn echo() -> Function {

@@ -8,7 +8,7 @@ use crate::id::{RequestId, SubmissionId};
 use crate::resources::Resources;
 use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::task::{After, AfterEnd, Live};
-use crate::wire::{BULK, BulkLength, Change, Growth, Output, PilotInfo, RETURNED, Retirees, Transfer};
+use crate::wire::{BULK, BulkLength, Change, Output, PilotInfo, RETURNED, Retirees, Transfer};
 
 const POLICIES: [Policy; 5] =
     [Policy::Leastload, Policy::Lru, Policy::Plainrandom, Policy::Twobin, Policy::Weighted];
@@ -136,7 +136,7 @@ fn message(bench: &mut Bench, link: LinkId, draw: &Draw) -> Option<Message> {
             let (task, offset) = known.filter(|_| c % 4 != 0).unwrap_or((TaskId(a), b));
             Message::Chunk { transfer: Transfer::Result(task), offset, data: vec![c; 2].into() }
         }
-        40 => Change::Grow(Growth { request: request(1 + b as u32 % 2), engines: a as u32 % 4 }).message(1),
+        40 => Change::Grow(grown(request(1 + b as u32 % 2), a as u32 % 4)).message(1),
         41 | 42 => {
             let retirees = match c % 8 {
                 0 => Retirees::Node(format!("n{a}")),
@@ -179,6 +179,7 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
                     node,
                     pid: 1,
                     allocation,
+                    element: (c % 3 == 0).then_some(1),
                     nodes: vec!["n0".into()],
                     remaining_ms: (b % 3 > 0).then_some(b % 64 * 500),
                 }),
@@ -187,6 +188,7 @@ fn input(bench: &mut Bench, draw: &Draw) -> Input {
                     engines,
                     pid: 1,
                     allocation,
+                    element: (c % 3 == 0).then_some(1),
                     labels: if c % 3 == 0 { vec!["a".into()] } else { vec![] },
                     resources: Resources { cpus: c as u64 % 5, gpus: c as u64 % 2, ..Resources::default() },
                 }),

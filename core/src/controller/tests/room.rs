@@ -8,8 +8,15 @@ fn host(bench: &mut Bench, link: u64, engines: u32, labels: &[&str], resources: 
     bench.step(Input::LinkUp { link, role: Role::Engine, address: "there".into() });
     bench.hosts.insert(link, Vec::new());
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    let registration =
-        Registration { node: format!("node{link}"), engines, pid: 7, allocation: None, labels, resources };
+    let registration = Registration {
+        node: format!("node{link}"),
+        engines,
+        pid: 7,
+        allocation: None,
+        element: None,
+        labels,
+        resources,
+    };
     bench.say(link, Message::Register(registration));
     let first = bench.hosts[&link][0].0;
     bench.hosts.insert(link, (first..first + engines).map(EngineId).collect());

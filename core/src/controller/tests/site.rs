@@ -320,8 +320,13 @@ fn a_pilot_that_gives_up_ends_the_wait() {
     let pilot = LinkId(50);
     bench.step(Input::LinkUp { link: pilot, role: Role::Engine, address: "n1".into() });
     let nodes = vec!["n1".to_owned(), "n2".to_owned()];
-    let info =
-        PilotInfo { node: "n1".into(), pid: 1, allocation: Some("1.pbs".into()), nodes, remaining_ms: None };
+    let info = PilotInfo {
+        node: "n1".into(),
+        pid: 1,
+        allocation: Some("1.pbs".into()),
+        nodes,
+        ..PilotInfo::default()
+    };
     bench.say(pilot, Message::Pilot(info));
     let report =
         |node: &str, restarting| Message::Report { node: node.into(), text: "killed".into(), restarting };

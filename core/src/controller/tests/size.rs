@@ -4,8 +4,8 @@ use super::site::{asked, polled, submitted, with_requests};
 use super::*;
 use crate::error::Retry;
 use crate::id::RequestId;
-use crate::scheduler::AllocationPhase;
-use crate::wire::{Agreement, Change, Growth, PilotInfo, Retirees};
+use crate::scheduler::{AllocationPhase, AllocationState, Elements};
+use crate::wire::{Agreement, Change, PilotInfo, Retirees};
 
 /// What the controller answers.
 fn change(bench: &mut Bench, change: Change) -> Result<Agreement, String> {
@@ -23,7 +23,7 @@ fn change(bench: &mut Bench, change: Change) -> Result<Agreement, String> {
 }
 
 fn grow(bench: &mut Bench, nodes: u32, engines: u32) -> Result<Agreement, String> {
-    change(bench, Change::Grow(Growth { request: request(nodes), engines }))
+    change(bench, Change::Grow(grown(request(nodes), engines)))
 }
 
 fn retire(bench: &mut Bench, retirees: Retirees) -> Result<Vec<EngineId>, String> {
@@ -54,13 +54,8 @@ fn register(node: &str, allocation: &str) -> Message {
 fn pilot(bench: &mut Bench, link: LinkId, allocation: &str, nodes: &[&str]) {
     bench.step(Input::LinkUp { link, role: Role::Engine, address: "n1".into() });
     let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-    let info = PilotInfo {
-        node: "n1".into(),
-        pid: 1,
-        allocation: Some(allocation.into()),
-        nodes,
-        remaining_ms: None,
-    };
+    let allocation = Some(allocation.into());
+    let info = PilotInfo { node: "n1".into(), pid: 1, allocation, nodes, ..PilotInfo::default() };
     bench.say(link, Message::Pilot(info));
 }
 
@@ -121,10 +116,7 @@ fn what_cannot_be_is_declined_and_changes_nothing() {
         (grow(&mut bench, 2, 0), "cannot have 0"),
         (grow(&mut bench, 2, 5), "2 nodes with 2 engines each cannot have 5"),
         (grow(&mut bench, 10_000, 20_000), "the cluster would have 20004 engines"),
-        (
-            change(&mut bench, Change::Grow(Growth { request: other, engines: 1 })),
-            "`rpar-test`, not `rpar-other`",
-        ),
+        (change(&mut bench, Change::Grow(grown(other, 1))), "`rpar-test`, not `rpar-other`"),
     ];
     for (answer, expected) in cases {
         let reason = answer.unwrap_err();
@@ -319,6 +311,76 @@ fn an_allocation_whose_last_nodes_are_given_up_is_given_back() {
 }
 
 #[test]
+fn an_array_goes_on_without_the_elements_that_leave_or_give_up() {
+    let spec = AllocationRequest { array: true, ..request(3) };
+    let mut bench = Bench::new(ControllerConfig { requests: vec![spec], engines_wanted: 6, ..config() });
+    submitted(&mut bench, 0, Ok("4[].pbs"));
+    bench.client(CLIENT);
+    let state = |waiting, running, ended| AllocationState {
+        elements: Some(Elements { waiting, running, ended }),
+        ..AllocationState::new(AllocationPhase::Running)
+    };
+    let tell = |bench: &mut Bench, state| {
+        bench.step(Input::Polled { answer: Ok([("4[].pbs".into(), state)].into()) })
+    };
+    tell(&mut bench, state(1, 2, 0));
+    // two elements share a node, and one of them calls the array by its number alone
+    for (element, id) in [(1, "4[].pbs"), (2, "4.pbs")] {
+        let (pilot, host) = (LinkId(50 + u64::from(element)), LinkId(100 + u64::from(element)));
+        bench.step(Input::LinkUp { link: pilot, role: Role::Engine, address: "n1".into() });
+        let allocation = Some(AllocationId::from(id));
+        let info = PilotInfo {
+            node: "n1".into(),
+            pid: element,
+            allocation: allocation.clone(),
+            element: Some(element),
+            nodes: vec!["n1".into()],
+            remaining_ms: None,
+        };
+        bench.say(pilot, Message::Pilot(info));
+        bench.step(Input::LinkUp { link: host, role: Role::Engine, address: "n1".into() });
+        bench.hosts.insert(host, Vec::new());
+        let registration = Registration {
+            node: "n1".into(),
+            engines: 2,
+            pid: 70 + element,
+            allocation,
+            element: Some(element),
+            ..Registration::default()
+        };
+        bench.say(host, Message::Register(registration));
+        let first = bench.hosts[&host][0].0;
+        bench.hosts.insert(host, vec![EngineId(first), EngineId(first + 1)]);
+        (first..first + 2).for_each(|id| _ = bench.engines.entry(EngineId(id)).or_default());
+    }
+    let status = bench.controller.status();
+    assert_eq!((status.allocations[0].engines, status.allocations[0].engines_wanted), (4, 6));
+    // the engines of the first element leave: only its pilot hears of it, and the array stays
+    retire(&mut bench, engines(&[0, 1])).unwrap();
+    let released = bench.others(|effect| match effect {
+        Effect::Send { link, message: Message::Release { node, engines } } => {
+            Some((*link, node.clone(), *engines))
+        }
+        _ => None,
+    });
+    assert_eq!(released, [(LinkId(51), "n1".to_owned(), 0)]);
+    bench.drop_host(LinkId(101));
+    bench.step(Input::LinkDown { link: LinkId(51), reason: "it was released".into() });
+    bench.wait(Duration::from_secs(2));
+    tell(&mut bench, state(1, 1, 1));
+    assert_eq!(asked(&bench)[3], 0, "the others are still needed");
+    // the second gives up; the third is still to come
+    bench.drop_host(LinkId(102));
+    bench.say(LinkId(52), Message::Report { node: "n1".into(), text: "killed".into(), restarting: false });
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    assert!(bench.results.is_empty() && bench.controller.status().engines_coming);
+    bench.step(Input::LinkDown { link: LinkId(52), reason: "it gave up".into() });
+    bench.wait(Duration::from_secs(2));
+    tell(&mut bench, AllocationState::new(AllocationPhase::Ended));
+    assert!(bench.result(0).unwrap().1.contains("allocation 4[].pbs has ended"), "{:?}", bench.result(0));
+}
+
+#[test]
 fn tasks_without_any_engine_left_end_and_say_why() {
     let mut bench = two_nodes();
     bench.submit(CLIENT, 6, TaskOptions::default());
@@ -333,15 +395,15 @@ fn requests_are_kept_within_bounds() {
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Ok("1.pbs"));
     bench.client(CLIENT);
-    for number in 1..200 {
+    for number in 1..600 {
         grow(&mut bench, 1, 1).unwrap();
         submitted(&mut bench, number, Err(Retry::Never));
     }
     let known = bench.controller.status().allocations;
-    assert_eq!((known.len(), known[0].id.clone()), (64, Some("1.pbs".into())));
+    assert_eq!((known.len(), known[0].id.clone()), (512, Some("1.pbs".into())));
     // those that are alive do not give way
     let mut bench = with_requests(1);
     bench.client(CLIENT);
-    (1..64).for_each(|_| assert!(grow(&mut bench, 1, 1).is_ok()));
-    assert!(grow(&mut bench, 1, 1).unwrap_err().contains("64 allocations"));
+    (1..512).for_each(|_| assert!(grow(&mut bench, 1, 1).is_ok()));
+    assert!(grow(&mut bench, 1, 1).unwrap_err().contains("512 may be"));
 }
