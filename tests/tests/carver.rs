@@ -1,8 +1,11 @@
 //! The story of the README, on a real Slurm behind Torque's commands: start, status, map, stop.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, rpar};
 use rpar_tests::services::{self, Slurm};
 
 /// A user with a home, at a site.
@@ -45,6 +48,73 @@ impl User {
         let jobs = self.site("squeue", &["-h", "-o", "%j %T"]);
         jobs.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
     }
+}
+
+/// The walk through `docs/carver.md`, and what it says is seen on the way.
+const DOCUMENT: &str = include_str!("../../docs/carver.md");
+
+/// Every command of the document but those that install rpar, in order, each with the lines that it is said to print.
+fn told() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for section in DOCUMENT.split("\n## ").filter(|section| !section.starts_with("Install")) {
+        // what Python is given is not of the shell
+        let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+        for line in lines {
+            match line.strip_prefix("$ ") {
+                Some(command) => told.push((command, Vec::new())),
+                None if line.starts_with('#') => told.last_mut().expect("a command").1.push(line),
+                None => {}
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn the_document_word_for_word() {
+    let user = User::new();
+    let bin = rpar().parent().expect("a directory").to_owned();
+    let simulate = user.home.path().join("bin/simulate");
+    fs::create_dir(user.home.path().join("bin")).expect("a directory");
+    fs::write(&simulate, "#!/bin/sh\necho \"$(cat \"$1\") on $RPAR_NODE\"\n").expect("a program");
+    fs::set_permissions(&simulate, fs::Permissions::from_mode(0o755)).expect("executable");
+    // job scripts are login shells, at any site
+    fs::write(user.home.path().join(".bash_profile"), "PATH=~/bin:$PATH\n").expect("a file");
+    for (name, text) in [("a.cfg", "hot"), ("b.cfg", "cold"), ("c.cfg", "mild")] {
+        fs::write(user.home.work().join(name), text).expect("a file");
+    }
+    let path = std::env::var("PATH").expect("a PATH");
+    let path = format!("{}:{}:{path}", bin.display(), user.home.path().join("bin").display());
+    let told = told();
+    let verbs = ["show", "check", "--dry-run", "start", "status", "map", "stop"];
+    assert_eq!(told.len(), verbs.len(), "{told:?}");
+    for ((command, lines), verb) in told.into_iter().zip(verbs) {
+        assert!(command.contains(verb), "{command}");
+        let mut shell = Command::new("bash");
+        shell.args(["-c", command]).env_clear().envs(environment(&user.home)).envs(&user.slurm.environment);
+        let output = shell.env("PATH", &path).current_dir(user.home.work()).output().expect("bash starts");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "$ {command}\n{said}");
+        for line in lines {
+            assert!(said.contains(line), "$ {command}\n{said}\nlacks {line}");
+        }
+        if verb == "map" {
+            let said: Vec<&str> = said.lines().collect();
+            let each = said.iter().zip(["hot on node", "cold on node", "mild on node"]);
+            assert!(
+                said.len() == 3 && each.into_iter().all(|(line, begin)| line.starts_with(begin)),
+                "{said:?}"
+            );
+        }
+    }
+    assert!(!user.directory().exists(), "no file is left");
+    assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
+}
+
+/// What `Home::command` gives to rpar.
+fn environment(home: &Home) -> Vec<(OsString, OsString)> {
+    let command = home.command();
+    command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod site;
 
 use std::path::Path;
 
+use rpar_core::profile::Place;
 use rpar_core::runner::Runner;
 
 pub use self::finding::{Finding, Severity};
@@ -74,7 +75,10 @@ pub async fn check(check: &Check<'_>, observe: &dyn Fn(&str)) -> Checked {
     let complete = tools.iter().all(|finding| finding.severity < Severity::Error);
     findings.extend(tools);
     findings.extend(host::programs(&resolved, program));
-    findings.extend(host::network(&resolved, &site).await);
+    findings.extend(match elsewhere(&resolved) {
+        Some(finding) => vec![finding],
+        None => host::network(&resolved, &site).await,
+    });
     findings.push(host::storage(&resolved, &site, surroundings));
     if complete && site.scheduler.info().queued {
         observe("asking the batch system");
@@ -82,6 +86,17 @@ pub async fn check(check: &Check<'_>, observe: &dyn Fn(&str)) -> Checked {
         findings.extend(site::has(&profile, &resolved, runner).await);
     }
     Checked { findings, usable: Some((resolved, site)) }
+}
+
+/// What cannot be looked at from here, where the controller is to run on another host.
+fn elsewhere(resolved: &Resolved) -> Option<Finding> {
+    let told = match resolved.controller.r#where {
+        Place::Local => return None,
+        _ => "the controller runs on another host: addresses are not looked at from here",
+    };
+    Some(Finding::warning(told).at_key(resolved.origins(), "controller.where").next(
+        "on that host, `RPAR_CONTROLLER__WHERE=local rpar profile check` looks at them, also with --live",
+    ))
 }
 
 fn loaded(check: &Check<'_>) -> Finding {

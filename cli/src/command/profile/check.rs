@@ -1,6 +1,7 @@
 //! `rpar profile check`.
 
 use rpar_backends::Exec;
+use rpar_core::profile::Place;
 use serde_json::{Value, json};
 
 use super::live;
@@ -29,9 +30,12 @@ pub(crate) fn run(context: &Context, arguments: &CheckArguments) -> Outcome {
     let mut findings = checked.findings;
     if arguments.live {
         let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
-        findings.extend(match broken {
-            true => vec![Finding::warning("not tried on a node").next("mend the errors first")],
-            false => live::run(context, name, &program, arguments.timeout)?,
+        let place = checked.usable.map(|(resolved, _)| resolved.controller.r#where);
+        findings.extend(match place {
+            _ if broken => vec![Finding::warning("not tried on a node").next("mend the errors first")],
+            Some(Place::Local) => live::run(context, name, &program, arguments.timeout)?,
+            // what there is to do about that was told
+            _ => vec![Finding::warning("not tried on a node: this is not the controller's host")],
         });
     }
     tell(context, name, &findings)
