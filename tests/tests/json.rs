@@ -171,6 +171,8 @@ fn of_work_that_outlives_its_client() {
     assert_eq!(home.said(&["submit", "sleep 600", ":::", "1"]).0, Some(0));
     until("it runs", || home.json(&["status"])["tasks"]["assigned"] == 1);
     pin(&home, "status", "status", &["status"]);
+    assert_eq!(home.said(&["submit", "true", ":::", "1"]).0, Some(0));
+    as_documented(&home, "why", &["why", "3.1"]);
     pin(&home, "cancel", "cancel", &["cancel", "2"]);
 }
 

@@ -4,7 +4,7 @@ use rpar_core::scheduler::AllocationPhase;
 use rpar_core::wire::{AllocationStatus, ClusterStatus};
 
 /// One allocation in a line: `allocation 12 is queued: Resources`.
-pub(super) fn allocation(allocation: &AllocationStatus) -> String {
+pub(crate) fn allocation(allocation: &AllocationStatus) -> String {
     let name = match &allocation.id {
         Some(id) => format!("allocation {id}"),
         None => format!("the request for {}", plural(u64::from(allocation.nodes), "node")),
@@ -18,8 +18,12 @@ pub(super) fn allocation(allocation: &AllocationStatus) -> String {
         // a problem that names the allocation says its state too
         (Some(problem), _) if problem.starts_with(&name) => problem.clone(),
         (Some(problem), _) => format!("{text}: {problem}"),
-        (None, Some(reason)) => format!("{text}: {reason}"),
-        (None, None) => text,
+        (None, reason) => {
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            let start = allocation.state.start.as_ref();
+            let start = start.map_or_else(String::new, |start| format!(", estimated start {start}"));
+            format!("{text}{reason}{start}")
+        }
     }
 }
 

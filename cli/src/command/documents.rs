@@ -71,7 +71,7 @@ fn resources(resources: &Resources) -> Value {
     })
 }
 
-fn allocation(allocation: &AllocationStatus) -> Value {
+pub(crate) fn allocation(allocation: &AllocationStatus) -> Value {
     let state = &allocation.state;
     let (exit, signal) = match state.end {
         Some(AllocationEnd::Exit(status)) => (Some(status), None),

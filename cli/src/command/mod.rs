@@ -36,6 +36,7 @@ mod task;
 pub(crate) mod template;
 mod there;
 mod walltime;
+mod why;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -117,6 +118,7 @@ fn obey(context: &Context, command: &Commands) -> Outcome {
         Commands::Start(arguments) => start::run(context, arguments),
         Commands::Stop(arguments) => stop::run(context, arguments),
         Commands::Status(arguments) => status::run(context, arguments),
+        Commands::Why(arguments) => why::run(context, arguments),
         Commands::List => list::run(context),
         Commands::Clean(arguments) => clean::run(context, arguments),
         Commands::Engines(command) => engines::run(context, command),

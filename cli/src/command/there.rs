@@ -9,13 +9,14 @@ use super::report::{Outcome, Report};
 use crate::remote::{Remote, RemoteError};
 
 /// Commands that work from here, over a link; and those that are about no cluster.
-const HERE: [&[&str]; 11] = [
+const HERE: [&[&str]; 12] = [
     &["map"],
     &["run"],
     &["submit"],
     &["wait"],
     &["cancel"],
     &["status"],
+    &["why"],
     &["engines", "list"],
     &["completions"],
     &["complete"],

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::id::{FunctionHash, SubmissionId, TaskId};
 use crate::task::{Function, TaskOptions};
 use crate::wire::{
-    Agreement, Batch, Change, ClusterStatus, Message, Opened, Outcomes, Output, Runs, TaskPage,
+    Agreement, Batch, Because, Change, ClusterStatus, Message, Opened, Outcomes, Output, Runs, Subject,
+    TaskPage,
 };
 
 /// What the machine is told at its start.
@@ -85,6 +86,13 @@ pub enum Input {
         /// From which task on.
         from: TaskId,
     },
+    /// The user's program asks why things are as they are.
+    Why {
+        /// Comes back with the answer.
+        question: u32,
+        /// What the question is about.
+        subjects: Vec<Subject>,
+    },
     /// The user's program asks for the status.
     Ask {
         /// Comes back with the answer.
@@ -136,6 +144,13 @@ pub enum Effect {
         question: u32,
         /// The answer.
         status: Box<ClusterStatus>,
+    },
+    /// Answer a question for reasons.
+    Because {
+        /// Which.
+        question: u32,
+        /// The answer.
+        because: Box<Because>,
     },
     /// A submission is opened, read or closed, or has got more tasks. Comes before any result of those.
     Opened(Opened),

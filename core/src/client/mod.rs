@@ -101,6 +101,9 @@ impl Client {
             Input::List { question, submission, from } => {
                 effects.push(Effect::Send(Message::List { question, submission, from }))
             }
+            Input::Why { question, subjects } => {
+                effects.push(Effect::Send(Message::Why { question, subjects }))
+            }
             Input::Ask { question, after } => effects.push(Effect::Send(Message::Ask { question, after })),
             Input::Change { question, change } => effects.push(Effect::Send(change.message(question))),
             Input::Taken { bytes } => effects.extend(self.results.taken(bytes).map(Effect::Send)),
@@ -160,6 +163,7 @@ impl Client {
             }
             Message::Opened(opened) => self.opened(opened, effects),
             Message::Listed { question, page } => effects.push(Effect::Listed { question, page }),
+            Message::Because { question, because } => effects.push(Effect::Because { question, because }),
             Message::Status { question, status } => effects.push(Effect::Answer { question, status }),
             Message::Agreed { question, request, engines } => {
                 effects.push(Effect::Changed { question, answer: Ok(Agreement { request, engines }) });

@@ -57,6 +57,15 @@ pub(super) const UNIFORM_TASKS_LIMIT: usize = 1024;
 /// The most nodes that are remembered of those on which a task's engines were lost: as many as a message can name.
 pub(super) const LOST_NODES_LIMIT: usize = 5;
 
+/// Departures of engines that are remembered: with [`PROBLEM_BYTES`] each, and the ids of a host's engines, 1 MiB.
+pub(super) const PAST_LIMIT: usize = 256;
+
+/// The most things that one question is about: what a number may mean, and some more.
+pub(super) const WHY_SUBJECTS_LIMIT: usize = 64;
+
+/// The most reasons that one answer tells: more than people read, few enough for a frame.
+pub(super) const WHY_GROUPS_LIMIT: usize = 100;
+
 /// Problems kept for the status, and how long each may be.
 pub(super) const PROBLEMS_LIMIT: usize = 20;
 pub(super) const PROBLEM_BYTES: usize = 2 << 10;

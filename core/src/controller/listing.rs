@@ -46,6 +46,26 @@ impl Controller {
         let account = self.accounts.get(&Owner::Submission(id)).ok_or("it has no account")?;
         let from = from.max(submission.store.forgotten).0;
         let to = from.saturating_add(LIST_LIMIT).min(account.next);
+        let tasks = self.records(id, from, to);
+        let next = (to < account.next).then_some(TaskId(to));
+        effects.push(Effect::Send {
+            link,
+            message: Message::Listed { question, page: TaskPage { tasks, next } },
+        });
+        Ok(())
+    }
+
+    /// What is known of one task, if it is.
+    pub(super) fn record(&self, id: SubmissionId, task: TaskId) -> Option<TaskRecord> {
+        self.records(id, task.0, task.0.checked_add(1)?).pop()
+    }
+
+    /// What is known of a submission's tasks in `from..to`.
+    fn records(&self, id: SubmissionId, from: u64, to: u64) -> Vec<TaskRecord> {
+        let account = self.accounts.get(&Owner::Submission(id));
+        let (Some(submission), Some(account)) = (self.submissions.get(id), account) else {
+            return Vec::new();
+        };
         let mut tasks = submission.store.records(from, to);
         let ended = tasks.len();
         // their engines are done with them, and their users are not
@@ -76,11 +96,6 @@ impl Controller {
             }
         }
         tasks.sort_unstable_by_key(|task| task.id);
-        let next = (to < account.next).then_some(TaskId(to));
-        effects.push(Effect::Send {
-            link,
-            message: Message::Listed { question, page: TaskPage { tasks, next } },
-        });
-        Ok(())
+        tasks
     }
 }

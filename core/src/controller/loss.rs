@@ -135,7 +135,9 @@ impl Controller {
         self.give_up_unserved(effects);
         // one that others were preferred to may be the last
         self.engines.heat();
-        Again { tasks: left.again.iter().map(Range::len).sum(), most: left.most }
+        let again = Again { tasks: left.again.iter().map(Range::len).sum(), most: left.most };
+        self.note_past(engines, place, &cause.to_string(), again.tasks);
+        again
     }
 
     /// Since when there is no engine, if there is none now.

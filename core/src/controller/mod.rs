@@ -27,6 +27,7 @@ mod listing;
 mod loss;
 mod needs;
 mod output;
+mod past;
 mod peers;
 mod pilots;
 mod policy;
@@ -48,6 +49,7 @@ mod tasks;
 mod tests;
 mod transfers;
 mod waits;
+mod why;
 mod withdrawals;
 
 pub use io::{ControllerConfig, Effect, Input};
@@ -65,6 +67,7 @@ use ends::Ends;
 use engines::Engines;
 use functions::Functions;
 use host::Host;
+use past::Past;
 use peers::{Part, Peers};
 use ready::Ready;
 use site::Site;
@@ -99,6 +102,7 @@ pub struct Controller {
     transfers: Transfers,
     allocations: Site,
     board: Board,
+    past: Past,
     /// Since when there has been no engine.
     bare_since: Timestamp,
     stop: Option<Stop>,
@@ -132,6 +136,7 @@ impl Controller {
             waits: Waits::default(),
             crowded: BTreeSet::new(),
             transfers: Transfers::default(),
+            past: Past::default(),
             board: Board { version: 1, ..Board::default() },
             bare_since: Timestamp::default(),
             stop: None,

@@ -173,6 +173,11 @@ impl Controller {
         for id in &drained {
             let Some(link) = self.engines.get(*id).map(|engine| engine.host) else { continue };
             self.engines.remove(*id);
+            if let Some(host) = self.hosts.get(&link) {
+                let (node, allocation) = (host.node.clone(), host.allocation.clone());
+                let place = Lost { node: &node, allocation: allocation.as_ref(), host: Some(link) };
+                self.note_past(&[*id], place, "it was to leave, and had finished", 0);
+            }
             self.host_may_leave(link, effects);
         }
         if !drained.is_empty() {

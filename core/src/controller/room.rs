@@ -128,7 +128,7 @@ impl Controller {
         self.stop.is_none() && self.allocations.more_come(self.now, time, has_host)
     }
 
-    fn why_unserved(&self, needs: &Needs) -> String {
+    pub(super) fn why_unserved(&self, needs: &Needs) -> String {
         if let Some(targets) =
             needs.targets.as_ref().filter(|ids| !ids.iter().any(|id| self.engines.stays(*id)))
         {

@@ -58,6 +58,7 @@ impl Controller {
                 self.grant_kept(link, transfer, upto, effects);
                 Ok(())
             }
+            Message::Why { question, subjects } => self.why(link, question, &subjects, effects),
             Message::Ask { question, after } => self.ask(link, question, after, effects),
             Message::Grow { question, growth } => {
                 self.grow(link, question, *growth, effects);

@@ -96,6 +96,12 @@ impl Waits {
         waits.flat_map(|wait| &wait.ranges).map(Range::len).sum()
     }
 
+    /// Each wait's owner, what it is for, and how many tasks wait so, or were cancelled while they did.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Owner, &After, u64)> {
+        let waits = self.all.values().filter_map(|wait| Some((wait, wait.options.after.as_ref()?)));
+        waits.map(|(wait, after)| (wait.owner, after, wait.ranges.iter().map(Range::len).sum()))
+    }
+
     /// The ranges that wait, for checks.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
         self.all.values().flat_map(|wait| wait.ranges.iter().copied())

@@ -29,7 +29,9 @@ use super::frame::FrameError;
 use super::{Column, Growth, Retirees, Runs};
 use crate::id::{EngineId, FunctionHash, RequestId, SubmissionId, TaskId};
 use crate::task::{Function, RunOptions, TaskOptions};
-use crate::wire::{ClusterStatus, Hello, Opened, Output, PilotInfo, Registration, TaskPage, Welcome};
+use crate::wire::{
+    Because, ClusterStatus, Hello, Opened, Output, PilotInfo, Registration, Subject, TaskPage, Welcome,
+};
 
 /// The value in a column of lengths that says: this payload is announced in `bulk`, not in the payload segment.
 pub const BULK: u32 = u32::MAX;
@@ -133,6 +135,20 @@ pub enum Message {
         question: u32,
         /// The answer.
         page: TaskPage,
+    },
+    /// Asks why things are as they are; answered by `Because`.
+    Why {
+        /// Comes back with the answer.
+        question: u32,
+        /// What the question is about.
+        subjects: Vec<Subject>,
+    },
+    /// Why things are as they are.
+    Because {
+        /// The question it answers.
+        question: u32,
+        /// The answer.
+        because: Box<Because>,
     },
     /// The cluster is to end.
     Stop,

@@ -4,6 +4,7 @@
 
 mod codec;
 mod column;
+mod compose;
 mod cut;
 mod frame;
 mod introduction;
@@ -15,6 +16,7 @@ mod returned;
 mod size;
 mod status;
 mod submission;
+mod why;
 
 pub use codec::{decode, encode, encode_around};
 pub use column::{Column, Runs, RunsBuilder, pack_duration, unpack_duration};
@@ -27,6 +29,7 @@ pub use returned::RETURNED;
 pub use size::{Agreement, Change, Growth, Portion, Retirees};
 pub use status::{AllocationStatus, ClusterStatus, ControllerStatus, EngineStatus, NodeStatus, TaskCounts};
 pub use submission::{Opened, SubmissionStatus, TaskPage, TaskRecord, TaskState};
+pub use why::{About, Because, GoneEngine, Group, Reason, Subject, TaskLoss};
 
 /// Version of the protocol that this build speaks.
 pub const PROTOCOL_VERSION: u16 = 1;

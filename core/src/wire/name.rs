@@ -24,6 +24,8 @@ impl Message {
             Message::Forget { .. } => "Forget",
             Message::List { .. } => "List",
             Message::Listed { .. } => "Listed",
+            Message::Why { .. } => "Why",
+            Message::Because { .. } => "Because",
             Message::Stop => "Stop",
             Message::Notice { .. } => "Notice",
             Message::Register(_) => "Register",

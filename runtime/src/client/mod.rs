@@ -14,6 +14,7 @@ mod submission;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod why;
 
 pub use error::{ClientError, ConnectError};
 pub use group::{Group, Outcome};

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rpar_core::id::{SubmissionId, TaskId};
 use rpar_core::task::{Failure, TaskOptions, TaskStatus};
-use rpar_core::wire::{Agreement, CLIENT_OUTPUT_WINDOW_BYTES, Change, ClusterStatus, Opened, Runs, TaskPage};
+use rpar_core::wire::{
+    Agreement, Because, CLIENT_OUTPUT_WINDOW_BYTES, Change, ClusterStatus, Opened, Runs, Subject, TaskPage,
+};
 use tokio::sync::Notify;
 
 use super::batch::{Open, Prepared};
@@ -56,6 +58,10 @@ pub(super) enum Request {
         submission: SubmissionId,
         from: TaskId,
         answer: mpsc::SyncSender<TaskPage>,
+    },
+    Why {
+        subjects: Vec<Subject>,
+        answer: mpsc::SyncSender<Because>,
     },
     Ask {
         after: Option<u64>,

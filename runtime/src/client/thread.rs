@@ -9,7 +9,7 @@ use std::time::Duration;
 use rpar_core::client::{Client as Machine, ClientConfig, Effect, Input};
 use rpar_core::connection::ConnectionFile;
 use rpar_core::transport::{Identity, Transport};
-use rpar_core::wire::{Agreement, ClusterStatus, Message, RESULT_WINDOW_BYTES, TaskPage, Welcome};
+use rpar_core::wire::{Agreement, Because, ClusterStatus, Message, RESULT_WINDOW_BYTES, TaskPage, Welcome};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::Prepared;
@@ -81,6 +81,7 @@ async fn awaited<T>(future: impl Future<Output = T>) -> (T, bool) {
 enum Question {
     Status(mpsc::SyncSender<ClusterStatus>),
     Tasks(mpsc::SyncSender<TaskPage>),
+    Why(mpsc::SyncSender<Because>),
     Change(mpsc::SyncSender<Result<Agreement, String>>),
 }
 
@@ -217,6 +218,10 @@ impl Desk {
                     let question = self.question(Question::Tasks(answer));
                     self.step(Input::List { question, submission, from });
                 }
+                Request::Why { subjects, answer } => {
+                    let question = self.question(Question::Why(answer));
+                    self.step(Input::Why { question, subjects });
+                }
                 Request::Ask { after, answer } => {
                     let question = self.question(Question::Status(answer));
                     self.step(Input::Ask { question, after });
@@ -283,6 +288,11 @@ impl Desk {
                 if let Some(Question::Status(answer)) = self.questions.remove(&question) {
                     // who asked may not wait any more
                     let _ = answer.try_send(*status);
+                }
+            }
+            Effect::Because { question, because } => {
+                if let Some(Question::Why(answer)) = self.questions.remove(&question) {
+                    let _ = answer.try_send(*because);
                 }
             }
             Effect::Listed { question, page } => {

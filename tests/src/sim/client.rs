@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpar_core::client::{Client, ClientConfig, Effect, Input};
-use rpar_core::id::{EngineId, LinkId, TaskId};
+use rpar_core::id::{EngineId, LinkId, RequestId, TaskId};
 use rpar_core::resources::Resources;
 use rpar_core::task::{After, AfterEnd, Function, FunctionKind, TaskOptions, TaskStatus};
-use rpar_core::wire::{BULK, Batch, BulkLength, Message, Outcomes, Runs};
+use rpar_core::wire::{About, BULK, Batch, BulkLength, Message, Outcomes, Runs, Subject};
 
 use super::book::Record;
 use super::net::{Peer, To};
@@ -105,6 +105,9 @@ impl World {
             Act::Ask => {
                 let after = self.rng.percent(30).then_some(0);
                 self.ask(index, after);
+                let subjects =
+                    vec![Subject::Waiting, Subject::Engine(EngineId(0)), Subject::Request(RequestId(0))];
+                self.step_client(index, Input::Why { question: 0, subjects });
             }
             Act::Resize => self.resize(index),
             Act::Take { bytes } => self.step_client(index, Input::Taken { bytes }),
@@ -303,6 +306,12 @@ impl World {
                 let task = output.task;
                 assert_eq!(output.data, format!("{index}/{task}").as_bytes(), "output of task {task}");
                 self.step_client(index, Input::OutputTaken { bytes: output.cost() });
+            }
+            Effect::Because { because, .. } => {
+                assert!(
+                    because.about.iter().any(|about| matches!(about, About::Tasks { .. })),
+                    "{because:?}"
+                );
             }
             Effect::Answer { question, status } => {
                 assert!(self.clients[index].questions.remove(&question), "an answer without a question");

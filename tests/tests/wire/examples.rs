@@ -15,7 +15,7 @@ use rpar_core::wire::{
 };
 
 /// How many kinds of messages there are.
-pub(crate) const KINDS: usize = 38;
+pub(crate) const KINDS: usize = 40;
 
 fn hash() -> FunctionHash {
     FunctionHash(std::array::from_fn(|index| index as u8))
@@ -56,6 +56,7 @@ pub(crate) fn all() -> Vec<(&'static str, Message)> {
     all.extend(work());
     all.extend(around());
     all.extend(crate::size::examples());
+    all.extend(crate::why::examples());
     all
 }
 

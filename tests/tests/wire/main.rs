@@ -5,6 +5,7 @@ mod golden;
 mod hostile;
 mod size;
 mod strategies;
+mod why;
 
 use bytes::BytesMut;
 use proptest::prelude::*;

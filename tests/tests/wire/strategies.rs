@@ -353,7 +353,15 @@ fn status() -> impl Strategy<Value = ClusterStatus> {
 
 /// A message of any kind.
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    prop_oneof![opening(), submitting(), running(), around(), detached(), crate::size::messages()]
+    prop_oneof![
+        opening(),
+        submitting(),
+        running(),
+        around(),
+        detached(),
+        crate::size::messages(),
+        crate::why::messages()
+    ]
 }
 
 fn opening() -> impl Strategy<Value = Message> {

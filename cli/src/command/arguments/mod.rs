@@ -96,6 +96,9 @@ pub(crate) enum Commands {
     Stop(StopArguments),
     /// Shows a cluster's controller, allocations, engines and tasks
     Status(StatusArguments),
+    /// Tells why tasks wait, and what became of a task, an engine or an allocation
+    #[command(after_help = WHY_HELP)]
+    Why(WhyArguments),
     /// Lists the clusters of this home directory
     List,
     /// Lists a running cluster's engines, asks for more, or gives some back
@@ -193,6 +196,21 @@ pub(crate) struct CleanArguments {
     /// Says what would be removed, and removes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+const WHY_HELP: &str = "\
+Examples:
+  rpar why                     all that waits, by reason
+  rpar why 7.3                 task 3 of submission 7
+  rpar why 3                   submission 3, engine 3 and allocation 3, as far as they are known
+  rpar why engine 3            engine 3, also when it is gone
+  rpar why 123.login1          an allocation, by the site's id";
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WhyArguments {
+    /// A task as ID.N, or the id of a submission, an engine or an allocation; before it may stand which of these it is
+    #[arg(value_name = "WHAT", num_args = 0..=2)]
+    pub(crate) what: Vec<String>,
 }
 
 #[derive(Args, Clone, Debug)]

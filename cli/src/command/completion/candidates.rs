@@ -9,7 +9,8 @@ use crate::command::arguments::ahead::Ahead;
 use crate::command::arguments::params;
 use crate::command::context::Context;
 use crate::command::logs::log_names;
-use crate::paths::{DEFAULT_CLUSTER, cluster_dirs};
+use crate::command::why::KINDS;
+use crate::paths::{ClusterDir, DEFAULT_CLUSTER, cluster_dirs};
 
 /// What a script is to offer.
 pub(super) enum Candidates {
@@ -75,11 +76,14 @@ fn command(context: &Context, profile: &str, cluster_id: &str, takes_params: boo
     let names = context.profiles.names();
     let mut clusters = cluster_dirs(&context.profiles);
     clusters.retain(|cluster| cluster.profile == profile);
+    let ids = clusters.iter().find(|cluster| cluster.cluster_id == cluster_id).map(submission_ids);
+    let ids = KINDS.iter().map(|kind| (*kind).to_owned()).chain(ids.unwrap_or_default()).collect();
     let logs = clusters.iter().find(|cluster| cluster.cluster_id == cluster_id).map(log_names);
     let clusters = clusters.into_iter().map(|cluster| cluster.cluster_id).collect();
     let mut command = params::command(&params)
         .mut_arg("profile", |arg| arg.add(params::candidates(names.clone())))
         .mut_arg("cluster_id", |arg| arg.add(params::candidates(clusters)))
+        .mut_subcommand("why", |sub| sub.mut_arg("what", |arg| arg.add(params::candidates(ids))))
         .mut_subcommand("logs", |sub| {
             sub.mut_arg("name", |arg| arg.add(params::candidates(logs.unwrap_or_default())))
         })
@@ -95,6 +99,13 @@ fn command(context: &Context, profile: &str, cluster_id: &str, takes_params: boo
         });
     command.build();
     command
+}
+
+/// The submissions whose arguments are kept.
+fn submission_ids(cluster: &ClusterDir) -> Vec<String> {
+    let entries = std::fs::read_dir(cluster.path.join("submissions")).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).collect()
 }
 
 fn flag_arg<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {

@@ -17,6 +17,7 @@ mod site;
 mod size;
 mod stop;
 mod waits;
+mod why;
 mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
