@@ -51,7 +51,7 @@ impl Dialect for Pbs {
     }
 
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {
-        let lines = self.config.lines(request)?;
+        let lines = self.config.lines(request, self.way.is_old())?;
         let lines: Vec<_> = lines.iter().map(|line| format!("#PBS {line}")).collect();
         Ok(script::compose(&lines, "exec >>\"logs/allocation-${PBS_JOBID%%.*}.log\" 2>&1\n", request))
     }
@@ -59,7 +59,8 @@ impl Dialect for Pbs {
     fn submit(&self, request: &AllocationRequest, script: &str) -> Vec<String> {
         // without -f a process stays behind for a minute; the name also here: a site's own template may leave it out,
         // and the cluster is found by it
-        let mut argv = ["qsub", "-f", "-N", &request.tag.0].map(str::to_owned).to_vec();
+        let mut argv: Vec<_> = self.way.qsub().iter().map(|word| (*word).to_owned()).collect();
+        argv.extend(["-N".to_owned(), request.tag.0.clone()]);
         if config::is_array(request) {
             argv.extend(["-J".to_owned(), format!("1-{}", request.nodes)]);
         }
@@ -69,7 +70,9 @@ impl Dialect for Pbs {
 
     fn submitted(&self, _request: &AllocationRequest, answer: &Answer) -> Result<AllocationId, Refusal> {
         if answer.exit != Some(0) {
-            return Err(rules::refusal(answer));
+            let refusal = rules::refusal(answer);
+            let learnt = self.way.learns_from_qsub(answer);
+            return Err(if learnt { Refusal { retry: Later, ..refusal } } else { refusal });
         }
         let last = answer.stdout.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
         // a number, brackets if it is an array, and the server's name

@@ -92,8 +92,8 @@ fn scripts() {
     #PBS -A m1234
     #PBS -P climate
     #PBS -j oe
-    #PBS -k oed
     #PBS -o logs/allocation-site.log
+    #PBS -k oed
     #PBS -m n
     cd '/home/u/it'\''s' || exit 1
     exec >>"logs/allocation-${PBS_JOBID%%.*}.log" 2>&1
@@ -180,6 +180,21 @@ async fn an_exit_status_tells_where_a_wrapper_is_silent() {
         let error = site(runner).submit(&request()).await.unwrap_err();
         assert!(error.reason.contains(reason), "{error}");
         assert_eq!(error.retry, if exit == 162 { Retry::Later } else { Retry::Never });
+    }
+}
+
+#[tokio::test]
+async fn an_old_qsub_is_asked_for_less() {
+    let usage = captured("qsub_bad_option").stderr;
+    for refused in [usage.replace("'Z'", "'f'"), usage.replace("invalid option -- 'Z'", "illegal -k value")] {
+        let runner = Arc::new(ScriptedRunner::new());
+        let site = site(runner.clone());
+        runner.expect(&SUBMIT, Reply::failed(2, "", &refused));
+        assert_eq!(site.submit(&request()).await.unwrap_err().retry, Retry::Later, "{refused}");
+        runner.expect(&["qsub", "-N", "rpar-12345678", "rpar-12345678.sh"], replay("qsub_ok"));
+        site.submit(&request()).await.unwrap();
+        let script = runner.file(&request().directory.join("rpar-12345678.sh")).unwrap();
+        assert!(script.contains("#PBS -o ") && !script.contains("-k oed"), "{script}");
     }
 }
 

@@ -34,8 +34,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// What stands after `#PBS`, line by line.
-    pub(super) fn lines(&self, request: &AllocationRequest) -> Result<Vec<String>, Refusal> {
+    /// What stands after `#PBS`, line by line; for an `old` qsub only what it has always known.
+    pub(super) fn lines(&self, request: &AllocationRequest, old: bool) -> Result<Vec<String>, Refusal> {
         let Config { ncpus, chunk, place, project, directives, .. } = self;
         // an element of an array is one node
         let (nodes, ppn) = (if request.array { 1 } else { request.nodes }, request.ppn);
@@ -57,13 +57,11 @@ impl Config {
         {
             lines.extend(script::word(name, value)?.map(|value| format!("{flag} {value}")));
         }
-        // what is said before the log is open; written in place, so that nothing is copied when the job ends
-        let log = if is_array(request) {
-            "-o logs/allocation-site.^array_index^.log"
-        } else {
-            "-o logs/allocation-site.log"
-        };
-        lines.extend(["-j oe", "-k oed", log].map(str::to_owned));
+        // what is said before the log is open
+        let index = if is_array(request) { ".^array_index^" } else { "" };
+        lines.extend(["-j oe".to_owned(), format!("-o logs/allocation-site{index}.log")]);
+        // written in place, so that nothing is copied when the job ends
+        lines.extend((!old).then(|| "-k oed".to_owned()));
         lines.extend(script::lines("directives", directives)?);
         Ok(lines)
     }

@@ -15,6 +15,8 @@ use super::json;
 pub(super) struct Way {
     without_history: AtomicBool,
     without_json: AtomicBool,
+    /// `qsub` is of before 2018, or a site's own around it: it knows no `-f`, or no `-k oed`.
+    old_qsub: AtomicBool,
     /// Jobs that could not be cancelled because their node does not answer.
     unreachable: Mutex<BTreeSet<AllocationId>>,
 }
@@ -48,6 +50,24 @@ impl Way {
             return true;
         }
         without_json
+    }
+
+    /// Whether `qsub` is to be given only what it has always known.
+    pub(super) fn is_old(&self) -> bool {
+        self.old_qsub.load(Relaxed)
+    }
+
+    /// How it is called.
+    pub(super) fn qsub(&self) -> &'static [&'static str] {
+        if self.is_old() { &["qsub"] } else { &["qsub", "-f"] }
+    }
+
+    /// Whether `qsub` has refused an option that can be done without: from now on it is.
+    pub(super) fn learns_from_qsub(&self, answer: &Answer) -> bool {
+        let output = answer.output();
+        let option = ["option -- 'f'", "option -- f", "unrecognized arguments: -f", "illegal -k value"];
+        let refused = answer.exit != Some(0) && option.iter().any(|told| output.contains(told));
+        refused && !self.old_qsub.swap(true, Relaxed)
     }
 
     /// Remembers the jobs that a failed `qdel` names.
