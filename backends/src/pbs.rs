@@ -4,7 +4,6 @@
 //! OpenPBS 23.06 answered: see the captures in `tests/fixtures/openpbs`. Two are not in the pages: with history off
 //! `qstat -x` tells of no job at all and exits 0; exit statuses are the low byte of the server's error numbers.
 
-mod array;
 mod attributes;
 mod config;
 mod json;
@@ -23,6 +22,7 @@ use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 
 use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, States};
+use crate::slurm::indices;
 use crate::{script, torque};
 pub use config::Config;
 use way::Way;
@@ -61,9 +61,7 @@ impl Dialect for Pbs {
         // and the cluster is found by it
         let mut argv: Vec<_> = self.way.qsub().iter().map(|word| (*word).to_owned()).collect();
         argv.extend(["-N".to_owned(), request.tag.0.clone()]);
-        if config::is_array(request) {
-            argv.extend(["-J".to_owned(), format!("1-{}", request.nodes)]);
-        }
+        argv.extend(indices(request).into_iter().flat_map(|indices| ["-J".to_owned(), indices]));
         argv.push(script.to_owned());
         argv
     }
@@ -102,7 +100,7 @@ impl Dialect for Pbs {
         // one unknown id among many, or none that is known: what is printed is true
         let told = matches!(answer.exit, Some(0 | rules::UNKNOWN | rules::FINISHED));
         if told || jobs.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
-            let mut states = array::states(jobs.unwrap_or_default());
+            let mut states = torque::states(jobs.unwrap_or_default(), attributes::state);
             states.extend(attributes::finished(&answer.stderr));
             return Ok(states);
         }

@@ -25,7 +25,7 @@ use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
 use crate::script;
 use crate::slurm::{self, indices};
 
-pub(crate) use listing::{Attributes, Jobs, hosts, parse};
+pub(crate) use listing::{Attributes, Jobs, hosts, parse, states};
 pub(crate) use nodefile::{counted, nodefile};
 
 /// The keys of `[scheduler]` under `kind = "torque"`, besides those of any scheduler.
@@ -171,7 +171,7 @@ impl Dialect for Torque {
         }
         // one unknown id among many, or all of them; the wrapper says nothing besides
         if answer.exit == Some(0) || answer.exit == Some(UNKNOWN) || !jobs.is_empty() {
-            return Ok(listing::states(jobs));
+            return Ok(states(jobs, listing::state));
         }
         Err(Refusal { retry: Later, ..Refusal::read(answer, &[RULES, slurm::RULES]) })
     }

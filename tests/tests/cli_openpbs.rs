@@ -105,6 +105,38 @@ fn it_works_without_history_and_json() {
 }
 
 #[test]
+fn an_array_is_one_allocation() {
+    let site = Site::new("nodes 4\ncores 8");
+    site.home.profile("openpbs", "[scheduler]\nshape = \"array\"\n[controller]\npoll_every = \"100ms\"\n");
+    site.fine(&["start", "--nodes", "2", "--ppn", "2"]);
+    assert_eq!(site.site(&["qselect"]), "0[].login1\n");
+    assert_eq!(site.fine(&["map", "-k", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
+    let status = site.status();
+    let allocations = status["allocations"].as_array().expect("a list");
+    assert_eq!(allocations.len(), 1, "{status}");
+    assert_eq!(
+        (&allocations[0]["allocation"], &allocations[0]["engines"]),
+        (&"0[].login1".into(), &4.into())
+    );
+    let engines = site.fine(&["engines", "list"]);
+    assert!(engines.contains("node1") && engines.contains("node2"), "{engines}");
+    // PBS has no array of one
+    site.fine(&["engines", "add", "--nodes", "1"]);
+    assert_eq!(site.site(&["qselect"]), "0[].login1\n1.login1\n");
+    site.stops();
+}
+
+#[test]
+fn an_array_of_one_is_none() {
+    let site = Site::new("history off");
+    site.home.profile("openpbs", "[scheduler]\nshape = \"array\"\n[controller]\npoll_every = \"100ms\"\n");
+    site.fine(&["start", "--nodes", "1", "--ppn", "2"]);
+    assert_eq!(site.site(&["qselect"]), "0.login1\n");
+    assert_eq!(site.status()["allocations"][0]["engines"], 2);
+    site.stops();
+}
+
+#[test]
 fn a_refused_request_is_told_in_the_site_s_words() {
     let site = Site::new("");
     let (exit, _, err) = site.said(&["start", "--queue", "debug", "--walltime", "1h"]);

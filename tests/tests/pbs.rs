@@ -336,7 +336,7 @@ async fn an_array_of_which_some_wait() {
     let some = format!("{}\"job_state\":\t\"R\",{}", &all[..at], &all[at + waiting.len()..]);
     for (stdout, phase, reason) in [
         (all, AllocationPhase::Queued, "Not Running: Insufficient amount of resource: ncpus"),
-        (some, AllocationPhase::Running, "Not Running: Insufficient amount of resource: ncpus"),
+        (some, AllocationPhase::Running, "3 of 4 wait: Not Running: Insufficient amount of resource: ncpus"),
     ] {
         answer.stdout = stdout;
         let states = polled(&["4[].login1"], &[(&options, Reply::Answer(answer.clone()))]).await;

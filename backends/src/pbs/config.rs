@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::{Refusal, clock};
 use crate::script;
+use crate::slurm::indices;
 
 /// The keys of `[scheduler]` under `kind = "pbs"`, besides those of any scheduler.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,16 +59,11 @@ impl Config {
             lines.extend(script::word(name, value)?.map(|value| format!("{flag} {value}")));
         }
         // what is said before the log is open
-        let index = if is_array(request) { ".^array_index^" } else { "" };
+        let index = if indices(request).is_some() { ".^array_index^" } else { "" };
         lines.extend(["-j oe".to_owned(), format!("-o logs/allocation-site{index}.log")]);
         // written in place, so that nothing is copied when the job ends
         lines.extend((!old).then(|| "-k oed".to_owned()));
         lines.extend(script::lines("directives", directives)?);
         Ok(lines)
     }
-}
-
-/// Whether this is to be a job array: PBS has none of one element.
-pub(super) fn is_array(request: &AllocationRequest) -> bool {
-    request.array && request.nodes > 1
 }

@@ -39,8 +39,8 @@ pub(crate) fn parse(listing: &str) -> Jobs {
     jobs
 }
 
-/// The states of jobs, with those of elements (`4[2].server`) in those of their arrays (`4[].server`).
-pub(super) fn states(jobs: Jobs) -> States {
+/// The states of jobs as `state` reads them, with those of elements (`4[2].server`) in those of their arrays (`4[].server`).
+pub(crate) fn states(jobs: Jobs, state: impl Fn(&Attributes) -> AllocationState) -> States {
     let mut arrays: BTreeMap<AllocationId, Vec<AllocationState>> = BTreeMap::new();
     let mut states = States::new();
     for (id, attributes) in jobs {
@@ -54,7 +54,7 @@ pub(super) fn states(jobs: Jobs) -> States {
 }
 
 /// The array that an element is in.
-pub(crate) fn array_of(element: &AllocationId) -> Option<AllocationId> {
+fn array_of(element: &AllocationId) -> Option<AllocationId> {
     let (number, rest) = element.0.split_once('[')?;
     let (index, server) = rest.split_once(']')?;
     (!index.is_empty()).then(|| AllocationId(format!("{number}[]{server}")))
