@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rpar_core::id::ClusterTag;
+use rpar_core::profile::Place;
 use rpar_runtime::files;
 use sha2::{Digest, Sha256};
 
@@ -101,7 +102,23 @@ impl ClusterDir {
     /// What marks the cluster's allocations in the site's queue: the profile's `name`, `-`, and 8 digits that differ
     /// between directories. At most 15 characters, which is what Torque takes.
     pub fn tag(&self, name: &str) -> ClusterTag {
-        let hash = Sha256::digest(self.path.as_os_str().as_encoded_bytes());
+        self.tag_of(name, "")
+    }
+
+    /// The same for the allocation that its controller runs in, which is no other cluster's either.
+    pub(crate) fn controller_tag(&self, name: &str) -> ClusterTag {
+        self.tag_of(name, "/controller")
+    }
+
+    /// The tags of all its allocations.
+    pub(crate) fn tags(&self, resolved: &Resolved) -> Vec<ClusterTag> {
+        let name = &resolved.request.name;
+        let own = (resolved.controller.r#where == Place::Allocation).then(|| self.controller_tag(name));
+        [self.tag(name)].into_iter().chain(own).collect()
+    }
+
+    fn tag_of(&self, name: &str, what: &str) -> ClusterTag {
+        let hash = Sha256::digest([self.path.as_os_str().as_encoded_bytes(), what.as_bytes()].concat());
         let digits: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         ClusterTag(format!("{name}-{digits}"))
     }

@@ -134,9 +134,9 @@ impl Mocked {
         assert!(matches!(self.directory.state(), Ok(ClusterState::Alive(_))));
         client.stop_cluster(PATIENCE).expect("it says goodbye");
         self.controller.take().expect("it runs").join().expect("it has not panicked");
-        let tag = self.directory.tag("rpar");
+        let tags = [self.directory.tag("rpar")];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let discarded = cluster::discard_stopped(&self.directory, &*self.site.scheduler, &tag);
+        let discarded = cluster::discard_stopped(&self.directory, &*self.site.scheduler, &tags);
         runtime.block_on(discarded).expect("nothing holds it back");
         assert_eq!(self.directory.state().expect("a state"), ClusterState::Absent);
     }
@@ -267,7 +267,7 @@ fn a_dead_controllers_allocations_are_found_and_given_back() {
     mock.expect_cancel().withf(|ids| ids == [AllocationId::from("12.login1")]).times(1).returning(|_| Ok(()));
     let tag = directory.tag(&resolved.request.name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(cluster::discard(&directory, &mock, &tag)).expect("all is given back");
+    runtime.block_on(cluster::discard(&directory, &mock, &[tag])).expect("all is given back");
     assert_eq!(directory.state().expect("a state"), ClusterState::Absent);
 }
 
@@ -284,7 +284,7 @@ fn a_site_that_does_not_answer_keeps_a_dead_clusters_directory() {
         .returning(|_| Err(error(Action::Find, Retry::Later, "qstat: cannot connect to server")));
     let tag = directory.tag(&resolved.request.name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let failed = runtime.block_on(cluster::discard(&directory, &mock, &tag)).expect_err("nobody answers");
+    let failed = runtime.block_on(cluster::discard(&directory, &mock, &[tag])).expect_err("nobody answers");
     assert_eq!(
         failed.to_string(),
         "torque could not find the cluster's allocations: qstat: cannot connect to server"

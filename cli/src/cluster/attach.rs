@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use rpar_core::id::AllocationId;
 use rpar_runtime::client::Client;
 use rpar_runtime::files::FileError;
 use thiserror::Error;
@@ -70,6 +71,17 @@ pub enum AttachError {
         /// How many nodes a throw-away cluster would take.
         nodes: u32,
     },
+    /// The cluster's controller waits for an allocation of its own, or has lost it.
+    #[error(
+        "the controller of cluster {} does not run: {} tells of its allocation {allocation}",
+        directory.cluster(), directory.command("status")
+    )]
+    Coming {
+        /// The cluster.
+        directory: ClusterDir,
+        /// The allocation.
+        allocation: AllocationId,
+    },
     /// The cluster's controller has died; its nodes may still be there, and cost.
     #[error(
         "the controller of cluster {} has died: {} gives back what it has left",
@@ -121,6 +133,9 @@ pub(crate) fn attach(wanted: &Wanted<'_>) -> Result<Attached, AttachError> {
         let transport = wanted.registry.make_transport(&resolved.transport()?)?;
         let client = stop::connect(&directory, transport).map_err(AttachError::Link)?;
         return Ok(Attached { client, throw_away: None, named: Some(directory) });
+    }
+    if let ClusterState::Coming(allocation) = state {
+        return Err(AttachError::Coming { directory, allocation });
     }
     let resolved = wanted.profiles.load(wanted.profile)?.resolve(wanted.values, wanted.engines)?;
     let site = Site::new(&resolved, wanted.registry)?;

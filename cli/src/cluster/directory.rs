@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rpar_core::id::AllocationId;
 use rpar_runtime::files::{ControllerRecord, FileError, Liveness, read_controller};
 
 use super::lock::{Lock, LockError};
@@ -23,6 +24,8 @@ pub enum ClusterState {
     Alive(ControllerRecord),
     /// Its controller was started on another host, which alone can tell whether it still runs.
     Elsewhere(ControllerRecord),
+    /// Its controller is to run in this allocation, or has run there.
+    Coming(AllocationId),
     /// The directory is left over: its controller has ended, or never came up.
     Dead,
 }
@@ -67,7 +70,10 @@ impl ClusterDir {
         if !self.path.is_dir() {
             return Ok(ClusterState::Absent);
         }
-        let Some(record) = read_controller(&self.path)? else { return Ok(ClusterState::Dead) };
+        let Some(record) = read_controller(&self.path)? else {
+            let named = fs::read_to_string(self.allocation_file());
+            return Ok(named.map_or(ClusterState::Dead, |id| ClusterState::Coming(AllocationId(id))));
+        };
         Ok(match record.process().liveness() {
             Liveness::Alive => ClusterState::Alive(record),
             Liveness::Elsewhere => ClusterState::Elsewhere(record),

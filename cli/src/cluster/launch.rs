@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rpar_backends::shell;
+use rpar_core::error::BackendError;
 use rpar_runtime::files::{self, tail, write_private};
 use thiserror::Error;
 
@@ -25,7 +26,7 @@ const READY_WITHIN_THERE: Duration = Duration::from_secs(150);
 const BECOME: &str = r#"cd / && exec "$1" controller --directory "$2" </dev/null >>"$3" 2>&1"#;
 
 /// How much of a log is shown when its process has died.
-const TAIL_BYTES: u64 = 4096;
+pub(super) const TAIL_BYTES: u64 = 4096;
 
 /// How a controller's process is started.
 #[derive(Clone, Debug)]
@@ -75,6 +76,20 @@ pub enum LaunchError {
         /// What ssh says.
         log: String,
     },
+    /// The site refuses the allocation that it is to run in.
+    #[error(transparent)]
+    Site(BackendError),
+    /// That allocation has ended.
+    #[error("{how} before the controller was ready")]
+    Ended {
+        /// What has become of it.
+        how: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// Somebody has stopped the cluster meanwhile.
+    #[error("the cluster was stopped before its controller was ready")]
+    Stopped,
     /// It said nothing.
     #[error("the controller was not ready within {} s", within.as_secs())]
     Slow {
@@ -91,6 +106,7 @@ impl LaunchError {
         match self {
             LaunchError::Died { log, .. }
             | LaunchError::Unreached { log, .. }
+            | LaunchError::Ended { log, .. }
             | LaunchError::Slow { log, .. } => Some(log.as_str()).filter(|log| !log.is_empty()),
             _ => None,
         }
@@ -194,14 +210,14 @@ impl Launch {
 
 /// Whether the controller's record is there. A shared file system may remember for a while that it was not, but not for
 /// who lists the directory.
-fn is_listed(directory: &ClusterDir) -> bool {
+pub(super) fn is_listed(directory: &ClusterDir) -> bool {
     let entries = fs::read_dir(&directory.path);
     entries.is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == files::CONTROLLER_FILE))
     })
 }
 
-fn last_words(directory: &ClusterDir) -> String {
+pub(super) fn last_words(directory: &ClusterDir) -> String {
     tail(&directory.controller_log(), TAIL_BYTES).unwrap_or_default()
 }
 
@@ -213,7 +229,7 @@ fn died(directory: &ClusterDir, how: String) -> LaunchError {
     }
 }
 
-fn unwritable(directory: &ClusterDir, error: &dyn std::error::Error) -> LaunchError {
+pub(super) fn unwritable(directory: &ClusterDir, error: &dyn std::error::Error) -> LaunchError {
     LaunchError::Directory { path: directory.path.clone(), reason: error.to_string() }
 }
 

@@ -140,6 +140,6 @@ pub fn controller_setup(
     })
 }
 
-fn text(path: &Path) -> Result<String, SetupError> {
+pub(super) fn text(path: &Path) -> Result<String, SetupError> {
     path.to_str().map(str::to_owned).ok_or_else(|| SetupError::Path(path.to_owned()))
 }

@@ -110,8 +110,8 @@ fn wait_gone(process: &ProcessIdentity, deadline: Instant) {
 ///
 /// # Errors
 /// When the site refuses, does not answer, or does not end them in time.
-async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<AllocationId>, StopError> {
-    let found = scheduler.find(tag).await?;
+async fn release(scheduler: &dyn Scheduler, tags: &[ClusterTag]) -> Result<Vec<AllocationId>, StopError> {
+    let found = find(scheduler, tags).await?;
     if !found.is_empty() {
         scheduler.cancel(&found).await?;
     }
@@ -122,7 +122,22 @@ async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<Allo
             return Err(StopError::Remains { list: left.iter().map(ToString::to_string).collect() });
         }
         tokio::time::sleep(RELEASE_PAUSE).await;
-        left = scheduler.find(tag).await?;
+        left = find(scheduler, tags).await?;
+    }
+    Ok(found)
+}
+
+/// The allocations of a cluster that have not ended.
+///
+/// # Errors
+/// When the site does not answer.
+pub(crate) async fn find(
+    scheduler: &dyn Scheduler,
+    tags: &[ClusterTag],
+) -> Result<Vec<AllocationId>, BackendError> {
+    let mut found = Vec::new();
+    for tag in tags {
+        found.extend(scheduler.find(tag).await?);
     }
     Ok(found)
 }
@@ -135,9 +150,9 @@ async fn release(scheduler: &dyn Scheduler, tag: &ClusterTag) -> Result<Vec<Allo
 pub async fn discard(
     directory: &ClusterDir,
     scheduler: &dyn Scheduler,
-    tag: &ClusterTag,
+    tags: &[ClusterTag],
 ) -> Result<Vec<AllocationId>, StopError> {
-    let released = release(scheduler, tag).await?;
+    let released = release(scheduler, tags).await?;
     kill(&find_engine_hosts(directory), END_WITHIN);
     remove(directory).map(|()| released)
 }
@@ -150,9 +165,9 @@ pub async fn discard(
 pub async fn discard_stopped(
     directory: &ClusterDir,
     scheduler: &dyn Scheduler,
-    tag: &ClusterTag,
+    tags: &[ClusterTag],
 ) -> Result<Option<BackendError>, StopError> {
-    let unanswered = match release(scheduler, tag).await {
+    let unanswered = match release(scheduler, tags).await {
         Ok(_) => None,
         Err(StopError::Site(error)) => Some(error),
         Err(error) => return Err(error),

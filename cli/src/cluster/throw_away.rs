@@ -118,7 +118,10 @@ impl ThrowAway {
         let discard = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let failed = |source| StopError::Remove { path: directory.path.clone(), source };
-            runtime.map_err(failed)?.block_on(discard(directory, scheduler, tag)).map(drop)
+            runtime
+                .map_err(failed)?
+                .block_on(discard(directory, scheduler, std::slice::from_ref(tag)))
+                .map(drop)
         };
         let discarded = std::thread::scope(|scope| scope.spawn(discard).join());
         // a panic there has told of itself

@@ -88,6 +88,7 @@ impl From<AttachError> for Report {
             AttachError::Site(error) => error.into(),
             AttachError::Files(error) => error.into(),
             AttachError::Resolved(error) => error.into(),
+            AttachError::Coming { .. } => Report::new(Exit::NotRunning, error.to_string()),
             AttachError::Died { directory } => super::context::died(&directory),
             AttachError::NotRunning { directory, nodes } => {
                 let (start, nodes) = (directory.command("start"), plural(nodes.into(), "node"));

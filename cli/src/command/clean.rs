@@ -9,7 +9,7 @@ use super::context::Context;
 use super::stop::discard_dead;
 use crate::cluster::elsewhere::{self, There};
 use crate::cluster::{
-    ClusterState, clusters_and_remains, empty_directories, find_controller, forgotten_locks,
+    ClusterState, clusters_and_remains, empty_directories, find, find_controller, forgotten_locks,
 };
 use crate::command::arguments::CleanArguments;
 use crate::command::exit::Exit;
@@ -60,7 +60,9 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     match directory.state()? {
         ClusterState::Dead => {}
         ClusterState::Absent | ClusterState::Alive(_) => return Ok(None),
-        ClusterState::Elsewhere(record) if is_gone(context, directory, &record) => {}
+        ClusterState::Elsewhere(record) if is_gone(context, directory, Some(&record)) => {}
+        ClusterState::Coming(_) if is_gone(context, directory, None) => {}
+        ClusterState::Coming(_) => return Ok(None),
         ClusterState::Elsewhere(record) => {
             let (cluster, host) = (directory.cluster(), record.host);
             let note =
@@ -73,7 +75,8 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
     let _lock = directory.lock()?;
     match directory.state()? {
         ClusterState::Dead => {}
-        ClusterState::Elsewhere(record) if is_gone(context, directory, &record) => {}
+        ClusterState::Elsewhere(record) if is_gone(context, directory, Some(&record)) => {}
+        ClusterState::Coming(_) if is_gone(context, directory, None) => {}
         _ => return Ok(None),
     }
     if let Some(process) = find_controller(directory) {
@@ -93,15 +96,20 @@ fn clean(context: &Context, directory: &ClusterDir, dry_run: bool) -> Outcome<Op
         return Ok(Some(Vec::new()));
     }
     let (resolved, site) = context.started_with(directory)?;
-    let tag = directory.tag(&resolved.request.name);
-    super::block_on(async { site.scheduler.find(&tag).await.map(Some) })
+    let tags = directory.tags(&resolved);
+    super::block_on(async { find(&*site.scheduler, &tags).await.map(Some) })
 }
 
-/// Whether a controller on another host has ended, as that host says: where ssh has started it, ssh can ask.
-fn is_gone(context: &Context, directory: &ClusterDir, record: &ControllerRecord) -> bool {
-    let Ok((resolved, _)) = context.started_with(directory) else { return false };
-    match (&resolved.controller.host, resolved.controller.r#where) {
-        (Some(host), Place::Ssh) => elsewhere::look(host, record) == There::Gone,
+/// Whether a controller on another host has ended: as that host says, where ssh has started it and can ask; as the site
+/// says, where it is an allocation's.
+fn is_gone(context: &Context, directory: &ClusterDir, record: Option<&ControllerRecord>) -> bool {
+    let Ok((resolved, site)) = context.started_with(directory) else { return false };
+    match (resolved.controller.r#where, &resolved.controller.host, record) {
+        (Place::Ssh, Some(host), Some(record)) => elsewhere::look(host, record) == There::Gone,
+        (Place::Allocation, ..) => {
+            let tag = directory.controller_tag(&resolved.request.name);
+            super::block_on(site.scheduler.find(&tag)).is_ok_and(|found| found.is_empty())
+        }
         _ => false,
     }
 }

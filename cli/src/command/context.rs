@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rpar_core::id::AllocationId;
 use rpar_core::profile::Place;
 use rpar_core::transport::Transport;
 use rpar_runtime::client::Client;
 use rpar_runtime::native::NativeFunctions;
 
-use crate::cluster::{ClusterState, Launch, StopError, connect, find_controller};
+use crate::cluster::{ClusterState, Launch, StopError, connect, find_controller, granted};
 use crate::command::exit::Exit;
 use crate::command::output::Output;
 use crate::command::report::{Outcome, Report};
@@ -100,8 +101,23 @@ impl Context {
         match directory.state()? {
             ClusterState::Absent => Err(self.not_running(&directory)),
             ClusterState::Dead => Err(died(&directory)),
+            ClusterState::Coming(id) => Err(self.coming(&directory, &id)?.0),
             ClusterState::Alive(_) | ClusterState::Elsewhere(_) => Ok(directory),
         }
+    }
+
+    /// Says that a cluster's controller does not run, and what the site says of the allocation that it is to run in; and
+    /// whether that has ended.
+    pub(crate) fn coming(&self, directory: &ClusterDir, id: &AllocationId) -> Outcome<(Report, bool)> {
+        let (_, site) = self.started_with(directory)?;
+        let (outlook, over) = super::block_on(granted::outlook(&*site.scheduler, id))?;
+        let what = format!("the controller of cluster {} does not run", directory.cluster());
+        let [stop, logs] = ["stop", "logs"].map(|verb| directory.command(verb));
+        let hint = match over {
+            true => format!("{logs} may say why; {stop} cleans up"),
+            false => format!("it starts by itself; {stop} gives its allocation back"),
+        };
+        Ok((Report::new(Exit::NotRunning, what).because(outlook).hint(hint), over))
     }
 }
 

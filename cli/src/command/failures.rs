@@ -75,8 +75,11 @@ impl From<LockError> for Report {
 
 impl From<LaunchError> for Report {
     fn from(error: LaunchError) -> Self {
-        let exit =
-            if matches!(error, LaunchError::Directory { .. }) { Exit::Files } else { Exit::Controller };
+        let exit = match &error {
+            LaunchError::Site(_) | LaunchError::Ended { .. } => Exit::Allocation,
+            LaunchError::Directory { .. } => Exit::Files,
+            _ => Exit::Controller,
+        };
         let mut report = Report::new(exit, error.to_string());
         if let Some(log) = error.log() {
             report = report.because(format!("its log ends with:\n{log}"));

@@ -17,6 +17,7 @@ pub(crate) fn run(context: &Context) -> Outcome {
             Ok(ClusterState::Absent) => continue,
             Ok(ClusterState::Alive(record)) => ("alive", Some(record)),
             Ok(ClusterState::Elsewhere(record)) => ("elsewhere", Some(record)),
+            Ok(ClusterState::Coming(_)) => ("coming", None),
             Ok(ClusterState::Dead) => {
                 dead = true;
                 ("dead", None)

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use rpar_backends::shell;
 use rpar_core::error::{Action, BackendError};
-use rpar_core::wire::{AllocationStatus, ClusterStatus, Growth};
+use rpar_core::profile::Place;
+use rpar_core::wire::{AllocationStatus, ClusterStatus, Growth, Portion};
 use rpar_runtime::client::Client;
 use serde_json::json;
 
 use super::context::{Context, launch, link, program};
 use super::documents;
 use crate::cluster::{
-    self, ClusterState, WaitError, discard, discard_stopped, elsewhere, plural, wait_for_engines,
+    self, ClusterState, WaitError, discard, discard_stopped, elsewhere, granted, plural, wait_for_engines,
 };
 use crate::command::arguments::StartArguments;
 use crate::command::exit::Exit;
@@ -42,8 +43,13 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
         site.scheduler.preview(&portion.request).map_err(refused)?;
     }
     let python = Look::begin(&resolved);
-    let client =
-        bring_up(context, &resolved, &site, &directory).inspect_err(|_| directory.remove_empty_parent())?;
+    let brought = match resolved.controller.r#where {
+        Place::Allocation => bring_up_granted(context, &resolved, &site, &directory, arguments.timeout),
+        Place::Local | Place::Ssh => {
+            bring_up(context, &resolved, &site, &directory).map(|client| (client, None))
+        }
+    };
+    let (client, given_up) = brought.inspect_err(|_| directory.remove_empty_parent())?;
     if arguments.no_wait {
         let cluster = directory.cluster();
         let engines = plural(resolved.engines.total.into(), "engine");
@@ -54,7 +60,8 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
         }
         return Ok(Exit::Ok);
     }
-    let exit = wait(context, arguments.timeout, &directory, &client, &site)?;
+    let given_up = given_up.map_or_else(|| leave_on_signal(context, &directory), Ok)?;
+    let exit = wait(context, arguments.timeout, (&directory, &site), &client, &given_up)?;
     if let Some(problem) = python.and_then(|look| look.problem()) {
         context.output.note(&problem);
     }
@@ -63,8 +70,15 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
 
 /// Shows what the site would get.
 fn dry_run(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome {
+    let program = program()?;
+    if resolved.controller.r#where == Place::Allocation && !context.output.json {
+        let request = granted::controller_request(resolved, directory, &program)?;
+        let own = Growth { portions: vec![Portion { request, times: 1, engines: 0 }] };
+        preview(context, site, &own)?;
+        context.output.answer("\n")?;
+    }
     let info = site.scheduler.info();
-    preview(context, site, &growth(resolved, &info, directory, &program()?, Resolved::FILE)?)
+    preview(context, site, &growth(resolved, &info, directory, &program, Resolved::FILE)?)
 }
 
 /// Shows the script and the command line for what is asked for: of what is asked for several times, the first.
@@ -82,11 +96,17 @@ pub(super) fn preview(context: &Context, site: &Site, growth: &Growth) -> Outcom
     Ok(Exit::Ok)
 }
 
-/// Starts the controller, in place of a dead one's remains, and links to it.
-fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome<Client> {
-    let _lock = directory.lock()?;
+/// Removes what a dead cluster of this name has left. One that lives is an error.
+fn make_room(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome<()> {
     match directory.state()? {
         ClusterState::Absent => {}
+        ClusterState::Coming(id) => {
+            let (report, over) = context.coming(directory, &id)?;
+            if !over {
+                return Err(Report { exit: Exit::Running, ..report });
+            }
+            clean(context, directory, site, resolved)?;
+        }
         ClusterState::Dead => {
             context.output.note(&format!("cleaning up what a dead cluster {} has left", directory.cluster()));
             clean(context, directory, site, resolved)?;
@@ -104,6 +124,13 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
             return Err(Report::new(Exit::Running, what).hint(hint));
         }
     }
+    Ok(())
+}
+
+/// Starts the controller, in place of a dead one's remains, and links to it.
+fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome<Client> {
+    let _lock = directory.lock()?;
+    make_room(context, resolved, site, directory)?;
     let mut child = launch(resolved)?.run(directory)?;
     let linked = link(directory, site.transport.clone());
     if linked.is_err() {
@@ -114,6 +141,61 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
         clean(context, directory, site, resolved)?;
     }
     linked
+}
+
+/// Asks for the controller's own allocation, waits until it runs there, and links to it.
+fn bring_up_granted(
+    context: &Context,
+    resolved: &Resolved,
+    site: &Site,
+    directory: &ClusterDir,
+    patience: Option<Duration>,
+) -> Outcome<(Client, Option<Arc<AtomicBool>>)> {
+    let scheduler = &*site.scheduler;
+    if !scheduler.info().remote_pilot {
+        let kind = scheduler.info().name;
+        let what =
+            format!("`controller.where` is `allocation`, and scheduler `{kind}` has no allocations for it");
+        return Err(
+            Report::new(Exit::Profile, what).hint("`local` and `ssh` are the other places for a controller")
+        );
+    }
+    let request = granted::controller_request(resolved, directory, &program()?)?;
+    let lock = directory.lock()?;
+    make_room(context, resolved, site, directory)?;
+    let profile = resolved.to_toml()?;
+    let id = super::block_on(granted::submit(&profile, directory, scheduler, &request))?;
+    drop(lock);
+    let given_up = leave_on_signal(context, directory)?;
+    let waiting = Waiting::new(&context.output, &format!("the controller's allocation {id} was submitted"));
+    let times = (resolved.controller.poll_every, patience);
+    let waited =
+        super::block_on(granted::wait(directory, scheduler, &id, times, &mut |news| waiting.say(news)));
+    drop(waiting);
+    let linked = waited.and_then(|()| link(directory, site.transport.clone()));
+    if linked.is_err() && directory.path.is_dir() {
+        given_up.store(true, Ordering::SeqCst);
+        let _waiting = Waiting::new(&context.output, "taking back what was started");
+        let _lock = directory.lock()?;
+        clean(context, directory, site, resolved)?;
+    }
+    linked.map(|client| (client, Some(given_up)))
+}
+
+/// Has Ctrl-C leave the cluster as it is, and say so; or, once what this gives is set, that it is not taken back yet.
+fn leave_on_signal(context: &Context, directory: &ClusterDir) -> Outcome<Arc<AtomicBool>> {
+    let output = context.output;
+    let (status, stop) = (directory.command("status"), directory.command("stop"));
+    let given_up = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&given_up);
+    Interrupts::watch(move |number| {
+        output.note_signal(&match over.load(Ordering::SeqCst) {
+            false => format!("the cluster goes on starting: {status} shows how far it is, {stop} ends it"),
+            true => format!("not everything is taken back yet: {stop} goes on with it"),
+        });
+        std::process::exit(Exit::Signal(number).code().into());
+    })?;
+    Ok(given_up)
 }
 
 /// Ends a controller that was started on another host. If that fails it ends by itself: its directory is removed.
@@ -128,7 +210,7 @@ fn end_elsewhere(resolved: &Resolved, directory: &ClusterDir) {
 fn clean(context: &Context, directory: &ClusterDir, site: &Site, resolved: &Resolved) -> Outcome<()> {
     let (resolved, site) =
         context.started_with(directory).unwrap_or_else(|_| (resolved.clone(), site.clone()));
-    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))?;
+    super::block_on(discard(directory, &*site.scheduler, &directory.tags(&resolved)))?;
     Ok(())
 }
 
@@ -136,21 +218,11 @@ fn clean(context: &Context, directory: &ClusterDir, site: &Site, resolved: &Reso
 fn wait(
     context: &Context,
     patience: Option<Duration>,
-    directory: &ClusterDir,
+    (directory, site): (&ClusterDir, &Site),
     client: &Client,
-    site: &Site,
+    given_up: &AtomicBool,
 ) -> Outcome {
     let output = context.output;
-    let (status, stop) = (directory.command("status"), directory.command("stop"));
-    let given_up = Arc::new(AtomicBool::new(false));
-    let over = Arc::clone(&given_up);
-    Interrupts::watch(move |number| {
-        output.note_signal(&match over.load(Ordering::SeqCst) {
-            false => format!("the cluster goes on starting: {status} shows how far it is, {stop} ends it"),
-            true => format!("not everything is taken back yet: {stop} goes on with it"),
-        });
-        std::process::exit(Exit::Signal(number).code().into());
-    })?;
     let waiting = Waiting::new(&output, "waiting for the controller");
     let waited = wait_for_engines(client, patience, &mut |status| waiting.say(&cluster::waiting(status)));
     drop(waiting);
@@ -205,13 +277,13 @@ fn take_back(context: &Context, directory: &ClusterDir, client: &Client, site: &
     let result = (|| -> Outcome<()> {
         let _lock = directory.lock()?;
         let (resolved, _) = context.started_with(directory)?;
-        let tag = directory.tag(&resolved.request.name);
+        let tags = directory.tags(&resolved);
         if matches!(error, WaitError::Controller { .. }) {
-            return super::block_on(discard(directory, &*site.scheduler, &tag)).map(drop);
+            return super::block_on(discard(directory, &*site.scheduler, &tags)).map(drop);
         }
         cluster::stop(directory, client)?;
         // a site that does not answer now is most likely what the error is about
-        super::block_on(discard_stopped(directory, &*site.scheduler, &tag)).map(drop)
+        super::block_on(discard_stopped(directory, &*site.scheduler, &tags)).map(drop)
     })();
     directory.remove_empty_parent();
     if let Err(report) = result {

@@ -65,6 +65,12 @@ fn stop(context: &Context, directory: &ClusterDir) -> Outcome<bool> {
         ClusterState::Absent => return Ok(stop_absent(context, directory)),
         ClusterState::Alive(record) => stop_here(context, directory, &record),
         ClusterState::Elsewhere(record) => stop_elsewhere(context, directory, &record)?,
+        ClusterState::Coming(id) => {
+            let note =
+                format!("giving back allocation {id}, which the controller of cluster {cluster} is for");
+            context.output.note(&note);
+            false
+        }
         ClusterState::Dead => {
             if !end_orphan(context, directory) {
                 let note =
@@ -152,15 +158,18 @@ fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &Controller
     let Err(error) = asked else { return Ok(true) };
     let ended = match (&resolved.controller.host, resolved.controller.r#where) {
         (Some(host), Place::Ssh) => elsewhere::end(host, record),
+        // it ends with its allocation, which is given back with the others
+        (_, Place::Allocation) => There::Gone,
         _ => There::Unknown,
     };
     match ended {
         There::Gone => {
             let (cluster, host) = (directory.cluster(), &record.host);
-            let note = format!(
-                "the controller of cluster {cluster} on {host} is dead now; cleaning up what it has left"
-            );
-            context.output.note(&note);
+            let how = match resolved.controller.r#where {
+                Place::Allocation => "does not answer: its allocation is given back",
+                Place::Local | Place::Ssh => "is dead now; cleaning up what it has left",
+            };
+            context.output.note(&format!("the controller of cluster {cluster} on {host} {how}"));
             Ok(false)
         }
         There::Runs | There::Unknown => Err(Report::from(error).hint(hint)),
@@ -173,8 +182,8 @@ fn remove(context: &Context, directory: &ClusterDir, stopped: bool) -> Outcome<(
         return discard_dead(context, directory).map(drop);
     }
     let (resolved, site) = context.started_with(directory)?;
-    let tag = directory.tag(&resolved.request.name);
-    if let Some(error) = super::block_on(discard_stopped(directory, &*site.scheduler, &tag))? {
+    let tags = directory.tags(&resolved);
+    if let Some(error) = super::block_on(discard_stopped(directory, &*site.scheduler, &tags))? {
         context.output.warn(&format!("could not check that the site holds nothing more: {error}"));
     }
     Ok(())
@@ -190,5 +199,5 @@ pub(super) fn discard_dead(context: &Context, directory: &ClusterDir) -> Outcome
         });
     }
     let (resolved, site) = context.started_with(directory)?;
-    super::block_on(discard(directory, &*site.scheduler, &directory.tag(&resolved.request.name)))
+    super::block_on(discard(directory, &*site.scheduler, &directory.tags(&resolved)))
 }

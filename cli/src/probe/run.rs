@@ -124,7 +124,7 @@ pub(crate) async fn probe(probe: &Probe<'_>) -> Result<Heard, ProbeError> {
     .await;
     (probe.say)("giving the node back");
     let tag = directory.tag(&probe.resolved.request.name);
-    let discarded = discard(&directory, &*probe.site.scheduler, &tag).await;
+    let discarded = discard(&directory, &*probe.site.scheduler, std::slice::from_ref(&tag)).await;
     drop(lock);
     directory.remove_empty_parent();
     let heard = heard?;

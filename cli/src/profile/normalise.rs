@@ -27,6 +27,7 @@ pub(crate) const OWN: [(&str, &[&str]); 4] = [
         &[
             "where",
             "host",
+            "walltime",
             "policy",
             "heartbeat",
             "lost_after",
@@ -230,6 +231,7 @@ mod tests {
     fn the_known_keys_are_those_that_a_resolved_profile_has() {
         let set = [
             ("RPAR_CONTROLLER__HOST", "x"),
+            ("RPAR_CONTROLLER__WALLTIME", "1h"),
             ("RPAR_ENGINES__PROGRAM", "/x"),
             ("RPAR_ENGINES__LABELS", "[\"big\"]"),
             ("RPAR_ENGINES__RESOURCES", "{gpus=1}"),

@@ -18,6 +18,9 @@ pub struct ControllerSection {
     /// The host that it runs on with [`Place::Ssh`], as ssh knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// How long its own allocation lasts with [`Place::Allocation`]; `None` is as long as those of the engines.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    pub walltime: Option<Duration>,
     /// How it chooses an engine for a task.
     pub policy: Policy,
     /// How often peers say something at least.
@@ -49,6 +52,8 @@ pub enum Place {
     Local,
     /// On another host, which shares the cluster's directory.
     Ssh,
+    /// As the first process of an allocation of its own.
+    Allocation,
 }
 
 /// How the controller chooses an engine for a task.
