@@ -1,9 +1,10 @@
 //! `rpar profile path`, `create` and `edit`: what a site admin begins with.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, rpar};
 use rpar_tests::services;
 
 fn file(home: &Home, name: &str) -> PathBuf {
@@ -105,4 +106,38 @@ fn an_edited_profile_counts_when_it_is_right() {
     let (exit, err) = edit("true");
     assert!(exit == Some(0) && err.contains("nothing is changed"), "{err}");
     assert_eq!(read(&home, "ours"), right);
+}
+
+/// Runs `rpar profile edit` on a terminal, with this typed, and an editor that breaks what is right and mends what is broken.
+fn edit_on_a_terminal(home: &Home, typed: &str) -> String {
+    let editor = home.path().join("editor");
+    let text = "grep -q default \"$1\" && sed -i s/default/defualt/ \"$1\" || sed -i 's/defualt = .*/default = 7/' \"$1\"";
+    std::fs::write(&editor, text).expect("a file");
+    let line = format!("{} profile edit ours", rpar().display());
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).env_clear().current_dir(home.work());
+    let plain = home.command();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("EDITOR", format!("sh {}", editor.display())).env("TERM", "dumb");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script starts");
+    child.stdin.take().expect("a pipe").write_all(typed.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn on_a_terminal_the_user_says_what_becomes_of_a_mistake() {
+    let begun = "extends = \"local\"\n[params.ppn]\ndefault = 3\n";
+    let cases = [
+        ("d\n", "default = 3", "nothing is changed"),
+        ("k\n", "defualt = 3", "is written"),
+        ("e\n", "default = 7", "is written"),
+    ];
+    for (typed, text, said) in cases {
+        let home = Home::new();
+        home.profile("ours", begun);
+        let shown = edit_on_a_terminal(&home, typed);
+        assert!(shown.contains("ours.toml:3: unknown key") && shown.contains(said), "{typed}{shown}");
+        assert!(read(&home, "ours").contains(text), "{typed}{shown}");
+    }
 }

@@ -102,7 +102,7 @@ impl Draft<'_> {
             _ => "-l mem={{ memory }}",
         };
         let directives = format!("# directives = [{}]", quoted(directive));
-        "\n# [scheduler]\n".to_owned()
+        "\n[scheduler]\n".to_owned()
             + &noted(&directives, "further lines of the job script")
             + &noted("# setup = [\"umask 077\"]", "shell lines before anything runs on the first node")
     }
@@ -113,25 +113,25 @@ impl Draft<'_> {
             names => names.iter().map(|name| quoted(name)).collect(),
         };
         let advertise = format!("# advertise = [{}]", interfaces.join(", "));
-        "\n# [transport]\n".to_owned()
+        "\n[transport]\n".to_owned()
             + &noted(&advertise, "what the nodes dial, best first; without it, every address of this host")
     }
 
     fn nodes(&self, batch: bool) -> String {
-        let mut text = "\n# [engines]\n".to_owned();
+        let mut text = "\n[engines]\n".to_owned();
         text += &noted("# setup = [\"module load python\"]", "shell lines on every node");
         if self.kind != "local" {
             let why = "where the nodes find rpar, if not where this host does";
             text += &noted("# program = \"/opt/rpar/bin/rpar\"", why);
         }
-        text += "\n# [python]\n";
+        text += "\n[python]\n";
         text += &noted("# executable = \"python3\"", "looked up on the node, after `setup`");
         if batch {
             let dir = match self.level {
                 Level::Site => "/scratch/{{ user }}/rpar",
                 Level::User | Level::Project => "{{ home }}/rpar",
             };
-            text += "\n# [storage]\n";
+            text += "\n[storage]\n";
             let why = "a directory that the nodes see too; without it, below ~/.local/state";
             text += &noted(&format!("# dir = {}", quoted(dir)), why);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rpar_core::profile::{Param, duration};
+use rpar_core::profile::{Param, Shape, duration};
 
 use crate::check::Finding;
 use crate::command::context::Context;
@@ -75,7 +75,10 @@ fn for_a_probe(profile: &Profile, given: &BTreeMap<String, String>) -> Outcome<R
             values.entry(name.to_owned()).or_insert(least);
         }
     }
-    Ok(profile.resolve(&values, None)?)
+    let mut resolved = profile.resolve(&values, None)?;
+    // a single node is asked for as it is: some sites know no array of one
+    resolved.request.shape = Shape::One;
+    Ok(resolved)
 }
 
 /// The value if the profile allows it, else the smallest that it does.
