@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The schedulers whose pilots are such.
-const KINDS: [&str; 2] = ["local", "hosts"];
+const KINDS: [&str; 3] = ["local", "hosts", "here"];
 
 /// The allocation that this process serves, if it is a pilot of one of these schedulers, or the child of one's script.
 /// `environment` is its own.

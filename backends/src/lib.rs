@@ -29,6 +29,7 @@ mod dialect;
 mod elements;
 mod exec;
 pub mod fork;
+pub mod here;
 mod hostlist;
 pub mod hosts;
 pub mod local;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rpar_backends::here::Here;
 use rpar_core::launcher::Launcher;
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
@@ -64,6 +65,7 @@ impl Site {
             let place = resolved.origins().place("storage.shared");
             return Err(SiteError::Apart { place, scheduler: info.name });
         }
+        let scheduler = if resolved.here { Arc::new(Here::new(scheduler)) } else { scheduler };
         Ok(Site {
             scheduler,
             launcher: registry.make_launcher(&resolved.launcher().map_err(SiteError::Profile)?)?,

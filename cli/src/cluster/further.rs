@@ -52,11 +52,16 @@ pub(crate) fn further(
     if let Some(key) = difference(started, resolved) {
         return Err(FurtherError::Differs { cluster: directory.cluster(), key });
     }
-    let name = |number: u32| format!("profile-{number}.toml");
-    let taken = |number: &u32| directory.path.join(name(*number)).exists();
-    let file = name((2..).find(|number| !taken(number)).unwrap_or_default());
+    let file = further_file(directory);
     let growth = setup::growth(resolved, scheduler, directory, program, &file)?;
     Ok((file, growth))
+}
+
+/// The name of a file for a further allocation's profile that is not taken yet.
+pub(crate) fn further_file(directory: &ClusterDir) -> String {
+    let name = |number: u32| format!("profile-{number}.toml");
+    let taken = |number: &u32| directory.path.join(name(*number)).exists();
+    name((2..).find(|number| !taken(number)).unwrap_or_default())
 }
 
 /// Writes the further allocation's profile down, where its pilot finds it. The caller holds the cluster's lock since

@@ -22,7 +22,7 @@ pub use describe::waiting;
 pub(crate) use describe::{allocation as describe_allocation, phase_word, plural};
 pub use directory::ClusterState;
 pub use further::FurtherError;
-pub(crate) use further::{further, write_further};
+pub(crate) use further::{further, further_file, write_further};
 pub use launch::{Launch, LaunchError};
 pub use lock::{Lock, LockError};
 pub(crate) use orphan::find_controller;

@@ -12,6 +12,7 @@ mod documents;
 mod engines;
 mod exit;
 mod failures;
+mod here;
 pub(crate) mod input;
 mod interpreter;
 mod interrupt;

@@ -113,7 +113,7 @@ pub(crate) fn pilot(context: &Context, arguments: &PilotArguments) -> Outcome {
 }
 
 /// The site's id of the allocation that this process was started in, as its scheduler gave it out.
-fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
+pub(crate) fn allocation(environment: &BTreeMap<String, String>) -> Option<AllocationId> {
     // an element's pilot names the array, whose own name each site gives in another variable
     let names = ["RPAR_ALLOCATION_ID", "SLURM_ARRAY_JOB_ID", "PBS_JOBID", "SLURM_JOB_ID"];
     let site = || names.iter().find_map(|name| environment.get(*name)).map(|id| array_of(id));

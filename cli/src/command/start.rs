@@ -12,7 +12,7 @@ use rpar_runtime::client::Client;
 use serde_json::json;
 
 use super::context::{Context, launch, link, program};
-use super::documents;
+use super::{documents, here};
 use crate::cluster::{
     self, ClusterState, WaitError, discard, discard_stopped, elsewhere, granted, plural, wait_for_engines,
 };
@@ -30,11 +30,17 @@ use crate::{Site, cluster::growth};
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
-    let resolved = context.resolve(arguments.engines)?;
+    let resolved = match arguments.here {
+        true => here::resolve(context, arguments)?,
+        false => context.resolve(arguments.engines)?,
+    };
     let site = context.site(&resolved)?;
     let directory = ClusterDir::new(&resolved, &context.cluster_id, context.profiles.surroundings())?;
     if arguments.dry_run {
         return dry_run(context, &resolved, &site, &directory);
+    }
+    if arguments.here && matches!(directory.state()?, ClusterState::Alive(_) | ClusterState::Elsewhere(_)) {
+        return here::join(context, arguments, &resolved, &directory);
     }
     // what can be known to be refused is refused before anything is started
     let growth = growth(&resolved, &site.scheduler.info(), &directory, &program()?, Resolved::FILE)?;

@@ -63,6 +63,7 @@ const RESERVED: &[&str] = &[
     "engines",
     "env",
     "help",
+    "here",
     "home",
     "jobs",
     "json",

@@ -43,6 +43,9 @@ pub struct Resolved {
     pub python: PythonSection,
     /// Where the cluster's files are.
     pub storage: StorageSection,
+    /// Whether the nodes are those of an allocation that the user holds already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub here: bool,
     /// Where all this was set; after [`Resolved::read`], the file that was read.
     #[serde(skip)]
     pub(crate) origins: Origins,

@@ -65,6 +65,7 @@ impl Resolving<'_> {
             engines,
             python,
             storage,
+            here: false,
             origins: std::mem::take(&mut self.origins),
         })
     }

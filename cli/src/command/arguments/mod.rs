@@ -170,6 +170,9 @@ pub(crate) struct StartArguments {
     /// Engines in all; nodes follow from it and ppn
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) engines: Option<u32>,
+    /// Makes engines on the nodes of the allocation that this is typed in, and leaves that to you in the end
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) here: bool,
     /// Shows the script and the command line, and submits nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
