@@ -48,7 +48,7 @@ impl Place {
     }
 
     fn runs(&self, record: &ControllerRecord) -> bool {
-        self.there(&format!("ps -o stat= -p {} | grep -v Z", record.pid)) != ""
+        !self.there(&format!("ps -o stat= -p {} | grep -v Z", record.pid)).is_empty()
     }
 }
 
