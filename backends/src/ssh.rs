@@ -1,7 +1,7 @@
 //! One `ssh` for each node: the system's own, which honours the site's configuration.
 //!
-//! What a node needs that shares no files with this host comes the same way as what to run ([`watched`](crate::watched)),
-//! but for the program's file, which [`bring`] takes there first.
+//! What a node needs that shares no files with this host comes on stdin, as what to run does, but for the program's file,
+//! which is taken there first.
 
 mod bring;
 
