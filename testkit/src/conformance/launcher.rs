@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rpar_core::launcher::{GroupHandle, Launcher, Node, ProcessGroup, ProcessState, Signal};
+use rpar_core::error::Retry;
+use rpar_core::launcher::{Apart, GroupHandle, Launcher, Node, ProcessGroup, ProcessState, Signal};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -41,6 +42,7 @@ pub async fn suite(setup: Setup) {
     setup.tells_how_they_end().await;
     setup.another_process_takes_over().await;
     setup.tells_of_a_missing_program().await;
+    setup.hands_over_what_nodes_apart_need_or_refuses().await;
 }
 
 impl Setup {
@@ -80,6 +82,25 @@ impl Setup {
             texts.push(fs::read_to_string(path).expect("it can be read"));
         }
         texts
+    }
+
+    async fn hands_over_what_nodes_apart_need_or_refuses(&self) {
+        let launcher = (self.launcher)();
+        let (group, directory) = self.group("apart", "cat | say all");
+        let input = "two lines,\nwith 'quotes', $HOME and `id`".to_owned();
+        let group = ProcessGroup { apart: Some(Apart { bring: false, input: input.clone() }), ..group };
+        match launcher.start(&group, &self.nodes).await {
+            Ok(handle) => {
+                for text in self.said(&directory, "all").await {
+                    assert_eq!(text, input, "each process reads its input to the end, and nothing else");
+                }
+                self.ended(&*launcher, &handle).await;
+            }
+            Err(error) => {
+                assert_eq!(error.retry, Retry::Never, "what is not possible stays so: {error}");
+                assert!(!error.to_string().contains("two lines"), "the input is nobody's business: {error}");
+            }
+        }
     }
 
     async fn ended(&self, launcher: &dyn Launcher, handle: &GroupHandle) -> Vec<ProcessState> {
