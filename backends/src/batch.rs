@@ -12,6 +12,7 @@ use rpar_core::launcher::Node;
 use rpar_core::scheduler::{AllocationRequest, AllocationState, JobScript, Scheduler, SchedulerInfo};
 
 use crate::dialect::{Dialect, Refusal, States};
+use crate::pace::Paced;
 use rpar_core::runner::{Answer, Invocation, RunError, Runner};
 
 /// A batch system: its dialect, and where its commands run.
@@ -25,6 +26,7 @@ pub struct Batch<D> {
 impl<D: Dialect> Batch<D> {
     /// A batch system whose commands run on `runner`.
     pub fn new(dialect: D, runner: Arc<dyn Runner>) -> Self {
+        let runner = Arc::new(Paced::new(runner, dialect.per_second()));
         Batch { dialect, runner, user: OnceLock::new() }
     }
 
@@ -73,6 +75,22 @@ impl<D: Dialect> Batch<D> {
     fn error(&self, action: Action, refusal: Refusal, command: Option<CommandTrace>) -> BackendError {
         let Refusal { retry, reason, hint } = refusal;
         BackendError { backend: self.dialect.info().name, action, retry, reason, command, hint }
+    }
+
+    /// Asks for as many states as one command can name.
+    async fn poll_some(&self, ids: &[AllocationId]) -> Result<States, BackendError> {
+        let mut argv = self.dialect.poll(ids);
+        let mut answer = self.ask(Action::Poll, &argv, None).await?;
+        for _ in 0..LESSONS {
+            if !self.dialect.learns(&answer) {
+                break;
+            }
+            argv = self.dialect.poll(ids);
+            answer = self.ask(Action::Poll, &argv, None).await?;
+        }
+        self.dialect
+            .polled(&answer)
+            .map_err(|refusal| self.error(Action::Poll, refusal, Some(answer.trace(&argv))))
     }
 
     /// Whose allocations are ours, where the commands run.
@@ -128,19 +146,10 @@ impl<D: Dialect> Scheduler for Batch<D> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mut argv = self.dialect.poll(ids);
-        let mut answer = self.ask(Action::Poll, &argv, None).await?;
-        for _ in 0..LESSONS {
-            if !self.dialect.learns(&answer) {
-                break;
-            }
-            argv = self.dialect.poll(ids);
-            answer = self.ask(Action::Poll, &argv, None).await?;
+        let mut told = States::new();
+        for ids in ids.chunks(IDS_LIMIT) {
+            told.extend(self.poll_some(ids).await?);
         }
-        let mut told: States = self
-            .dialect
-            .polled(&answer)
-            .map_err(|refusal| self.error(Action::Poll, refusal, Some(answer.trace(&argv))))?;
         Ok(ids.iter().map(|id| (id.clone(), told.remove(id).unwrap_or_default())).collect())
     }
 
@@ -148,11 +157,14 @@ impl<D: Dialect> Scheduler for Batch<D> {
         if ids.is_empty() {
             return Ok(());
         }
-        let argv = self.dialect.cancel(ids);
-        let answer = self.ask(Action::Cancel, &argv, None).await?;
-        self.dialect
-            .cancelled(&answer)
-            .map_err(|refusal| self.error(Action::Cancel, refusal, Some(answer.trace(&argv))))
+        for ids in ids.chunks(IDS_LIMIT) {
+            let argv = self.dialect.cancel(ids);
+            let answer = self.ask(Action::Cancel, &argv, None).await?;
+            self.dialect
+                .cancelled(&answer)
+                .map_err(|refusal| self.error(Action::Cancel, refusal, Some(answer.trace(&argv))))?;
+        }
+        Ok(())
     }
 
     async fn find(&self, tag: &ClusterTag) -> Result<Vec<AllocationId>, BackendError> {
@@ -175,6 +187,10 @@ impl<D: Dialect> Scheduler for Batch<D> {
         self.dialect.nodes(environment, text.as_deref()).map_err(wrong)
     }
 }
+
+/// The most ids that one command names, more than a cluster has allocations. The longest that sites give have some 60
+/// characters, and a command line that goes through a shell is one argument, of at most 128 KiB (execve(2)).
+const IDS_LIMIT: usize = 1000;
 
 /// How often in a row a question is put otherwise: `pbs` has two things to learn, and no poll may go on for ever.
 const LESSONS: usize = 2;

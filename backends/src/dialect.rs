@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use rpar_core::launcher::Node;
 use rpar_core::scheduler::{AllocationRequest, AllocationState, SchedulerInfo};
 
 use rpar_core::runner::Answer;
+
+use crate::pace::DEFAULT_PER_SECOND;
 
 /// States by id, as a site's answer names them.
 pub type States = BTreeMap<AllocationId, AllocationState>;
@@ -26,6 +29,11 @@ pub trait Dialect: Debug + Send + Sync + 'static {
 
     /// How long one command of the site may take.
     fn limit(&self) -> Duration;
+
+    /// How many commands of the site may begin in a second.
+    fn per_second(&self) -> NonZeroU32 {
+        DEFAULT_PER_SECOND
+    }
 
     /// The job script, in place of which [`AllocationRequest::script`] may stand.
     ///

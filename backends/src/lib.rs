@@ -34,6 +34,7 @@ mod hostlist;
 pub mod hosts;
 pub mod local;
 pub mod mpiexec;
+mod pace;
 pub mod pbs;
 pub mod pbsdsh;
 mod process;

@@ -11,6 +11,7 @@ mod rules;
 mod way;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use rpar_core::scheduler::{AllocationRequest, SchedulerInfo};
 
 use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, States};
+use crate::pace::DEFAULT_PER_SECOND;
 use crate::slurm::indices;
 use crate::{script, torque};
 pub use config::Config;
@@ -48,6 +50,10 @@ impl Dialect for Pbs {
 
     fn limit(&self) -> Duration {
         self.config.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn per_second(&self) -> NonZeroU32 {
+        self.config.commands_per_second.unwrap_or(DEFAULT_PER_SECOND)
     }
 
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {

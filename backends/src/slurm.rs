@@ -4,6 +4,7 @@ mod listing;
 mod nodes;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
+use crate::pace::DEFAULT_PER_SECOND;
 use crate::script;
 
 pub(crate) use nodes::granted;
@@ -31,6 +33,9 @@ pub struct Config {
     /// How long `sbatch`, `squeue` and `scancel` may take; 60 s if not given.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How many of these commands may begin in a second; 10 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands_per_second: Option<NonZeroU32>,
 }
 
 /// The dialect.
@@ -53,6 +58,10 @@ impl Dialect for Slurm {
 
     fn limit(&self) -> Duration {
         self.config.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn per_second(&self) -> NonZeroU32 {
+        self.config.commands_per_second.unwrap_or(DEFAULT_PER_SECOND)
     }
 
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {

@@ -8,6 +8,7 @@ mod listing;
 mod nodefile;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::DEFAULT_LIMIT;
 use crate::dialect::{Dialect, Refusal, Rule, States, clock, only};
+use crate::pace::DEFAULT_PER_SECOND;
 use crate::script;
 use crate::slurm::{self, indices};
 
@@ -38,6 +40,9 @@ pub struct Config {
     /// How long `qsub`, `qstat` and `qdel` may take; 60 s if not given.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How many of these commands may begin in a second; 10 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands_per_second: Option<NonZeroU32>,
 }
 
 /// The dialect.
@@ -98,6 +103,10 @@ impl Dialect for Torque {
 
     fn limit(&self) -> Duration {
         self.config.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn per_second(&self) -> NonZeroU32 {
+        self.config.commands_per_second.unwrap_or(DEFAULT_PER_SECOND)
     }
 
     fn script(&self, request: &AllocationRequest) -> Result<String, Refusal> {

@@ -154,6 +154,12 @@ pub enum TransportError {
         /// The system's reason.
         reason: String,
     },
+    /// The host answered at once that nobody listens there.
+    #[error("could not reach {endpoint}: nobody listens there (connection refused)")]
+    Deserted {
+        /// Where.
+        endpoint: String,
+    },
     /// Somebody answered who could not prove the expected key.
     #[error("{endpoint} is not the expected peer: {reason}")]
     Stranger {

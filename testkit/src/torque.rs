@@ -40,7 +40,7 @@ impl FakeTorque {
         let program = state.join("torque");
         fs::write(&program, include_str!("torque.sh"))?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        for name in ["qsub", "qstat", "qdel"] {
+        for name in ["qsub", "qstat", "qdel", "qrls"] {
             match std::os::unix::fs::symlink(&program, bin.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,

@@ -52,6 +52,8 @@ submit() {
         n=$((n + 1))
     done > "$job/nodes"
     where=$PWD
+    # for `release`
+    printf '%s\n' "$name" "$out" "$where" > "$job/held"
     if [ -n "$elements" ]; then
         # its elements are jobs of their own below it
         seq "$elements" | while read -r k; do mkdir -p "$job/elements/$k"; cp "$job/nodes" "$job/elements/$k"; done
@@ -170,7 +172,27 @@ end() {
     esac
 }
 
+# starts what was held, as an operator would with qrls
+release() {
+    for job in "$jobs"/*; do
+        [ "$(letter "$job")" = Q ] || continue
+        { read -r name; read -r out; read -r where; } < "$job/held"
+        id=$(basename "$job")
+        if [ -d "$job/elements" ]; then
+            whole=$job
+            for element in "$whole"/elements/*; do
+                PBS_ARRAYID=$(basename "$element")
+                export PBS_ARRAYID
+                start "$element" "${id}[$PBS_ARRAYID].login1" "$whole/script"
+            done
+        else
+            start "$job" "$id.login1" "$job/script"
+        fi
+    done
+}
+
 case $command in
+    qrls) release ;;
     qsub) submit "$@" ;;
     qstat) status "$@" ;;
     qdel) delete "$@" ;;

@@ -49,7 +49,7 @@ async fn submit(reply: Reply) -> Result<AllocationId, BackendError> {
 #[test]
 fn scripts() {
     let request = request(Path::new("/home/u/it's"));
-    let config = torque::Config { directives: vec!["-l mem=4gb".into()], timeout: None };
+    let config = torque::Config { directives: vec!["-l mem=4gb".into()], ..torque::Config::default() };
     let text = Batch::new(Torque::new(config), Arc::new(Exec)).preview(&request).unwrap().text;
     insta::assert_snapshot!(text, @r##"
     #!/bin/bash -l
@@ -65,7 +65,8 @@ fn scripts() {
     module load python
     exec /opt/rpar pilot --directory '/home/u/a b'
     "##);
-    let config = slurm::Config { directives: vec!["--constraint=haswell".into()], timeout: None };
+    let config =
+        slurm::Config { directives: vec!["--constraint=haswell".into()], ..slurm::Config::default() };
     let script = Batch::new(Slurm::new(config), Arc::new(Exec)).preview(&request).unwrap();
     assert_eq!(script.argv.join(" "), "sbatch --parsable -J rpar-12345678 rpar-12345678.sh");
     insta::assert_snapshot!(script.text, @r##"

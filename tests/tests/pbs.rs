@@ -78,6 +78,7 @@ fn scripts() {
         project: Some("climate".into()),
         directives: vec!["-m n".into()],
         timeout: None,
+        commands_per_second: None,
     };
     let script = Batch::new(Pbs::new(config), Arc::new(Exec)).preview(&request()).unwrap();
     assert_eq!(script.argv, SUBMIT);

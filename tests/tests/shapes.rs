@@ -3,8 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use rpar_testkit::{FakeTorque, Scenario};
+use rpar_backends::Batch;
+use rpar_backends::slurm::Slurm;
+use rpar_backends::torque::Torque;
+use rpar_core::id::AllocationId;
+use rpar_core::scheduler::Scheduler;
+use rpar_testkit::{FakeTorque, Reply, Scenario, ScriptedRunner};
 use rpar_tests::binary::{Home, until};
 use rpar_tests::services;
 use serde_json::Value;
@@ -237,4 +243,58 @@ fn a_scheduler_without_arrays_says_so() {
     let status = home.json(&["--profile", "own", "status"]);
     assert_eq!(status["allocations"].as_array().map(Vec::len), Some(2), "{status}");
     assert_eq!(home.said(&["--profile", "own", "stop"]).0, Some(0));
+}
+
+#[test]
+fn what_starts_after_its_cluster_is_gone_ends_within_seconds() {
+    for shape in ["one", "each", "array"] {
+        let (user, torque) = User::fake(shape, &[Scenario::Hold]);
+        let name = user.name();
+        user.ok(&[&START[..], &["--no-wait"]].concat());
+        let count = if shape == "each" { 3 } else { 1 };
+        until("all is queued", || at_fake(&user, &name) == count);
+        // nobody cleans up: the connection file stays, and leads to nobody
+        user.home.kill_controller(&user.home.state().join("site/default"));
+        torque.play(&[]).expect("it plays");
+        let path = user.environment["PATH"].clone();
+        let qrls = format!("{}/qrls", path.split(':').next().unwrap_or_default());
+        assert!(Command::new(qrls).env("PATH", path).status().expect("it runs").success());
+        // less than `give_up_after`, which is a minute
+        until("its pilots have run and ended", || at_fake(&user, &name) == 0);
+        let logs = user.home.state().join("site/default/logs");
+        let logs = std::fs::read_dir(logs).expect("logs").flatten();
+        let texts: Vec<String> = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect();
+        let told = texts.iter().filter(|text| text.contains("no controller for 5s")).count();
+        assert_eq!(told, if shape == "one" { 1 } else { 3 }, "{shape}: {texts:?}");
+        user.ok(&["stop"]);
+        user.nothing_left();
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_are_polled_and_given_back_by_one_command_each() {
+    for kind in ["torque", "slurm"] {
+        let ids: Vec<AllocationId> = (1000..1200).map(|n| AllocationId(n.to_string())).collect();
+        let names: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+        let runner = Arc::new(ScriptedRunner::new());
+        let format = "ArrayJobID:|,ArrayTaskID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
+        let (joined, scheduler): (String, Arc<dyn Scheduler>) = match kind {
+            "slurm" => {
+                let joined = names.join(",");
+                runner
+                    .expect(&["squeue", "-h", "-r", "-t", "all", "-O", format, "-j", &joined], Reply::ok(""));
+                (joined, Arc::new(Batch::new(Slurm::new(Default::default()), runner.clone())))
+            }
+            _ => {
+                runner.expect(&[&["qstat", "-f"], &names[..]].concat(), Reply::ok(""));
+                (String::new(), Arc::new(Batch::new(Torque::new(Default::default()), runner.clone())))
+            }
+        };
+        let states = scheduler.poll(&ids).await.unwrap();
+        assert_eq!(states.len(), 200, "{kind} {joined}");
+        let cancel = if kind == "slurm" { "scancel" } else { "qdel" };
+        runner.expect(&[&[cancel], &names[..]].concat(), Reply::ok(""));
+        scheduler.cancel(&ids).await.unwrap();
+        runner.finish();
+    }
 }

@@ -1,5 +1,6 @@
 //! What a profile says of a PBS site, and the lines that ask it for nodes.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rpar_core::profile::duration;
@@ -32,6 +33,9 @@ pub struct Config {
     /// How long `qsub`, `qstat`, `qselect` and `qdel` may take; 60 s if not given.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How many of these commands may begin in a second; 10 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands_per_second: Option<NonZeroU32>,
 }
 
 impl Config {

@@ -14,16 +14,52 @@ pub(crate) fn allocation(allocation: &AllocationStatus) -> String {
         (None, _) => format!("{name} is on its way to the site"),
         (Some(_), phase) => format!("{name} {phase}"),
     };
-    match (&allocation.problem, &allocation.state.reason) {
+    match &allocation.problem {
         // a problem that names the allocation says its state too
-        (Some(problem), _) if problem.starts_with(&name) => problem.clone(),
-        (Some(problem), _) => format!("{text}: {problem}"),
-        (None, reason) => {
-            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-            let start = allocation.state.start.as_ref();
-            let start = start.map_or_else(String::new, |start| format!(", estimated start {start}"));
-            format!("{text}{reason}{start}")
-        }
+        Some(problem) if problem.starts_with(&name) => problem.clone(),
+        Some(problem) => format!("{text}: {problem}"),
+        None => match why(allocation) {
+            why if why.is_empty() => text,
+            why => format!("{text}: {why}"),
+        },
+    }
+}
+
+/// Why it is in its state, as far as the site tells: its reason, when it expects it to begin, how it has ended.
+fn why(allocation: &AllocationStatus) -> String {
+    let state = &allocation.state;
+    let start = state.start.as_ref().map(|start| format!("estimated start {start}"));
+    let end = state.end.map(|end| end.to_string());
+    end.into_iter().chain(state.reason.clone()).chain(start).collect::<Vec<_>>().join(", ")
+}
+
+/// Nodes that are named in a line of a table; of more, the first ones tell where to look.
+const NAMED: usize = 3;
+
+/// What a table says of an allocation beside its state: what went wrong, else why it is in that state, and where it runs.
+pub(crate) fn detail(allocation: &AllocationStatus) -> String {
+    if let Some(problem) = &allocation.problem {
+        return problem.replace('\n', " ");
+    }
+    let nodes = &allocation.state.nodes;
+    let more = nodes.len().saturating_sub(NAMED);
+    let named = nodes[..nodes.len() - more].join(", ");
+    let place = match more {
+        0 if named.is_empty() => String::new(),
+        0 => format!("on {named}"),
+        _ => format!("on {named} and {more} more"),
+    };
+    let parts = [place, why(allocation)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// An allocation's state in a word, for tables. The site has forgotten one of which nothing is known, and is to be awaited.
+pub(crate) fn state_word(allocation: &AllocationStatus) -> &str {
+    match (&allocation.state.phase, &allocation.id) {
+        (AllocationPhase::Unknown, None) if allocation.coming => "requested",
+        (AllocationPhase::Unknown, None) => "refused",
+        (AllocationPhase::Unknown, Some(_)) if !allocation.coming => "vanished",
+        (phase, _) => phase_word(phase),
     }
 }
 
@@ -80,7 +116,51 @@ pub(crate) fn plural(count: u64, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rpar_core::scheduler::AllocationState;
+    use rpar_core::scheduler::{AllocationEnd, AllocationState};
+
+    #[test]
+    fn a_table_tells_states_in_words() {
+        let one = |phase, coming| AllocationStatus {
+            id: Some("12".into()),
+            coming,
+            state: AllocationState::new(phase),
+            ..AllocationStatus::default()
+        };
+        let queued = AllocationStatus {
+            state: AllocationState {
+                reason: Some("Resources".into()),
+                start: Some("2026-11-24 14:05".into()),
+                ..AllocationState::new(AllocationPhase::Queued)
+            },
+            ..one(AllocationPhase::Queued, true)
+        };
+        let running = AllocationStatus {
+            state: AllocationState {
+                nodes: (1..=5).map(|number| format!("n{number}")).collect(),
+                reason: Some("1 of 6 wait: Resources".into()),
+                ..AllocationState::new(AllocationPhase::Running)
+            },
+            ..one(AllocationPhase::Running, true)
+        };
+        let ended = |end| AllocationStatus {
+            state: AllocationState { end: Some(end), ..AllocationState::new(AllocationPhase::Ended) },
+            ..one(AllocationPhase::Ended, false)
+        };
+        for (status, word, told) in [
+            (queued, "queued", "Resources, estimated start 2026-11-24 14:05"),
+            (running, "running", "on n1, n2, n3 and 2 more; 1 of 6 wait: Resources"),
+            (one(AllocationPhase::Held, true), "held", ""),
+            (ended(AllocationEnd::Exit(3)), "ended", "exit status 3"),
+            (ended(AllocationEnd::Signal(9)), "ended", "killed by signal 9 (SIGKILL)"),
+            (ended(AllocationEnd::Walltime), "ended", "its walltime was over"),
+            (one(AllocationPhase::Unknown, false), "vanished", ""),
+            (one(AllocationPhase::Unknown, true), "unknown", ""),
+            (AllocationStatus { id: None, ..one(AllocationPhase::Unknown, true) }, "requested", ""),
+            (AllocationStatus { id: None, ..one(AllocationPhase::Unknown, false) }, "refused", ""),
+        ] {
+            assert_eq!((state_word(&status), detail(&status).as_str()), (word, told));
+        }
+    }
 
     #[test]
     fn allocations_in_words() {

@@ -19,7 +19,7 @@ mod wait;
 pub use attach::AttachError;
 pub(crate) use attach::{Attached, Wanted, attach};
 pub use describe::waiting;
-pub(crate) use describe::{allocation as describe_allocation, phase_word, plural};
+pub(crate) use describe::{allocation as describe_allocation, detail, phase_word, plural, state_word};
 pub use directory::ClusterState;
 pub use further::FurtherError;
 pub(crate) use further::{further, further_file, write_further};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::engines::{engine_state, running_and_queued};
 use super::submission;
-use crate::cluster::phase_word;
+use crate::cluster::state_word;
 
 /// A cluster: the answer of `status`, and of `start`.
 pub(crate) fn cluster(status: &ClusterStatus) -> Value {
@@ -80,9 +80,12 @@ pub(crate) fn allocation(allocation: &AllocationStatus) -> Value {
     };
     json!({
         "allocation": allocation.id,
-        "state": phase_word(&state.phase),
+        "state": state_word(allocation),
         "reason": state.reason,
         "nodes": allocation.nodes,
+        "elements": state.elements.map(|elements| {
+            json!({ "waiting": elements.waiting, "running": elements.running, "ended": elements.ended })
+        }),
         "node_names": state.nodes,
         "engines": allocation.engines,
         "engines_wanted": allocation.engines_wanted,

@@ -9,7 +9,7 @@ use rpar_core::wire::{AllocationStatus, ClusterStatus};
 
 use super::context::Context;
 use super::{documents, engines};
-use crate::cluster::{phase_word, plural};
+use crate::cluster::{detail, plural, state_word};
 use crate::command::arguments::StatusArguments;
 use crate::command::exit::Exit;
 use crate::command::output::{Output, Table};
@@ -77,18 +77,16 @@ fn text(status: &ClusterStatus, each_engine: bool, directory: &ClusterDir, outpu
 }
 
 fn allocations(list: &[AllocationStatus]) -> Table {
-    let mut table = Table::new(["ALLOCATION", "STATE", "NODES", "ENGINES", "LEFT", "REASON"]);
+    let mut table = Table::new(["ALLOCATION", "STATE", "NODES", "ENGINES", "LEFT", "DETAIL"]);
     for allocation in list {
         let left = allocation.state.remaining.map_or_else(|| "-".into(), duration::clock);
-        let reason =
-            allocation.problem.clone().or_else(|| allocation.state.reason.clone()).unwrap_or_default();
         table.row([
             allocation.id.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-            phase_word(&allocation.state.phase).into(),
+            state_word(allocation).into(),
             allocation.nodes.to_string(),
             format!("{} of {}", allocation.engines, allocation.engines_wanted),
             left,
-            reason.replace('\n', " "),
+            detail(allocation),
         ]);
     }
     table

@@ -254,6 +254,15 @@ impl Allocation {
         }
     }
 
+    /// The site has not answered for a while: nothing is known of its state, which is no end.
+    pub(super) fn unanswered(&mut self, error: &BackendError, news: &mut News) {
+        let reason = Some(format!("the site does not answer: {}", error.reason));
+        if self.state.phase != AllocationPhase::Unknown || self.state.reason != reason {
+            self.state = AllocationState { reason, ..AllocationState::default() };
+            news.changed = true;
+        }
+    }
+
     fn not_mentioned(&mut self, now: Timestamp, linked: bool, news: &mut News) {
         if self.unknown == 0 {
             self.unknown_since = now;

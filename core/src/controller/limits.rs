@@ -85,6 +85,9 @@ pub(super) const SUBMIT_TRIES: u32 = 6;
 pub(super) const BACKOFF: Duration = Duration::from_secs(2);
 pub(super) const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
 
+/// After so many polls in a row without an answer, what was known of allocations is told no longer: it may be long over.
+pub(super) const SILENT_POLLS: u32 = 3;
+
 /// An allocation that the site does not mention this often in a row, over this time, is taken to have ended.
 pub(super) const UNKNOWN_LIMIT: u32 = 5;
 pub(super) const UNKNOWN_TIME: Duration = Duration::from_secs(60);

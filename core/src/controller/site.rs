@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::{ControllerConfig, Effect};
-use super::limits::{BACKOFF_LIMIT, REQUESTS_LIMIT, STOP_FIRST_POLL, STOP_POLL};
+use super::limits::{BACKOFF_LIMIT, REQUESTS_LIMIT, SILENT_POLLS, STOP_FIRST_POLL, STOP_POLL};
 use super::pilots::Pilot;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
@@ -285,6 +285,10 @@ impl Site {
                 self.poll_failures += 1;
                 if self.poll_failures == 1 {
                     news.problems.push(format!("{error}; asking again"));
+                }
+                if self.poll_failures >= SILENT_POLLS {
+                    let live = self.all.iter_mut().filter(|one| one.stage == Stage::Live);
+                    live.for_each(|one| one.unanswered(&error, news));
                 }
                 let longer = backoff(self.poll_failures).max(pause);
                 self.poll_due = now + if stopping { pause } else { longer.min(BACKOFF_LIMIT) };

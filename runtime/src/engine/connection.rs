@@ -32,7 +32,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// # Errors
 /// When it is not there for 60 s, or cannot be used.
 pub(crate) async fn await_connection(path: &Path) -> Result<ConnectionFile, FileError> {
-    let deadline = Instant::now() + WAIT;
+    await_connection_for(path, WAIT).await
+}
+
+/// The same, for another time.
+///
+/// # Errors
+/// When it is not there for so long, or cannot be used.
+pub(crate) async fn await_connection_for(path: &Path, limit: Duration) -> Result<ConnectionFile, FileError> {
+    let deadline = Instant::now() + limit;
     let mut pause = LOOK_FIRST;
     loop {
         match read_connection(path) {

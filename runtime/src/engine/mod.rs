@@ -30,7 +30,7 @@ use thiserror::Error;
 #[cfg(test)]
 pub(crate) use bench::Bench;
 pub use connection::Connection;
-pub(crate) use connection::await_connection;
+pub(crate) use connection::{await_connection, await_connection_for};
 pub use executor::PythonSettings;
 pub(crate) use executor::{EngineContext, Executor, Task};
 pub(crate) use feed::Feed;

@@ -57,6 +57,21 @@ pub struct Attempt {
     pub endpoint: Endpoint,
     /// What went wrong, in one line.
     pub reason: String,
+    /// Whether the host answered at once that nobody listens there.
+    pub deserted: bool,
+}
+
+impl DialError {
+    /// Whether nobody listens at any endpoint, and every host has said so: a controller that is slow, or behind a broken
+    /// network, does not look like that.
+    pub fn is_deserted(&self) -> bool {
+        match self {
+            DialError::Unreachable { attempts, .. } => {
+                !attempts.is_empty() && attempts.iter().all(|attempt| attempt.deserted)
+            }
+            DialError::Refused { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Attempt {
@@ -150,25 +165,27 @@ pub(super) async fn reach(
             });
         }
         // a transport that panics leaves its endpoint out
-        let (endpoint, reason) = tokio::select! {
+        let (endpoint, reason, deserted) = tokio::select! {
             Some(dialled) = dials.join_next() => match dialled {
                 Ok((endpoint, Ok(link))) => {
                     proven.push_back((endpoint, link));
                     continue;
                 }
-                Ok((endpoint, Err(error))) => (endpoint, error.to_string()),
+                Ok((endpoint, Err(error))) => {
+                    (endpoint, error.to_string(), matches!(error, TransportError::Deserted { .. }))
+                }
                 Err(_) => continue,
             },
             Some(greeted) = greetings.join_next() => match greeted {
                 Ok((_, Ok(greeted))) => return Ok(greeted),
                 Ok((_, Err(Failure::Refused(refused)))) => return Err(refused),
-                Ok((endpoint, Err(Failure::Link(reason)))) => (endpoint, reason),
+                Ok((endpoint, Err(Failure::Link(reason)))) => (endpoint, reason, false),
                 Err(_) => continue,
             },
             () = sleep_until(hedge_at), if !proven.is_empty() => continue,
             else => break,
         };
-        attempts.push(Attempt { endpoint, reason });
+        attempts.push(Attempt { endpoint, reason, deserted });
     }
     Err(DialError::Unreachable { cluster: file.cluster.clone(), attempts })
 }

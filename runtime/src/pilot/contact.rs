@@ -10,13 +10,19 @@ use rpar_core::wire::{Message, PilotInfo, Welcome};
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::engine::await_connection;
+use crate::engine::await_connection_for;
 use crate::files::read_connection;
 use crate::link::{DialError, LinkReader, LinkWriter, dial};
 
 /// The waits before the link is made again.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// A pilot that has never had a link ends this long after it has begun, if the connection file is not there, or nobody
+/// listens where it leads: its cluster is gone, and its nodes cost. A controller writes the file and listens before it asks
+/// for nodes, and a node that has not looked for a file before asks the file server, so that this is longer than either
+/// takes; one that does not answer at all may be behind a broken network, and is given the longer time.
+const FORSAKEN: Duration = Duration::from_secs(5);
 
 /// What a pilot needs to stay in contact.
 #[derive(Debug)]
@@ -65,29 +71,30 @@ enum Broken {
 impl Contact {
     /// Passes `reports` on until they end, and the controller's words; the last tells why everything is to end.
     pub(super) async fn keep(self, mut reports: Receiver<Message>, words: Sender<Word>) {
-        let mut connection = match await_connection(&self.connection).await {
+        let mut connection = match await_connection_for(&self.connection, FORSAKEN).await {
             Ok(connection) => connection,
             Err(error) => return alone(&words, error.to_string()).await,
         };
         let mut away_since = Instant::now();
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut met) = (FIRST_WAIT, false);
         loop {
-            let reason = match self.dial(&connection).await {
+            let (reason, deserted) = match self.dial(&connection).await {
                 Ok((reader, writer, welcome)) => {
-                    wait = FIRST_WAIT;
+                    (wait, met) = (FIRST_WAIT, true);
                     let broken = self.hold(reader, writer, welcome, &mut reports, &words).await;
                     away_since = Instant::now();
                     match broken {
-                        Broken::Link(reason) => reason,
+                        Broken::Link(reason) => (reason, false),
                         Broken::Ended(reason) => return tell(&words, Word::Farewell(reason)).await,
                         Broken::Done => return,
                     }
                 }
                 Err(DialFailure::Final(reason)) => return alone(&words, reason).await,
-                Err(DialFailure::Passing(reason)) => reason,
+                Err(DialFailure::Passing { reason, deserted }) => (reason, deserted),
             };
             tracing::info!("no link to the controller: {reason}");
-            let limit = self.give_up_after;
+            let forsaken = deserted && !met;
+            let limit = if forsaken { FORSAKEN.min(self.give_up_after) } else { self.give_up_after };
             if away_since.elapsed() + wait >= limit {
                 return alone(&words, format!("no controller for {limit:?}: {reason}")).await;
             }
@@ -112,7 +119,9 @@ impl Contact {
         let dialled = dial(connection, Arc::clone(&self.transport), self.identity.clone()).await;
         dialled.map_err(|error| match error {
             DialError::Refused { .. } => DialFailure::Final(error.to_string()),
-            DialError::Unreachable { .. } => DialFailure::Passing(error.to_string()),
+            DialError::Unreachable { .. } => {
+                DialFailure::Passing { reason: error.to_string(), deserted: error.is_deserted() }
+            }
         })
     }
 
@@ -173,7 +182,11 @@ impl Contact {
 
 enum DialFailure {
     /// Trying again may help.
-    Passing(String),
+    Passing {
+        reason: String,
+        /// Whether nobody listens there.
+        deserted: bool,
+    },
     Final(String),
 }
 

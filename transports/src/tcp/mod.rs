@@ -66,14 +66,21 @@ impl Transport for Tcp {
         let stranger = |reason: String| TransportError::Stranger { endpoint: to.to_string(), reason };
         let (config, own) = tls::client(identity, peer).map_err(|error| stranger(error.to_string()))?;
         let connect = async {
-            let mut last = "no address".to_owned();
+            let (mut last, mut deserted) = ("no address".to_owned(), true);
             for address in resolve(to).await? {
                 match TcpStream::connect(address).await {
                     Ok(stream) => return Ok(stream),
-                    Err(error) => last = error.to_string(),
+                    Err(error) => {
+                        deserted &= error.kind() == std::io::ErrorKind::ConnectionRefused;
+                        last = error.to_string();
+                    }
                 }
             }
-            Err(unreachable(last))
+            Err(if deserted {
+                TransportError::Deserted { endpoint: to.to_string() }
+            } else {
+                unreachable(last)
+            })
         };
         let late = || unreachable(format!("no answer within {} s", HANDSHAKE_TIME.as_secs()));
         let stream = timeout(HANDSHAKE_TIME, connect).await.map_err(|_| late())??;

@@ -312,6 +312,35 @@ fn a_failed_poll_is_told_once_and_tried_less_often() {
 }
 
 #[test]
+fn a_site_that_does_not_answer_makes_states_unknown_until_it_does() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    let running =
+        AllocationState { nodes: vec!["n1".into()], ..AllocationState::new(AllocationPhase::Running) };
+    let tell = |bench: &mut Bench| {
+        bench.step(Input::Polled { answer: Ok([("1.pbs".into(), running.clone())].into()) });
+    };
+    tell(&mut bench);
+    for failures in 1..=8 {
+        bench.wait(Duration::from_secs(301));
+        bench.step(Input::Polled { answer: Err(error(Action::Poll, Retry::Later)) });
+        let status = bench.controller.status();
+        let state = &status.allocations[0].state;
+        let known = failures < 3;
+        assert_eq!(state.phase == AllocationPhase::Running, known, "after {failures} failures");
+        assert_eq!(state.phase == AllocationPhase::Unknown, !known, "after {failures} failures");
+        assert!(status.engines_coming && status.allocations[0].problem.is_none(), "that is no end");
+        if !known {
+            let reason = "the site does not answer: qsub: the queue is closed";
+            assert_eq!(state.reason.as_deref(), Some(reason));
+        }
+    }
+    bench.wait(Duration::from_secs(301));
+    tell(&mut bench);
+    assert_eq!(bench.controller.status().allocations[0].state, running);
+}
+
+#[test]
 fn a_pilot_that_gives_up_ends_the_wait() {
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Ok("1.pbs"));
