@@ -54,7 +54,7 @@ impl Controller {
             }
             Part::Host => self.lose_host(link, reason, effects),
             Part::Pilot => {
-                self.allocations.pilot_left(self.now, link);
+                self.allocations.pilot_left(self.now, link, self.stop.is_some());
                 self.board.version += 1;
                 effects.push(Effect::Log { text: format!("pilot at {} is gone: {reason}", peer.address) });
             }

@@ -96,6 +96,10 @@ pub(super) const UNKNOWN_TIME: Duration = Duration::from_secs(60);
 pub(super) const STOP_WAIT: Duration = Duration::from_secs(60);
 pub(super) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long an allocation may take to end once its pilots are told to, before it is given back. A job that ends by itself is
+/// gone at once, where OpenPBS keeps one that `qdel` has ended for 13 s.
+pub(super) const OWN_END_WAIT: Duration = Duration::from_secs(5);
+
 /// How long a stop waits before it asks the site, and how long at most: the pause doubles. What has no queue is over at
 /// once, and a user waits for it; a batch system is not to be asked more often.
 pub(super) const STOP_FIRST_POLL: Duration = Duration::from_millis(50);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::allocations::{Allocation, Cancel, Stage};
-use super::limits::STOP_POLL;
+use super::limits::{OWN_END_WAIT, STOP_FIRST_POLL, STOP_POLL};
 use super::site::Site;
 use crate::id::{AllocationId, LinkId};
 use crate::time::Timestamp;
@@ -162,6 +162,16 @@ impl Site {
         }
     }
 
+    /// How long an allocation may take to end by itself now that its pilots are told to: nothing where none is there, or
+    /// where elements of an array still wait.
+    pub(super) fn own_end(&self, place: usize) -> Duration {
+        let pilots = self.pilots_of(place).len() as u32;
+        let one = &self.all[place];
+        let all = one.state.elements.is_some_and(|told| pilots >= told.waiting.saturating_add(told.running));
+        let whole = pilots > 0 && (all || !one.spec.array);
+        if whole { OWN_END_WAIT } else { Duration::ZERO }
+    }
+
     /// Whether an allocation is to be given back once its engine hosts have left.
     pub(super) fn any_retires(&self) -> bool {
         self.all.iter().any(|one| one.retired && one.cancel == Cancel::No)
@@ -190,9 +200,10 @@ impl Site {
     }
 
     /// A pilot is gone; its allocation may be about to end.
-    pub(super) fn pilot_left(&mut self, now: Timestamp, link: LinkId) {
+    pub(super) fn pilot_left(&mut self, now: Timestamp, link: LinkId, stopping: bool) {
         if self.pilots.remove(&link).is_some() {
-            self.poll_due = self.poll_due.min(now + STOP_POLL);
+            let pause = if stopping { STOP_FIRST_POLL } else { STOP_POLL };
+            self.poll_due = self.poll_due.min(now + pause);
         }
     }
 }

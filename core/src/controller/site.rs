@@ -305,11 +305,13 @@ impl Site {
         }
     }
 
-    /// Gives back everything.
+    /// Gives back everything: what its pilots end by themselves, once they have had the time to.
     pub(super) fn stop(&mut self, now: Timestamp) {
-        for one in &mut self.all {
+        for place in 0..self.all.len() {
+            let at = now + self.own_end(place);
+            let one = &mut self.all[place];
             if one.stage == Stage::Live && one.cancel == Cancel::No {
-                one.cancel = Cancel::Due(now);
+                one.cancel = Cancel::Due(at);
             }
         }
         self.poll_due = now + self.stop_pause;

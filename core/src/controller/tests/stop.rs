@@ -4,6 +4,7 @@ use super::site::{asked, error, found, polled, submitted, with_requests};
 use super::*;
 use crate::error::{Action, Retry};
 use crate::scheduler::AllocationPhase;
+use crate::wire::PilotInfo;
 
 #[test]
 fn a_stopped_cluster_owns_nothing() {
@@ -39,6 +40,27 @@ fn a_stopped_cluster_owns_nothing() {
     assert_eq!(bench.exit.as_deref(), Some("the cluster was stopped: a client stopped it"));
     assert!(bench.goodbyes[&CLIENT].contains("stopped"));
     assert_eq!(bench.controller.deadline(), None);
+}
+
+#[test]
+fn a_stopped_allocation_may_end_by_itself_before_it_is_given_back() {
+    const PILOT: LinkId = LinkId(50);
+    for ends in [true, false] {
+        let mut bench = with_requests(1);
+        submitted(&mut bench, 0, Ok("1.pbs"));
+        polled(&mut bench, &[("1.pbs", AllocationPhase::Running)]);
+        bench.step(Input::LinkUp { link: PILOT, role: Role::Engine, address: "n1".into() });
+        let allocation = Some("1.pbs".into());
+        bench.say(PILOT, Message::Pilot(PilotInfo { allocation, ..PilotInfo::default() }));
+        bench.step(Input::Interrupted);
+        bench.step(Input::LinkDown { link: PILOT, reason: "told to stop".into() });
+        bench.wait(Duration::from_millis(100));
+        let phase = if ends { AllocationPhase::Ended } else { AllocationPhase::Running };
+        polled(&mut bench, &[("1.pbs", phase)]);
+        assert_eq!((bench.exit.is_some(), asked(&bench)[3]), (ends, 0));
+        bench.wait(Duration::from_secs(5));
+        assert_eq!(asked(&bench)[3], !ends as usize, "what stays all the same is given back");
+    }
 }
 
 #[test]
