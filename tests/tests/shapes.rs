@@ -271,6 +271,26 @@ fn what_starts_after_its_cluster_is_gone_ends_within_seconds() {
     }
 }
 
+#[test]
+fn a_site_that_does_not_answer_is_told_as_that_until_it_does() {
+    let (user, torque) = User::fake("one", &[]);
+    user.ok(&START);
+    torque.play(&[Scenario::Down]).expect("it plays");
+    let first = |user: &User| user.json(&["status"])["allocations"][0].clone();
+    until("its state is unknown", || first(&user)["state"] == "unknown");
+    let told = first(&user);
+    assert!(told["reason"].as_str().is_some_and(|why| why.contains("cannot connect to server")), "{told}");
+    assert_eq!(
+        (&told["engines"], &told["problem"]),
+        (&Value::from(5), &Value::Null),
+        "that is no end: {told}"
+    );
+    torque.play(&[]).expect("it plays");
+    until("the site answers", || first(&user)["state"] == "running");
+    user.ok(&["stop"]);
+    user.nothing_left();
+}
+
 #[tokio::test]
 async fn two_hundred_are_polled_and_given_back_by_one_command_each() {
     for kind in ["torque", "slurm"] {
