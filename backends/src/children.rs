@@ -24,6 +24,8 @@ struct Started {
     child: Child,
     start_time: u64,
     log: PathBuf,
+    /// How long the log was at its start: what stands before that is of those that had it earlier.
+    said_before_bytes: u64,
     ended: Option<ExitStatus>,
 }
 
@@ -44,6 +46,7 @@ impl Children {
             let log = start.log.display();
             std::io::Error::new(error.kind(), format!("its log {log} cannot be written: {error}"))
         })?;
+        let said_before_bytes = log.metadata()?.len();
         let (program, arguments) = start.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments).envs(start.environment).process_group(0);
@@ -60,8 +63,9 @@ impl Children {
         let pid = child.id();
         // already over is 0, which no running process has
         let started = process::start_time(pid).unwrap_or(0);
-        self.lock()
-            .insert(pid, Started { child, start_time: started, log: start.log.to_owned(), ended: None });
+        let log = start.log.to_owned();
+        let own = Started { child, start_time: started, log, said_before_bytes, ended: None };
+        self.lock().insert(pid, own);
         Ok((pid, started))
     }
 
@@ -82,7 +86,7 @@ impl Children {
             Some(status) => ProcessState::Ended {
                 exit: status.code(),
                 signal: status.signal(),
-                detail: last_lines(&own.log),
+                detail: last_lines(&own.log, own.said_before_bytes),
             },
         }
     }
@@ -119,15 +123,38 @@ fn open_log(log: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(log)
 }
 
-/// The end of a log; `None` when there is nothing.
-pub(crate) fn last_lines(log: &Path) -> Option<String> {
+/// The end of what a log has got since it was so long; `None` when there is nothing.
+fn last_lines(log: &Path, from_bytes: u64) -> Option<String> {
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     let limit = TRACE_LIMIT_BYTES as u64;
-    file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(limit).max(from_bytes))).ok()?;
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let text = tail(text.trim_end(), TRACE_LIMIT_BYTES);
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tells_its_own_last_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("logs/one.log");
+        let children = Children::default();
+        for word in ["first", "second"] {
+            let argv = ["sh", "-c", &format!("echo {word}; exit 3")].map(str::to_owned);
+            let environment = BTreeMap::new();
+            let start =
+                Start { argv: &argv, environment: &environment, directory: None, log: &log, stdin: None };
+            let (pid, started) = children.start(&start).unwrap();
+            children.lock().get_mut(&pid).unwrap().child.wait().unwrap();
+            let ended = ProcessState::Ended { exit: Some(3), signal: None, detail: Some(word.to_owned()) };
+            assert_eq!(children.state(pid, started), ended);
+        }
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "first\nsecond\n", "and the log keeps all");
+    }
 }

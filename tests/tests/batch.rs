@@ -213,7 +213,7 @@ async fn no_qsub_on_the_path() {
 async fn one_poll_asks_for_many_and_reads_both_forms() {
     // Torque's own form: a server's name in the id, long values folded; and one id that is not known any more
     let listing = "Job Id: 12.login1\n    Job_Name = rpar-12345678\n    job_state = R\n    \
-        exec_host = n1/0-7+n2/0-7\n    resources_used.walltime = 00:01:30\n    Walltime.Remaining = 1710\n    \
+        comment = Job was sent for execution at node n1\n    exec_host = n1/0-7+n2/0-7\n    resources_used.walltime = 00:01:30\n    Walltime.Remaining = 1710\n    \
         submit_args = -N rpar-12345678 -o logs/allocation-%A.\n\tlog rpar-12345678.sh\n\n\
         Job Id: 14.login1\n    job_state = Q\n    comment = Not enough of the right type of nodes are avail\n\table\n\n\
         Job Id: 15.login1\n    job_state = Z\n\nJob Id: 16.login1\n    job_state = C\n    exit_status = 271\n";
@@ -224,8 +224,8 @@ async fn one_poll_asks_for_many_and_reads_both_forms() {
     let states = torque(runner).poll(&ids).await.unwrap();
     let running = &states[&ids[0]];
     assert_eq!(
-        (&running.phase, &running.nodes[..]),
-        (&AllocationPhase::Running, &["n1".into(), "n2".into()][..])
+        (&running.phase, &running.nodes[..], running.reason.as_deref()),
+        (&AllocationPhase::Running, &["n1".into(), "n2".into()][..], None)
     );
     assert_eq!(
         (running.elapsed, running.remaining),

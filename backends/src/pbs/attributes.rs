@@ -68,7 +68,10 @@ fn end(status: i32) -> AllocationEnd {
 /// What a comment says besides when and where the job was started: `Job run at Sun Nov 22 at 15:32 on (node3:ncpus=1)
 /// and exceeded resource walltime`.
 fn said(comment: &str) -> Option<&str> {
-    if !["Job run at", "Job Array Began at"].iter().any(|start| comment.starts_with(start)) {
+    if !["Job run at", "Job was sent for execution at", "Job Array Began at"]
+        .iter()
+        .any(|start| comment.starts_with(start))
+    {
         return Some(comment).filter(|comment| !comment.is_empty());
     }
     comment.split_once(" and ").map(|(_, end)| end)

@@ -73,8 +73,9 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
         Some(other) => AllocationPhase::Other(other.to_owned()),
     };
     AllocationState {
+        // of one that runs it says when and where that began
+        reason: get("comment").filter(|_| phase != AllocationPhase::Running).map(str::to_owned),
         phase,
-        reason: get("comment").map(str::to_owned),
         nodes: get("exec_host").map(hosts).unwrap_or_default(),
         end: get("exit_status").and_then(|text| text.parse().ok()).map(end),
         elapsed: get("resources_used.walltime").and_then(parse_clock),

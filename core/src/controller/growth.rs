@@ -31,7 +31,7 @@ impl Controller {
 
     fn why_not(&mut self, growth: &Growth) -> Option<String> {
         let (more, count) = (growth.engines(), growth.allocations());
-        let wanted = u64::from(self.allocations.engines_wanted()).saturating_add(more);
+        let wanted = u64::from(self.allocations.engines_wanted(0)).saturating_add(more);
         if self.stop.is_some() {
             Some("the cluster is being stopped".to_owned())
         } else if let Some(reason) = growth.portions.iter().find_map(|portion| self.why_no_such(portion)) {

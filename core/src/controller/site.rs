@@ -94,9 +94,10 @@ impl Site {
         true
     }
 
-    /// How many engines are wanted.
-    pub(super) fn engines_wanted(&self) -> u32 {
-        self.all.iter().fold(self.outside_wanted, |sum, one| sum.saturating_add(one.wanted))
+    /// How many engines are wanted, of which `outside` came by themselves: they are as welcome as those asked for.
+    pub(super) fn engines_wanted(&self, outside: u32) -> u32 {
+        let outside = self.outside_wanted.max(outside);
+        self.all.iter().fold(outside, |sum, one| sum.saturating_add(one.wanted))
     }
 
     fn number(&mut self) -> RequestId {

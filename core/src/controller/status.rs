@@ -46,7 +46,7 @@ impl Controller {
                 clients: self.clients.len() as u32,
                 ..self.config.identity.clone()
             },
-            engines_wanted: self.allocations.engines_wanted(),
+            engines_wanted: self.allocations.engines_wanted(there.get(&None).copied().unwrap_or(0)),
             engines_coming: self.engines_coming(),
             engines: engines.collect(),
             nodes: self.nodes(),

@@ -94,8 +94,13 @@ fn lookup(name: &str, port: u16, interfaces: &[(String, IpAddr)]) -> Result<Vec<
         found.extend((name, port).to_socket_addrs().into_iter().flatten());
     }
     if found.is_empty() {
-        let mut known: Vec<&str> = interfaces.iter().map(|(interface, _)| interface.as_str()).collect();
-        known.dedup();
+        let mut known: Vec<&str> = Vec::new();
+        for (interface, _) in interfaces {
+            // the system lists one with several addresses several times, and not in a row
+            if !known.contains(&interface.as_str()) {
+                known.push(interface);
+            }
+        }
         return Err(format!(
             "`{name}` in [transport] advertise is neither an interface of this host ({}), nor a network such as 10.0.0.0/8, nor a name that resolves",
             known.join(", ")
@@ -149,5 +154,13 @@ mod tests {
         assert!(error.contains("127.0.0.1") && error.contains("`203.0.113.0/24`"), "{error}");
         let error = advertised(all, &["no-such-interface.invalid".into()]).unwrap_err();
         assert!(error.contains("`no-such-interface.invalid`") && error.contains("lo"), "{error}");
+    }
+
+    #[test]
+    fn an_interface_is_listed_once() {
+        let listed = [("lo", "127.0.0.1"), ("eth0", "10.0.0.1"), ("lo", "::1"), ("eth0", "fe80::1")];
+        let interfaces = listed.map(|(name, ip)| (name.to_owned(), ip.parse().unwrap()));
+        let error = lookup("no-such-interface.invalid", 70, &interfaces).unwrap_err();
+        assert!(error.contains("(lo, eth0)"), "{error}");
     }
 }

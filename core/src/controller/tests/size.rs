@@ -273,6 +273,21 @@ fn an_allocation_that_still_waits_is_given_back_at_once() {
 }
 
 #[test]
+fn engines_that_come_by_themselves_are_wanted_while_they_are_there() {
+    let mut bench = two_nodes();
+    bench.host(LinkId(102), 3, Some("held by the user"));
+    let counts = |bench: &Bench| {
+        let status = bench.controller.status();
+        (status.engines.len(), status.engines_wanted)
+    };
+    assert_eq!(counts(&bench), (7, 7));
+    bench.drop_host(LinkId(101));
+    assert_eq!(counts(&bench), (5, 7), "they do not stand in for those that were asked for");
+    bench.drop_host(LinkId(102));
+    assert_eq!(counts(&bench), (2, 4));
+}
+
+#[test]
 fn a_pilot_that_knows_nothing_of_it_is_told_again() {
     let mut bench = two_nodes();
     bench.step(Input::LinkDown { link: LinkId(50), reason: "gone".into() });
