@@ -53,10 +53,13 @@ impl User {
 /// The walk through `docs/carver.md`, and what it says is seen on the way.
 const DOCUMENT: &str = include_str!("../../docs/carver.md");
 
-/// Every command of the document but those that install rpar, in order, each with the lines that it is said to print.
+/// Every command of the document, in order, each with the lines that it is said to print; but not those that install
+/// rpar, and those of a job that is held already, which `here.rs` tests.
 fn told() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
-    for section in DOCUMENT.split("\n## ").filter(|section| !section.starts_with("Install")) {
+    let other = ["Install", "In an interactive job"];
+    let sections = DOCUMENT.split("\n## ");
+    for section in sections.filter(|section| !other.iter().any(|title| section.starts_with(title))) {
         // what Python is given is not of the shell
         let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
         for line in lines {

@@ -143,6 +143,7 @@ fn what_is_more_urgent_goes_first() {
         let begin = |priority| view.clone().priority(priority).rerun(false).map(&wait, [&go; 4]);
         let (low, high) = (begin(-1), begin(1));
         let usual = begin(0);
+        until("they queue", || client.status().unwrap().tasks.queued == 12);
         std::fs::write(&go, "").unwrap();
         let ends = [busy, high, usual, low].map(|result| {
             result.get().unwrap();
