@@ -236,7 +236,7 @@ impl Allocation {
         news: &mut News,
     ) {
         match state.filter(|state| state.phase != AllocationPhase::Unknown) {
-            None => self.not_mentioned(now, linked, news),
+            None => self.not_mentioned(now, linked, stopping, news),
             Some(state) => {
                 self.unknown = 0;
                 let told = |state: &AllocationState| {
@@ -263,11 +263,17 @@ impl Allocation {
         }
     }
 
-    fn not_mentioned(&mut self, now: Timestamp, linked: bool, news: &mut News) {
+    fn not_mentioned(&mut self, now: Timestamp, linked: bool, stopping: bool, news: &mut News) {
         if self.unknown == 0 {
             self.unknown_since = now;
         }
         self.unknown += 1;
+        if self.unknown >= 2 && !linked && !self.told.signals.is_empty() {
+            // it was told to end, and the site forgets what has ended; the second answer is no slip of the first
+            let reason = self.state.reason.take();
+            self.state = AllocationState { reason, ..AllocationState::new(AllocationPhase::Ended) };
+            return self.ended(now, stopping, news);
+        }
         let long = self.unknown >= UNKNOWN_LIMIT && now.since(self.unknown_since) >= UNKNOWN_TIME;
         if self.cancel == Cancel::Delivered && self.unknown >= 3 {
             // it was given back, and the site has forgotten it

@@ -71,6 +71,7 @@ impl CommandExecutor {
         self.context.guard.stand();
         variables.extend(self.context.guard.mark());
         self.context.guard.begin(self.context.slot, task.id);
+        let begun = Instant::now();
         let child = match prepared.start(spec, &arguments, &variables, limit.as_ref()) {
             Ok(child) => child,
             Err(error) => {
@@ -87,7 +88,7 @@ impl CommandExecutor {
         let end = attendance.run(|| self.context.guard.release(self.context.slot, Child::Command));
         let verdict = limit.and_then(|limit| limit.verdict());
         if end.forced.is_none() && verdict.is_none() {
-            feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal));
+            feed.doubt(end.status.as_ref().ok().and_then(ExitStatusExt::signal), begun.elapsed());
         }
         outcome(end, task.timeout(), verdict)
     }

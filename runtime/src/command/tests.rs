@@ -255,6 +255,15 @@ fn a_death_that_may_be_the_hosts_own_is_kept_back_until_that_is_known() {
 }
 
 #[test]
+fn the_end_of_a_long_task_is_kept_back_a_little() {
+    let mut bench = Bench::start();
+    let begun = Instant::now();
+    bench.submit(&function("sleep 1", Path::new("/"), &[]), None, &[arguments(&[])]);
+    assert_eq!(bench.next(GENEROUS).0, TaskStatus::Ok);
+    assert!(begun.elapsed() >= Duration::from_millis(1005), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_reset_ends_all_and_tells_nothing() {
     let mut bench = Bench::start();
     let directory = tempfile::tempdir().unwrap();

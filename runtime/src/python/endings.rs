@@ -59,6 +59,9 @@ impl PythonExecutor {
                 live::pass_rest(&mut child.output, &task, feed);
             }
         }
+        if ending.is_none() && reply.code != Code::Skipped {
+            feed.doubt(None, reply.ran());
+        }
         match reply.code {
             Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
             Code::Skipped => self.waiting.push_front(task),
@@ -107,7 +110,7 @@ impl PythonExecutor {
         // a task that began in the moment in which we ended another one has done nothing wrong
         let guilty = running.filter(|(number, _)| ending.is_none_or(|ending| ending.number == *number));
         if guilty.is_some() && ending.is_none() && verdict.is_none() {
-            feed.doubt(failure.signal);
+            feed.doubt(failure.signal, self.head_since.elapsed());
         }
         let pipeline = std::mem::take(&mut self.pipeline);
         for task in pipeline.into_tasks().collect::<Vec<_>>().into_iter().rev() {

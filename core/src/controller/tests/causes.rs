@@ -131,3 +131,24 @@ fn engines_of_an_allocation_that_was_taken_away_are_excused() {
     let why = "killed at the walltime of allocation 1, on engine 0 of node node100; it was submitted as not to be run again";
     assert_eq!(bench.result(first), Some((TaskStatus::Lost, why.to_owned())));
 }
+
+#[test]
+fn what_was_told_to_end_and_is_known_no_more_has_ended() {
+    for told in [true, false] {
+        let mut bench = bench();
+        bench.host(LinkId(100), 1, Some("1"));
+        if told {
+            bench.say(PILOT, Message::Ending { signal: "SIGTERM".into() });
+        }
+        let unmentioned = |bench: &mut Bench| {
+            let other = AllocationState::new(AllocationPhase::Running);
+            bench.step(Input::Polled { answer: Ok(BTreeMap::from([("2".into(), other)])) });
+            bench.wait(Duration::from_secs(6));
+            bench.controller.status().allocations[0].state.phase == AllocationPhase::Ended
+        };
+        // while an engine of it is there, it is not over
+        assert!(!unmentioned(&mut bench) && !unmentioned(&mut bench));
+        bench.drop_host(LinkId(100));
+        assert_eq!(unmentioned(&mut bench), told);
+    }
+}
