@@ -31,6 +31,7 @@ pub(crate) fn together(elements: &[AllocationState]) -> AllocationState {
         }
     }
     AllocationState {
+        never: phase == AllocationPhase::Queued && elements.iter().any(|one| one.never),
         reason,
         nodes,
         start: elements.iter().filter_map(|one| one.start.clone()).min(),

@@ -189,6 +189,9 @@ pub struct AllocationState {
     pub phase: AllocationPhase,
     /// The site's reason for that, in its own words.
     pub reason: Option<String>,
+    /// It waits, and the site says that it will never run as it was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never: bool,
     /// The nodes granted, if known.
     pub nodes: Vec<String>,
     /// When the site expects it to begin, if it waits and the site tells: `2026-11-24 14:05`, in the site's time.

@@ -267,13 +267,14 @@ async fn slurm_s_states_come_with_reasons() {
         10|N/A|FAILED|9|2026-11-24T15:00:00|0:01|9:59|node3|JobLaunchFailure|\n\
         11|N/A|CANCELLED|15|2026-11-24T15:00:00|0:01|9:59|node3|None|\n\
         12|1|RUNNING|0|2026-11-24T15:00:00|0:07|9:53|node4|None|\n\
-        12|2|PENDING|0|N/A|0:00|10:00||Resources|\n";
+        12|2|PENDING|0|N/A|0:00|10:00||Resources|\n\
+        13|N/A|PENDING|0|N/A|0:00|10:00||BadConstraints|\n";
     let runner = Arc::new(ScriptedRunner::new());
     let format = "ArrayJobID:|,ArrayTaskID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
-    let argv = ["squeue", "-h", "-r", "-t", "all", "-O", format, "-j", "1,2,3,4,5,6,7,8,9,10,11,12"];
+    let argv = ["squeue", "-h", "-r", "-t", "all", "-O", format, "-j", "1,2,3,4,5,6,7,8,9,10,11,12,13"];
     runner.expect(&argv, Reply::ok(listing));
     let scheduler = Batch::new(Slurm::new(slurm::Config::default()), runner);
-    let ids: Vec<AllocationId> = (1..=12).map(|n| AllocationId(n.to_string())).collect();
+    let ids: Vec<AllocationId> = (1..=13).map(|n| AllocationId(n.to_string())).collect();
     let states = scheduler.poll(&ids).await.unwrap();
     let told: Vec<_> =
         ids.iter().map(|id| (states[id].phase.clone(), states[id].reason.as_deref())).collect();
@@ -292,13 +293,16 @@ async fn slurm_s_states_come_with_reasons() {
             (AllocationPhase::Ended, Some("FAILED: JobLaunchFailure")),
             (AllocationPhase::Ended, Some("CANCELLED")),
             (AllocationPhase::Running, Some("1 of 2 wait: Resources")),
+            (AllocationPhase::Queued, Some("BadConstraints")),
         ]
     );
+    let never: Vec<&AllocationId> = ids.iter().filter(|id| states[id].never).collect();
+    assert_eq!(never, [&ids[12]]);
     let ends: Vec<_> = ids.iter().map(|id| states[id].end).collect();
     use AllocationEnd::{Cancelled, Exit, NodeFailed, Signal, Walltime};
     assert_eq!(ends[..3], [None; 3]);
     assert_eq!(ends[3..8], [Some(Walltime), Some(NodeFailed), None, Some(Exit(0)), None]);
-    assert_eq!(ends[8..], [Some(Exit(3)), Some(Signal(9)), Some(Cancelled), None]);
+    assert_eq!(ends[8..], [Some(Exit(3)), Some(Signal(9)), Some(Cancelled), None, None]);
     assert_eq!(states[&ids[2]].start.as_deref(), Some("2026-11-24 16:19"));
     assert_eq!((&states[&ids[0]].start, &states[&ids[1]].start), (&None, &None));
     assert_eq!(states[&ids[0]].nodes, ["node1", "node2"]);

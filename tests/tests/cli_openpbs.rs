@@ -153,7 +153,13 @@ fn a_job_that_can_never_run_is_shown() {
         site.fine(&["status"])
             .contains("Can Never Run: Insufficient amount of resource: ncpus (R: 3 A: 8 T: 8)")
     });
+    let problems = site.status()["problems"].to_string();
+    assert!(problems.contains("will never run, says the site: Can Never Run"), "{problems}");
     site.stops();
+    let (_, _, err) = site.said(&["start", "--nodes", "3", "--timeout", "10s"]);
+    let line = err.lines().position(|line| line.starts_with("warning: ") && line.contains("will never run"));
+    let hint = err.lines().nth(line.expect("a warning") + 1).unwrap_or_default();
+    assert!(hint.contains("hint: ") && hint.contains("stop` takes it back"), "{err}");
 }
 
 #[test]

@@ -229,6 +229,7 @@ async fn one_poll_tells_of_all() {
         ("999.login1", AllocationPhase::Unknown, None),
     ] {
         assert_eq!((&state(id).phase, state(id).reason.as_deref()), (&phase, reason), "{id}");
+        assert_eq!(state(id).never, id == "5.login1", "{id}");
     }
 }
 

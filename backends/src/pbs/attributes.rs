@@ -42,6 +42,8 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
     let walltime = get("Resource_List.walltime").and_then(parse_clock).filter(|_| running);
     AllocationState {
         reason: get("comment").and_then(said).map(str::to_owned),
+        never: phase == AllocationPhase::Queued
+            && get("comment").is_some_and(|comment| comment.starts_with("Can Never Run")),
         nodes: get("exec_host").map(torque::hosts).unwrap_or_default(),
         end: get("Exit_status").and_then(|text| text.parse().ok()).map(end),
         start: get("estimated.start_time").filter(|_| !running).and_then(date),

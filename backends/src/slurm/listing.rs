@@ -10,6 +10,9 @@ use crate::elements::together;
 use crate::hostlist;
 
 /// What is listed, each followed by `|`, which keeps it whole. The reason, which may hold anything, is last.
+/// Reasons that no waiting takes away, unless an admin changes something (squeue(1), JOB REASON CODES).
+const NEVER: [&str; 4] = ["BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionTimeLimit"];
+
 pub(crate) const FORMAT: &str =
     "ArrayJobID:|,ArrayTaskID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
 
@@ -54,6 +57,7 @@ fn row(line: &str) -> Option<(AllocationId, bool, AllocationState)> {
         (false, reason) => reason.map(str::to_owned),
     };
     let state = AllocationState {
+        never: phase == AllocationPhase::Queued && reason.as_deref().is_some_and(|one| NEVER.contains(&one)),
         remaining: (phase == AllocationPhase::Running).then(|| parse_clock(remaining)).flatten(),
         elapsed: (phase != AllocationPhase::Queued).then(|| parse_clock(elapsed)).flatten(),
         nodes: hostlist::expand(nodes).unwrap_or_default(),

@@ -76,6 +76,7 @@ pub(super) fn state(attributes: &Attributes) -> AllocationState {
         // of one that runs it says when and where that began
         reason: get("comment").filter(|_| phase != AllocationPhase::Running).map(str::to_owned),
         phase,
+        never: false,
         nodes: get("exec_host").map(hosts).unwrap_or_default(),
         end: get("exit_status").and_then(|text| text.parse().ok()).map(end),
         elapsed: get("resources_used.walltime").and_then(parse_clock),

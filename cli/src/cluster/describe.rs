@@ -12,6 +12,7 @@ pub(crate) fn allocation(allocation: &AllocationStatus) -> String {
     let text = match (&allocation.id, phase(&allocation.state.phase)) {
         (None, _) if allocation.problem.is_some() => format!("{name} failed"),
         (None, _) => format!("{name} is on its way to the site"),
+        (Some(_), phase) if allocation.state.never => format!("{name} {phase}, and will never run"),
         (Some(_), phase) => format!("{name} {phase}"),
     };
     match &allocation.problem {

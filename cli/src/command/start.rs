@@ -230,7 +230,15 @@ fn wait(
 ) -> Outcome {
     let output = context.output;
     let waiting = Waiting::new(&output, "waiting for the controller");
-    let waited = wait_for_engines(client, patience, &mut |status| waiting.say(&cluster::waiting(status)));
+    let mut warned = false;
+    let waited = wait_for_engines(client, patience, &mut |status| {
+        let never = status.allocations.iter().find(|one| one.state.never && one.coming);
+        if let Some(never) = never.filter(|_| !std::mem::replace(&mut warned, true)) {
+            let (told, stop) = (cluster::describe_allocation(never), directory.command("stop"));
+            waiting.warn(&format!("{told}\n  hint: Ctrl-C, then {stop} takes it back; ask for less"));
+        }
+        waiting.say(&cluster::waiting(status));
+    });
     drop(waiting);
     match waited {
         Ok(status) => complete(context, directory, &status),

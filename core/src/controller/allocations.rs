@@ -243,6 +243,10 @@ impl Allocation {
                     (state.phase.clone(), state.reason.clone(), state.nodes.clone())
                 };
                 news.changed |= told(&state) != told(&self.state);
+                if state.never && !self.state.never && !stopping {
+                    let reason = state.reason.as_deref().unwrap_or("it does not say why");
+                    news.problems.push(format!("{} will never run, says the site: {reason}", self.name()));
+                }
                 self.state = state;
                 if self.state.phase == AllocationPhase::Running {
                     self.heed_site(now);

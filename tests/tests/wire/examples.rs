@@ -238,6 +238,7 @@ fn status() -> ClusterStatus {
     let state = AllocationState {
         phase: AllocationPhase::Other("CG".into()),
         reason: Some("Prolog".into()),
+        never: false,
         nodes: vec!["nid00012".into()],
         start: Some("2026-11-24 14:05".into()),
         end: Some(AllocationEnd::Signal(9)),

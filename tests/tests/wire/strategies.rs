@@ -191,11 +191,12 @@ fn state() -> impl Strategy<Value = AllocationState> {
     ];
     let elements =
         any::<[u32; 3]>().prop_map(|[waiting, running, ended]| Elements { waiting, running, ended });
-    let told = (phase, option::of(text()), vec(text(), 0..3), option::of(text()));
+    let told = (phase, option::of(text()), any::<bool>(), vec(text(), 0..3), option::of(text()));
     (told, option::of(end), option::of(elements), time(), time()).prop_map(
-        |((phase, reason, nodes, start), end, elements, elapsed, remaining)| AllocationState {
+        |((phase, reason, never, nodes, start), end, elements, elapsed, remaining)| AllocationState {
             phase,
             reason,
+            never,
             nodes,
             start,
             end,

@@ -25,6 +25,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     text: String,
+    /// What is to be told above it, and has not been.
+    warnings: Vec<String>,
     over: bool,
 }
 
@@ -48,6 +50,12 @@ impl Waiting {
             text.clone_into(&mut state.text);
             self.shared.changed.notify_all();
         }
+    }
+
+    /// Tells of something that is not as it should be, above the line, while the waiting goes on.
+    pub(crate) fn warn(&self, text: &str) {
+        self.shared.lock().warnings.push(text.to_owned());
+        self.shared.changed.notify_all();
     }
 }
 
@@ -73,11 +81,19 @@ impl Shared {
         let bar = std::io::stderr().is_terminal().then(spinner);
         while !state.over {
             let text = state.text.clone();
+            for warning in std::mem::take(&mut state.warnings) {
+                match &bar {
+                    Some(bar) => bar.suspend(|| output.warn(&warning)),
+                    None => output.warn(&warning),
+                }
+            }
             match &bar {
                 Some(bar) => bar.set_message(text.clone()),
                 None => output.note(&text),
             }
-            let waited = self.changed.wait_while(state, |state| !state.over && state.text == text);
+            let waited = self
+                .changed
+                .wait_while(state, |state| !state.over && state.warnings.is_empty() && state.text == text);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
