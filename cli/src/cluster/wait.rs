@@ -51,6 +51,9 @@ impl WaitError {
     /// What the user can do next.
     pub fn hint(&self) -> &'static str {
         match self {
+            WaitError::NoMore { why, .. } if why.iter().any(|why| why.contains(OF_SSH)) => {
+                "try `ssh NODE true` from where the pilot runs: rpar reaches what ssh does without a question"
+            }
             WaitError::NoMore { why, .. } if why.iter().any(|why| why.ends_with(GIVEN_UP)) => {
                 "what runs first on every node is `setup` in `[engines]` of the profile: try its lines on a node by hand"
             }
@@ -166,7 +169,15 @@ fn wait(
     loop {
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
         if let (Some(patience), Some(Duration::ZERO)) = (patience, left) {
-            let state = known.as_ref().map_or_else(|| "the controller does not answer".into(), describe);
+            let state = known.as_ref().map_or_else(
+                || "the controller does not answer".into(),
+                |status| {
+                    let death = |one: &&String| one.ends_with(STARTED_AGAIN) || one.ends_with(GIVEN_UP);
+                    let latest = status.problems.iter().rev().find(death).map(|death| once(death));
+                    let told = std::iter::once(describe(status)).chain(latest);
+                    told.collect::<Vec<_>>().join("; ")
+                },
+            );
             return Err(WaitError::TooLate { waited: patience, state });
         }
         match news.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
@@ -216,6 +227,9 @@ fn ask(client: Client) -> Result<Receiver<Result<ClusterStatus, String>>, WaitEr
 /// How the controller's news of a dead engine host end.
 const STARTED_AGAIN: &str = "; it is started again";
 const GIVEN_UP: &str = "; it is not started again";
+
+/// How a death is told of that is ssh's own (ssh(1), EXIT STATUS).
+const OF_SSH: &str = "exit status 255: ";
 
 /// A text whose later lines do not repeat earlier ones: a log holds the same complaint for each try.
 fn once(text: &str) -> String {
@@ -267,5 +281,9 @@ mod tests {
                     the engine host on node n1 ended: exit status 3\nno module\nno module; it is not started again";
         assert_eq!(error.to_string(), told);
         assert!(error.hint().contains("`setup`"));
+        let of_ssh =
+            "the engine host on node n1 ended: exit status 255: ssh: no route; it is not started again";
+        let error = no_more(&ClusterStatus { problems: vec![of_ssh.into()], ..ClusterStatus::default() });
+        assert!(error.hint().contains("`ssh NODE true`"));
     }
 }
