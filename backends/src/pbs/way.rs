@@ -22,9 +22,10 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The options of `qstat`: all attributes; with history, jobs that have finished too.
-    pub(super) fn options(&self) -> &'static [&'static str] {
-        match (self.without_history.load(Relaxed), self.without_json.load(Relaxed)) {
+    /// The options of `qstat`: all attributes; with history, jobs that have finished too. Only for one id as JSON: of
+    /// several, OpenPBS 23.06 writes no more than the first in that form, and each in the other.
+    pub(super) fn options(&self, ids: usize) -> &'static [&'static str] {
+        match (self.without_history.load(Relaxed), ids > 1 || self.without_json.load(Relaxed)) {
             (false, false) => &["-x", "-f", "-F", "json"],
             (true, false) => &["-f", "-F", "json"],
             (false, true) => &["-x", "-f"],
@@ -37,7 +38,7 @@ impl Way {
         let without_json = !self.without_json.load(Relaxed) && {
             // older ones do not know -F; some sites' JSON is none
             let refused = answer.exit == Some(2) && answer.stdout.trim().is_empty();
-            refused || !answer.stdout.trim().is_empty() && json::read(&answer.stdout).is_none()
+            refused || answer.stdout.trim_start().starts_with('{') && json::read(&answer.stdout).is_none()
         };
         if without_json {
             self.without_json.store(true, Relaxed);

@@ -49,6 +49,10 @@ pub(super) fn run(site: &Site, words: &[String]) -> Said {
     for (job, element) in jobs {
         let whole = element.is_none();
         let elements = if asked.elements && whole { job.elements() } else { Vec::new() };
+        if asked.full && asked.json && asked.ids.len() > 1 && !shown.is_empty() {
+            // of several ids OpenPBS writes no more than the first as JSON
+            break;
+        }
         shown.push((job.clone(), element));
         shown.extend(elements.into_iter().map(|index| (job.clone(), Some(index))));
     }
