@@ -60,10 +60,14 @@ pub(crate) fn controller_request(
     Ok(one.allocation(1, &place)?)
 }
 
-/// Makes the directory and asks for the allocation. The caller holds the cluster's lock. On failure nothing is left behind.
+/// How long a job that the site has accepted may take to show in its lists.
+const SHOWS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Makes the directory and asks for the allocation. The caller holds the cluster's lock. On failure nothing is left behind, but
+/// where the site may hold an allocation and does not say: then the directory stays, by which that is found later.
 ///
 /// # Errors
-/// When the directory cannot be made, or the site refuses.
+/// When the directory cannot be made, the site refuses, or it may have accepted and does not answer.
 pub(crate) async fn submit(
     profile: &str,
     directory: &ClusterDir,
@@ -74,7 +78,7 @@ pub(crate) async fn submit(
     let submitted = async {
         write_private(&directory.profile_file(), profile.as_bytes())
             .map_err(|error| unwritable(directory, &error))?;
-        let id = submit_once(scheduler, request).await.map_err(LaunchError::Site)?;
+        let id = submit_once(scheduler, request, SHOWS_WITHIN).await?;
         let named = write_private(&directory.allocation_file(), id.0.as_bytes());
         if let Err(error) = named {
             // nobody would find it
@@ -84,25 +88,31 @@ pub(crate) async fn submit(
         Ok(id)
     };
     let submitted = submitted.await;
-    if submitted.is_err() {
+    if submitted.is_err() && !matches!(submitted, Err(LaunchError::Doubt(_))) {
         // the first error is the one to tell
         let _ = directory.remove();
     }
     submitted
 }
 
-/// Submits; where the site may have accepted without saying so, it is asked.
+/// Submits; where the site may have accepted without saying so, it is asked, once more after a moment.
 async fn submit_once(
     scheduler: &dyn Scheduler,
     request: &AllocationRequest,
-) -> Result<AllocationId, BackendError> {
-    match scheduler.submit(request).await {
-        Err(error) if error.retry == Retry::Unsure => {
-            let found = scheduler.find(&request.tag).await?;
-            found.into_iter().next().ok_or(error)
+    shows_within: Duration,
+) -> Result<AllocationId, LaunchError> {
+    let unsure = match scheduler.submit(request).await {
+        Err(error) if error.retry == Retry::Unsure => error,
+        answer => return answer.map_err(LaunchError::Site),
+    };
+    for pause in [Duration::ZERO, shows_within] {
+        tokio::time::sleep(pause).await;
+        let found = scheduler.find(&request.tag).await.map_err(LaunchError::Doubt)?;
+        if let Some(id) = found.into_iter().next() {
+            return Ok(id);
         }
-        answer => answer,
     }
+    Err(LaunchError::Site(unsure))
 }
 
 /// Waits until the controller runs; tells `observe` what the site says of its allocation.
@@ -174,4 +184,58 @@ fn log(directory: &ClusterDir) -> String {
     let logs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("allocation"));
     let words = logs.filter_map(|entry| tail(&entry.path(), TAIL_BYTES).ok());
     words.max_by_key(String::len).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rpar_core::error::{Action, BackendError};
+    use rpar_core::id::ClusterTag;
+    use rpar_core::scheduler::MockScheduler;
+
+    fn error(action: Action, retry: Retry) -> BackendError {
+        let (backend, reason) = ("pbs".to_owned(), "End of File".to_owned());
+        BackendError { backend, action, retry, reason, command: None, hint: None }
+    }
+
+    fn request() -> AllocationRequest {
+        AllocationRequest {
+            tag: ClusterTag("rpar-00000001".into()),
+            nodes: 1,
+            array: false,
+            ppn: 1,
+            walltime: None,
+            queue: None,
+            account: None,
+            pilot: Vec::new(),
+            setup: Vec::new(),
+            directory: "/".into(),
+            script: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_without_a_word_is_looked_for() {
+        for (answers, expected) in [
+            (vec![Ok(vec!["7".into()])], "Ok(7)"),
+            (vec![Ok(vec![]), Ok(vec!["7".into()])], "Ok(7)"),
+            (vec![Ok(vec![]), Ok(vec![])], "refused"),
+            (vec![Err(error(Action::Find, Retry::Later))], "in doubt"),
+        ] {
+            let mut scheduler = MockScheduler::new();
+            scheduler.expect_submit().times(1).returning(|_| Err(error(Action::Submit, Retry::Unsure)));
+            let mut left = answers.clone().into_iter();
+            scheduler
+                .expect_find()
+                .times(answers.len())
+                .returning(move |_| left.next().unwrap_or_else(|| Ok(Vec::new())));
+            let told = match submit_once(&scheduler, &request(), Duration::ZERO).await {
+                Ok(id) => format!("Ok({id})"),
+                Err(LaunchError::Site(_)) => "refused".to_owned(),
+                Err(LaunchError::Doubt(_)) => "in doubt".to_owned(),
+                Err(other) => other.to_string(),
+            };
+            assert_eq!(told, expected, "{answers:?}");
+        }
+    }
 }

@@ -79,6 +79,9 @@ pub enum LaunchError {
     /// The site refuses the allocation that it is to run in.
     #[error(transparent)]
     Site(BackendError),
+    /// It may have been accepted, and the site does not tell.
+    #[error("the site may hold an allocation for the controller, and does not tell: {0}")]
+    Doubt(BackendError),
     /// That allocation has ended.
     #[error("{how} before the controller was ready")]
     Ended {

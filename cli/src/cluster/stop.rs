@@ -49,6 +49,12 @@ pub enum StopError {
         /// What happened.
         source: ClientError,
     },
+    /// Its controller has ended, and the site has not told that all is given back.
+    #[error("the controller has ended without knowing that nothing is left: {reason}")]
+    Unconfirmed {
+        /// What may be left.
+        reason: String,
+    },
     /// The site did not do as asked.
     #[error(transparent)]
     Site(#[from] BackendError),
@@ -87,17 +93,21 @@ pub fn connect(directory: &ClusterDir, transport: Arc<dyn Transport>) -> Result<
 /// own process where that can be seen.
 ///
 /// # Errors
-/// When it does not end.
+/// When it does not end, or ends without an answer of the site's.
 pub fn stop(directory: &ClusterDir, client: &Client) -> Result<(), StopError> {
     let process = match directory.state()? {
         ClusterState::Alive(record) => Some(record.process()),
         _ => None,
     };
-    client.stop_cluster(RELEASE_WITHIN).map_err(|source| StopError::Refused { source })?;
-    if let Some(process) = process {
+    let stopped = client.stop_cluster(RELEASE_WITHIN);
+    if let (Some(process), false) = (process, matches!(stopped, Err(ClientError::TimedOut(_)))) {
         wait_gone(&process, Instant::now() + END_WITHIN);
     }
-    Ok(())
+    stopped.map_err(|source| match (&source, client.notices().pop()) {
+        // instead of a goodbye
+        (ClientError::Lost { .. }, Some(reason)) => StopError::Unconfirmed { reason },
+        _ => StopError::Refused { source },
+    })
 }
 
 fn wait_gone(process: &ProcessIdentity, deadline: Instant) {

@@ -76,7 +76,7 @@ impl From<LockError> for Report {
 impl From<LaunchError> for Report {
     fn from(error: LaunchError) -> Self {
         let exit = match &error {
-            LaunchError::Site(_) | LaunchError::Ended { .. } => Exit::Allocation,
+            LaunchError::Site(_) | LaunchError::Doubt(_) | LaunchError::Ended { .. } => Exit::Allocation,
             LaunchError::Directory { .. } => Exit::Files,
             _ => Exit::Controller,
         };
@@ -86,6 +86,7 @@ impl From<LaunchError> for Report {
         }
         match error {
             LaunchError::Directory { .. } => report.hint(PLACE),
+            LaunchError::Doubt(_) => report.hint("`rpar stop` looks for it, and gives it back"),
             LaunchError::Unreached { host, .. } => {
                 report.hint(format!("try `ssh {host} true`: rpar reaches what ssh does"))
             }
@@ -139,6 +140,9 @@ impl From<StopError> for Report {
             StopError::Site(error) => error.into(),
             StopError::Files(error) => error.into(),
             StopError::Unreachable { .. } | StopError::Refused { .. } => Report::of(Exit::Link, &error),
+            StopError::Unconfirmed { .. } => {
+                Report::of(Exit::Site, &error).hint("`rpar stop` looks again once the site answers")
+            }
             StopError::Remains { .. } => {
                 Report::of(Exit::Site, &error).hint("try `rpar stop` again in a while")
             }

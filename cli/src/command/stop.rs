@@ -2,7 +2,7 @@
 
 use rpar_core::id::AllocationId;
 use rpar_core::profile::Place;
-use rpar_runtime::files::{ControllerRecord, FileError};
+use rpar_runtime::files::{ControllerRecord, FileError, Liveness};
 use serde_json::json;
 
 use super::context::Context;
@@ -137,6 +137,10 @@ fn stop_here(context: &Context, directory: &ClusterDir, record: &ControllerRecor
         Ok(cluster::stop(directory, &client)?)
     });
     let Err(report) = asked else { return true };
+    if record.process().liveness() != Liveness::Alive {
+        context.output.warn(&report.error.unwrap_or_default());
+        return false;
+    }
     // it is ours, on this host, and certainly that process: make it end
     let why = report.error.unwrap_or_default();
     context.output.warn(&format!("{why}; ending its process {}", record.pid));

@@ -60,6 +60,8 @@ pub(super) struct Allocation {
     pub(super) state: AllocationState,
     pub(super) problem: Option<String>,
     pub(super) cancel: Cancel,
+    /// How often that has failed.
+    pub(super) cancel_tries: u32,
     /// Whether engines of it were ever there.
     pub(super) seen: bool,
     /// When it ends, and since when it runs, as far as that was told.
@@ -110,6 +112,7 @@ impl Allocation {
             state: AllocationState::default(),
             problem: None,
             cancel: Cancel::No,
+            cancel_tries: 0,
             seen: false,
             told: Told::default(),
             outrun: false,
@@ -247,6 +250,7 @@ impl Allocation {
                     let reason = state.reason.as_deref().unwrap_or("it does not say why");
                     news.problems.push(format!("{} will never run, says the site: {reason}", self.name()));
                 }
+                self.begin_anew(&state.phase, linked);
                 self.state = state;
                 if self.state.phase == AllocationPhase::Running {
                     self.heed_site(now);
@@ -255,6 +259,17 @@ impl Allocation {
                     self.ended(now, stopping, news);
                 }
             }
+        }
+    }
+
+    /// A site may put what has run back into its queue, after a node has failed for one: what was told of its time is over,
+    /// and its engines are to come once more. While some are there, the site tells late of the beginning.
+    fn begin_anew(&mut self, phase: &AllocationPhase, linked: bool) {
+        let waits = matches!(phase, AllocationPhase::Queued | AllocationPhase::Held);
+        let ran = matches!(self.state.phase, AllocationPhase::Running | AllocationPhase::Ending);
+        if ran && waits && !linked {
+            self.told = Told::default();
+            (self.seen, self.given_up) = (false, false);
         }
     }
 

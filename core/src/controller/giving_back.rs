@@ -1,6 +1,6 @@
 //! Giving allocations back: what is due goes together, since a site with hundreds is not to be asked for each.
 
-use super::allocations::{Allocation, Cancel, News, Stage};
+use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::Effect;
 use super::limits::{BACKOFF, CANCEL_LIMIT};
 use super::site::Site;
@@ -30,20 +30,28 @@ impl Site {
         now: Timestamp,
         ids: &[AllocationId],
         answer: Result<(), BackendError>,
+        stopping: bool,
         news: &mut News,
     ) {
-        let cancel = if answer.is_ok() { Cancel::Delivered } else { Cancel::Due(now + BACKOFF) };
         let asked = |one: &&mut Allocation| {
             one.cancel == Cancel::Asked && one.id.as_ref().is_some_and(|id| ids.contains(id))
         };
-        let mut any = false;
+        let (mut any, mut first) = (false, false);
         for one in self.all.iter_mut().filter(asked) {
-            one.cancel = cancel;
             any = true;
+            if answer.is_ok() {
+                one.cancel = Cancel::Delivered;
+                continue;
+            }
+            one.cancel_tries += 1;
+            first |= one.cancel_tries == 1;
+            // a stop has little time, and ends
+            let pause = if stopping { BACKOFF } else { backoff(one.cancel_tries) };
+            one.cancel = Cancel::Due(now + pause);
         }
         match answer {
             Ok(()) if any => self.poll_due = self.poll_due.min(now),
-            Err(error) if any => news.problems.push(format!("{error}; trying again")),
+            Err(error) if first => news.problems.push(format!("{error}; trying again")),
             _ => {}
         }
     }

@@ -203,7 +203,7 @@ impl Controller {
         }
         let stop = self.stop_deadline();
         let waits = self.waits_deadline();
-        let allocations = self.allocations.deadline();
+        let allocations = self.allocations.deadline(self.stop.is_some());
         let withdraw = self.withdraw_deadline();
         let ends = self.ends_deadline();
         [self.peers.deadline(), stop, waits, allocations, withdraw, ends].into_iter().flatten().min()

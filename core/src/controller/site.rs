@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::{ControllerConfig, Effect};
-use super::limits::{BACKOFF_LIMIT, REQUESTS_LIMIT, SILENT_POLLS, STOP_FIRST_POLL, STOP_POLL};
+use super::limits::{BACKOFF, BACKOFF_LIMIT, REQUESTS_LIMIT, SILENT_POLLS, STOP_FIRST_POLL, STOP_POLL};
 use super::pilots::Pilot;
 use crate::error::BackendError;
 use crate::id::{AllocationId, ClusterTag, LinkId, RequestId};
@@ -39,7 +39,8 @@ pub(super) struct Site {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sweep {
     NotNeeded,
-    Needed,
+    /// At this time, or later.
+    Due(Timestamp),
     Asked(RequestId),
     Done,
 }
@@ -137,7 +138,7 @@ impl Site {
             }
         }
         self.cancel_due(now, effects);
-        if stopping && self.sweep == Sweep::Needed && self.all.iter().all(|one| one.stage == Stage::Over) {
+        if stopping && self.sweep_due().is_some_and(|at| at <= now) {
             let request = self.number();
             self.sweep = Sweep::Asked(request);
             effects.push(Effect::Find { request, tag: self.tag.clone() });
@@ -148,6 +149,14 @@ impl Site {
                 self.polling = true;
                 effects.push(Effect::Poll { allocations: live });
             }
+        }
+    }
+
+    /// When a stop is to search for what nobody knows of: once all that is known of is over.
+    fn sweep_due(&self) -> Option<Timestamp> {
+        match self.sweep {
+            Sweep::Due(at) if self.all.iter().all(|one| one.stage == Stage::Over) => Some(at),
+            _ => None,
         }
     }
 
@@ -166,7 +175,7 @@ impl Site {
     }
 
     /// When something is due.
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, stopping: bool) -> Option<Timestamp> {
         let (busy, doubt) = (self.is_busy(), self.is_in_doubt());
         let stages = self.all.iter().filter_map(|one| match (one.stage, one.cancel) {
             (Stage::Due(at), _) if !busy && !doubt => Some(at),
@@ -176,7 +185,7 @@ impl Site {
             _ => None,
         });
         let poll = (!self.polling && self.live().next().is_some()).then_some(self.poll_due);
-        stages.chain(poll).min()
+        stages.chain(poll).chain(self.sweep_due().filter(|_| stopping)).min()
     }
 
     /// The answer to a submission.
@@ -200,7 +209,7 @@ impl Site {
             Err(error) => {
                 one.refused(now, &error, stopping || one.retired, news);
                 if matches!(one.stage, Stage::FindDue(_)) {
-                    self.sweep = Sweep::Needed;
+                    self.sweep = Sweep::Due(now);
                 }
             }
         }
@@ -243,7 +252,8 @@ impl Site {
         let ids = match fresh {
             Ok(ids) => ids,
             Err(error) => {
-                news.problems.push(format!("{error}; look for `{}` in the site's queue", self.tag));
+                news.problems.push(format!("{error}; looking again for what may be left"));
+                self.sweep = Sweep::Due(now + BACKOFF);
                 return;
             }
         };
@@ -326,7 +336,12 @@ impl Site {
 
     /// What may be left.
     pub(super) fn unconfirmed(&self) -> Vec<String> {
-        self.all.iter().filter(|one| one.stage != Stage::Over).map(Allocation::name).collect()
+        let known = self.all.iter().filter(|one| one.stage != Stage::Over).map(Allocation::name);
+        let unknown = match self.sweep {
+            Sweep::NotNeeded | Sweep::Done => None,
+            Sweep::Due(_) | Sweep::Asked(_) => Some(format!("what else is named `{}`", self.tag)),
+        };
+        known.chain(unknown).collect()
     }
 
     /// Whether engines may still come.

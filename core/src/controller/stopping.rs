@@ -42,7 +42,7 @@ impl Controller {
                 self.set_ends();
             }
             Input::Cancelled { allocations, answer } => {
-                self.allocations.cancelled(now, &allocations, answer, &mut news)
+                self.allocations.cancelled(now, &allocations, answer, stopping, &mut news)
             }
             Input::Output { allocation, text } => self.allocations.output(&allocation, &text, &mut news),
             _ => {}
@@ -147,9 +147,14 @@ impl Controller {
             let left = self.allocations.unconfirmed().join(", ");
             reason = format!("{reason}; the site has not confirmed the end of {left}: look for it there");
         }
+        // that would tell who has stopped the cluster that nothing is left of it
+        let clients = self.peers.links(|part| given_up && part == Part::Client);
         for link in self.peers.links(|_| true) {
-            let goodbye = Message::Goodbye { reason: reason.clone() };
-            effects.push(Effect::Send { link, message: goodbye });
+            let message = match clients.contains(&link) {
+                true => Message::Notice { text: reason.clone() },
+                false => Message::Goodbye { reason: reason.clone() },
+            };
+            effects.push(Effect::Send { link, message });
             effects.push(Effect::Close { link, reason: reason.clone() });
             self.peers.remove(link);
         }

@@ -254,6 +254,22 @@ fn questions_are_answered_and_the_cluster_stops() {
 }
 
 #[test]
+fn a_cluster_that_ends_without_a_goodbye_is_not_taken_for_stopped() {
+    let (client, controller) = linked(|writer, message| {
+        if let Message::Stop = message {
+            writer.push(&Message::Notice { text: "something may be left".to_owned() });
+            return false;
+        }
+        true
+    });
+    let error = client.stop_cluster(Duration::from_secs(30)).unwrap_err();
+    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
+    assert_eq!(client.notices(), ["something may be left"]);
+    drop(client);
+    controller.join().unwrap();
+}
+
+#[test]
 fn a_controller_that_does_not_answer_is_not_waited_for() {
     let (client, controller) = linked(silent);
     let patience = Duration::from_millis(20);

@@ -264,3 +264,22 @@ fn each_element_of_an_array_has_its_own_end() {
     let other = bench.controller.hosts[&LinkId(101)].ends.map(|ends| ends.since(bench.now));
     assert_eq!(other, Some(seconds(99)));
 }
+
+#[test]
+fn what_goes_back_into_the_queue_has_its_whole_time_again() {
+    let mut bench = asking(Some(seconds(100)));
+    polled(&mut bench, running(None, None));
+    bench.host(LinkId(100), 1, Some("1"));
+    assert_eq!(left(&bench), Some(seconds(100)));
+    bench.wait(seconds(60));
+    // told late: its engines are there
+    polled(&mut bench, AllocationState::new(AllocationPhase::Queued));
+    assert_eq!(left(&bench), Some(seconds(40)));
+    polled(&mut bench, running(None, None));
+    bench.drop_host(LinkId(100));
+    polled(&mut bench, AllocationState::new(AllocationPhase::Queued));
+    bench.wait(seconds(600));
+    polled(&mut bench, running(None, None));
+    bench.host(LinkId(100), 1, Some("1"));
+    assert_eq!(left(&bench), Some(seconds(100)));
+}

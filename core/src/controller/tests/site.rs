@@ -4,7 +4,7 @@ use super::*;
 use crate::error::{Action, BackendError, Retry};
 use crate::id::RequestId;
 use crate::scheduler::{AllocationEnd, AllocationPhase, AllocationState};
-use crate::wire::PilotInfo;
+use crate::wire::{PilotInfo, Retirees};
 
 pub(super) fn error(action: Action, retry: Retry) -> BackendError {
     BackendError {
@@ -366,4 +366,28 @@ fn a_pilot_that_gives_up_ends_the_wait() {
     let (status, why) = bench.result(0).unwrap();
     assert_eq!(status, TaskStatus::Unplaced);
     assert!(why.contains("n2") && why.contains("not started again"), "{why}");
+}
+
+#[test]
+fn an_end_that_a_site_refuses_to_make_is_asked_for_less_and_less_often() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1"));
+    bench.client(CLIENT);
+    bench.host(LinkId(100), 1, Some("1"));
+    let retirees = Retirees::Allocation("1".into());
+    bench.say(CLIENT, Message::Retire { question: 1, now: true, retirees });
+    bench.drop_host(LinkId(100));
+    let cancels = |bench: &Bench| bench.others(|e| matches!(e, Effect::Cancel { .. }).then_some(())).len();
+    let problems = bench.notices.len();
+    let mut times = Vec::new();
+    for second in 0..600 {
+        if cancels(&bench) > times.len() {
+            times.push(second);
+            let answer = Err(error(Action::Cancel, Retry::Never));
+            bench.step(Input::Cancelled { allocations: vec!["1".into()], answer });
+        }
+        bench.wait(Duration::from_secs(1));
+    }
+    assert!((5..=10).contains(&times.len()), "{times:?}");
+    assert_eq!(bench.notices.len(), problems + 1, "it is told once: {:?}", bench.notices);
 }

@@ -3,6 +3,7 @@
 use super::site::{asked, error, found, polled, submitted, with_requests};
 use super::*;
 use crate::error::{Action, Retry};
+use crate::id::RequestId;
 use crate::scheduler::AllocationPhase;
 use crate::wire::PilotInfo;
 
@@ -96,6 +97,38 @@ fn a_stop_that_the_site_does_not_confirm_says_so() {
     bench.wait(Duration::from_secs(61));
     let reason = bench.exit.unwrap();
     assert!(reason.contains("allocation 1.pbs") && reason.contains("not confirmed"), "{reason}");
+    // who has stopped it must not take that for a good end
+    assert!(bench.goodbyes.is_empty() && bench.notices.contains(&reason), "{:?}", bench.notices);
+}
+
+#[test]
+fn a_stop_looks_again_for_what_was_in_doubt_while_the_site_does_not_answer() {
+    let unanswered = || Err(error(Action::Find, Retry::Later));
+    for answers in [true, false] {
+        let mut bench = with_requests(1);
+        submitted(&mut bench, 0, Err(Retry::Unsure));
+        for _ in 0..6 {
+            bench.step(Input::Found { request: RequestId(0), answer: unanswered() });
+            bench.wait(Duration::from_secs(301));
+        }
+        bench.step(Input::Interrupted);
+        let searches = asked(&bench)[1];
+        bench.step(Input::Found { request: RequestId(1), answer: unanswered() });
+        assert!(bench.exit.is_none() && asked(&bench)[1] == searches);
+        bench.wait(Duration::from_secs(3));
+        assert_eq!(asked(&bench)[1], searches + 1);
+        if answers {
+            found(&mut bench, 2, &[]);
+            assert_eq!(bench.exit.as_deref(), Some("the cluster was stopped: it was interrupted"));
+        } else {
+            bench.wait(Duration::from_secs(60));
+            let reason = bench.exit.unwrap();
+            assert!(
+                reason.contains("has not confirmed the end of what else is named `rpar-test`"),
+                "{reason}"
+            );
+        }
+    }
 }
 
 #[test]
