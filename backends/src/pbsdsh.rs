@@ -3,7 +3,7 @@
 //! pbsdsh carries no environment, hands no stdin on and ends itself, not the process, at the first signal; it exits with
 //! 0 and prints how the process ended. So a shell on the node sets the environment, writes the log and keeps the
 //! process's id in a file beside it, and a signal is a further pbsdsh. From the manual pages of pbsdsh(1B) of OpenPBS 23.06
-//! and Torque 6 and from OpenPBS's `src/cmds/pbsdsh.c`; on a real site it has not been run.
+//! and Torque 6 and from OpenPBS's `src/cmds/pbsdsh.c`. It was run on a live OpenPBS 23.06; on Torque it has not been.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -148,20 +148,23 @@ impl Launcher for Pbsdsh {
     /// [`Signal::Terminate`].
     async fn signal(&self, handle: &GroupHandle, signal: Signal) -> Result<(), BackendError> {
         let nodefile = self.nodefile(Action::Signal)?;
+        // a node that does not answer keeps the signal from no other
+        let mut sent = Ok(());
         for process in handle.processes.iter() {
             let Some(pid) = process.pid.filter(|pid| process::runs(*pid, process.start_time)) else {
                 continue;
             };
-            match self.children.log(pid, process.start_time) {
-                Some(log) => self.send(&nodefile, process, &log, signal).await?,
+            let one = match self.children.log(pid, process.start_time) {
+                Some(log) => self.send(&nodefile, process, &log, signal).await,
                 // where its id is written is not known; pbsdsh passes this on, and only this
                 None => {
                     let one = GroupHandle { launcher: "pbsdsh".into(), processes: vec![process.clone()] };
-                    carried::signal("pbsdsh", &one, Signal::Terminate)?;
+                    carried::signal("pbsdsh", &one, Signal::Terminate)
                 }
-            }
+            };
+            sent = sent.and(one);
         }
-        Ok(())
+        sent
     }
 }
 
