@@ -1,6 +1,8 @@
 //! Named hosts and no batch system: the scheduler by itself, and clusters over real OpenSSH servers.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use rpar_backends::hosts::{Config, Hosts};
 use rpar_core::id::AllocationId;
 use rpar_core::scheduler::{AllocationRequest, Scheduler};
 use rpar_testkit::conformance::scheduler::{Setup, suite};
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, rpar};
 use rpar_tests::secrets::Secrets;
 use rpar_tests::services;
 use serde_json::Value;
@@ -187,6 +189,47 @@ fn a_host_that_shares_no_files_is_brought_what_it_needs() {
     let left: Vec<_> =
         left.iter().filter(|words| words.contains(&home.path().display().to_string())).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn half_a_program_in_a_hosts_cache_is_brought_anew_and_not_run() {
+    let home = user("");
+    // a build that no other test brings there
+    let program = home.path().join("rpar");
+    let mut build = std::fs::read(rpar()).unwrap();
+    build.extend_from_slice(home.path().as_os_str().as_encoded_bytes());
+    std::fs::write(&program, build).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let said = |words: &[&str]| {
+        let output =
+            home.command_of(&program).args(["--profile", "lab"]).args(words).output().expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("rpar writes UTF-8");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let start = ["start", "--hosts", "apart4:1", "--nodes", "1"];
+    let there = |script: &str| {
+        let config = services::ssh();
+        let mut ssh = std::process::Command::new("ssh");
+        ssh.arg("-F").arg(config).args(["apart4", script]);
+        assert!(ssh.status().expect("ssh runs").success(), "{script}");
+    };
+    assert!(said(&start).0);
+    let (_, out, _) = said(&["run", "--workdir", "/", "readlink /proc/$PPID/exe"]);
+    let cached = out.trim().to_owned();
+    assert!(cached.starts_with("/tmp/home/.cache/rpar/bin/"), "{cached}");
+    assert!(said(&["stop"]).0);
+
+    // as after a crash of the host in the middle
+    there(&format!(
+        "cd /tmp && head -c 4096 {cached} > {cached}.part && mv {cached}.part {cached} && chmod 700 {cached}"
+    ));
+    let (started, _, err) = said(&start);
+    assert!(started, "{err}");
+    let log = std::fs::read_to_string(home.state().join("lab/default/logs/apart4.log")).expect("a log");
+    assert!(log.contains("copying"), "{log}");
+    assert!(said(&["stop"]).0);
+
+    there(&format!("rm -r {}", cached.trim_end_matches("/rpar")));
 }
 
 /// The command lines and environments of all processes, those on the hosts too, with these words.

@@ -13,8 +13,23 @@ use sha2::{Digest, Sha256};
 /// third is being replaced. Each takes some tens of megabytes of the user's quota.
 const KEPT: usize = 4;
 
-/// What the node answers when it does not have the build: no exit status of ssh, nor of a shell.
+/// What the node answers when it does not have the build, whole and the user's alone: no exit status of ssh, nor of a shell.
 const ABSENT: u8 = 77;
+
+/// Shell functions of the node. What others can change is not run: what is to be run, and each directory that leads to it
+/// from the cache on, belongs to the user, and neither group nor others may write it.
+const ALONE: &str = r#"alone() {
+[ -O "$1" ] && [ -n "$(find -L "$1" -prune ! -perm -020 ! -perm -002)" ]
+}
+ours() {
+for dir in "${program%/*/*/*/*}" "${program%/*/*/*}" "${program%/*/*}" "${program%/*}"; do
+if [ -e "$dir" ] && ! alone "$dir"; then
+echo "rpar: $dir can be changed by others, so nothing in it is run: it must be yours, with \`chmod go-w\`" >&2
+exit 1
+fi
+done
+}
+"#;
 
 /// A program's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +68,21 @@ impl Program {
     }
 
     /// Run by the node's bash: whether the build is there. Tells the cache that it is used.
+    ///
+    /// The hash is taken each time, as a node that died may have kept a part of what it had: 0.1 s for 20 MB without
+    /// instructions for it, and what is read is what is about to be loaded.
     fn ask(&self) -> String {
-        let place = self.place();
-        format!("{{\n{place}[ -x \"$program\" ] || exit {ABSENT}\ntouch -c \"${{program%/*}}\"\nexit 0\n}}\n")
+        let (place, hash) = (self.place(), &self.hash);
+        format!(
+            r#"{{
+{place}{ALONE}ours
+[ -f "$program" ] && [ ! -L "$program" ] && [ -x "$program" ] && alone "$program" || exit {ABSENT}
+sum=$(sha256sum < "$program") && [ "${{sum%% *}}" = {hash} ] || exit {ABSENT}
+touch -c "${{program%/*}}"
+exit 0
+}}
+"#
+        )
     }
 
     /// Run by the node's bash, which reads no further than its last line: the program follows. It gets its name once it is
@@ -65,8 +92,8 @@ impl Program {
         format!(
             r#"{{
 umask 077
-{place}dir=${{program%/*}} bin=${{program%/*/*}}
-mkdir -p "$dir" && new=$(mktemp "$dir/.new-XXXXXX") || exit 1
+{place}{ALONE}dir=${{program%/*}} bin=${{program%/*/*}}
+mkdir -p "$dir" && ours && new=$(mktemp "$dir/.new-XXXXXX") || exit 1
 trap 'rm -f "$new"' EXIT
 cat > "$new" && sum=$(sha256sum < "$new") || exit 1
 if [ "${{sum%% *}}" != {hash} ]; then
@@ -173,6 +200,66 @@ mod tests {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success() && !out.contains("lies"), "{out}");
         assert!(err.contains("has not arrived whole"), "{err}");
+    }
+
+    /// The only build in a cache.
+    fn cached(home: &Path) -> PathBuf {
+        let builds: Vec<_> = fs::read_dir(home.join(".cache/rpar/bin")).unwrap().flatten().collect();
+        assert_eq!(builds.len(), 1);
+        builds[0].path().join("rpar")
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_in_the_cache_or_open_to_others_comes_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("program");
+        write(&program, "#!/bin/sh\necho it ran\n");
+        run(home.path(), &program, "exec bash -s").await;
+        let there = cached(home.path());
+        let spoil: [&dyn Fn(); 5] = [
+            &|| fs::write(&there, "#!/bin/sh\necho it").unwrap(),
+            &|| fs::write(&there, "").unwrap(),
+            &|| fs::set_permissions(&there, fs::Permissions::from_mode(0o720)).unwrap(),
+            &|| fs::set_permissions(&there, fs::Permissions::from_mode(0o600)).unwrap(),
+            &|| {
+                fs::rename(&there, there.with_extension("old")).unwrap();
+                std::os::unix::fs::symlink(&program, &there).unwrap();
+            },
+        ];
+        for (which, spoil) in spoil.iter().enumerate() {
+            spoil();
+            let output = run(home.path(), &program, "exec bash -s").await;
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert!(said.contains("copying") && said.ends_with("it ran\n"), "{which}: {said}");
+            let output = run(home.path(), &program, "exec bash -s").await;
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "it ran\n", "{which}: it is whole now");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_run_from_a_directory_that_others_can_write() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("program");
+        write(&program, "#!/bin/sh\necho it ran\n");
+        run(home.path(), &program, "exec bash -s").await;
+        let directory = cached(home.path()).parent().unwrap().to_owned();
+        for open in directory.ancestors().take(4) {
+            for (mode, runs) in [(0o720, false), (0o702, false), (0o755, true)] {
+                fs::set_permissions(open, fs::Permissions::from_mode(mode)).unwrap();
+                let output = run(home.path(), &program, "exec bash -s").await;
+                let out = String::from_utf8_lossy(&output.stdout);
+                let err = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(out.ends_with("it ran\n"), runs, "{}: {out}{err}", open.display());
+                let told = format!("rpar: {} can be changed by others", open.display());
+                assert_eq!(err.contains(&told), !runs, "{err}");
+            }
+        }
+        // nor is anything taken to one
+        fs::remove_dir_all(&directory).unwrap();
+        let bin = directory.parent().unwrap();
+        fs::set_permissions(bin, fs::Permissions::from_mode(0o777)).unwrap();
+        let output = run(home.path(), &program, "exec bash -s").await;
+        assert!(!output.status.success() && !directory.exists());
     }
 
     #[tokio::test]
