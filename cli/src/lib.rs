@@ -36,6 +36,8 @@ pub use site::{Site, SiteError};
 /// The client beneath [`Client`]: payloads are bytes, and functions what their kind says. For clients in other languages.
 pub mod raw {
     pub use crate::connect::{connect, connect_file, connect_with};
+    pub use rpar_core::id::TaskId;
+    pub use rpar_core::wire::{Change, Retirees};
     pub use rpar_runtime::client::{Client, Defined, Event, Group, Outcome, TaskOutput};
     pub use rpar_runtime::native::NativeFunctions;
 }

@@ -11,9 +11,10 @@ The names are those of IPython Parallel. A cluster is started by the command ``r
 from . import error
 from ._rpar import __version__
 from .asyncresult import AsyncMapResult, AsyncResult
+from .balanced import LoadBalancedView
 from .client import Client
 from .error import CompositeError, RemoteError
-from .view import LoadBalancedView
+from .view import View
 
 __all__ = [
     "AsyncMapResult",
@@ -22,6 +23,7 @@ __all__ = [
     "CompositeError",
     "LoadBalancedView",
     "RemoteError",
+    "View",
     "__version__",
     "error",
 ]

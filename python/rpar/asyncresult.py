@@ -143,13 +143,13 @@ class AsyncResult:
             If some have not ended.
         """
         self._check_ready()
-        return sum(self._group.outcome(index)[2] for index in range(len(self._group)))
+        return sum(self._group.outcome(index).duration for index in range(len(self._group)))
 
     @property
     def engine_id(self) -> Union[Optional[int], List[Optional[int]]]:
         """Id of the engine that ran it; for a map, a list with one for each task."""
         self._check_ready()
-        engines = [self._group.outcome(index)[1] for index in range(len(self._group))]
+        engines = [self._group.outcome(index).engine for index in range(len(self._group))]
         return engines if isinstance(self, AsyncMapResult) else engines[0]
 
     def __iter__(self) -> Iterator[Any]:

@@ -6,7 +6,7 @@ import weakref
 from typing import Any, Dict, List, Optional, Union
 
 from . import _rpar
-from .view import LoadBalancedView
+from .balanced import LoadBalancedView
 
 
 class Client:

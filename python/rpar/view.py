@@ -1,27 +1,29 @@
 """Views: how tasks are given to engines."""
 
 import contextlib
-import pickle
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from . import serialize
+from ._rpar import Options
 from .asyncresult import AsyncMapResult, AsyncResult
 
 if TYPE_CHECKING:
-    from ._rpar import Options
     from .client import Client
 
-#: Arguments are handed over in lots: so many tasks, or so many bytes.
-LOT_TASKS = 1024
-LOT_BYTES = 1 << 20
+#: The flags of a view, and whether a value is one of them; what they mean stands in the class.
+_FLAGS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
+    "block": ("true or false", lambda value: isinstance(value, (bool, int))),
+    "retries": ("a whole number from 0 to 65535", lambda value: isinstance(value, int) and 0 <= value < 1 << 16),
+    "timeout": ("a positive number of seconds or None", lambda value: value is None or value > 0),
+    "time": ("a positive number of seconds or None", lambda value: value is None or value > 0),
+}
 
 
-class LoadBalancedView:
-    """Gives each task to whichever engine is free.
+class View:
+    """Engines of a client's cluster, and how tasks are run on them.
 
     Attributes
     ----------
+    client : Client
     block : bool, default False
         Whether `apply` and `map` wait and return results, in place of an `AsyncResult`.
     retries : int, default 0
@@ -30,11 +32,10 @@ class LoadBalancedView:
         Seconds of running after which a task is ended.
     time : float or None, default None
         Seconds that a task takes at most: it is not started where a walltime ends sooner. Nothing ends it.
-    targets : list of int or None, default None
-        The engines to choose from; None is all.
     """
 
-    _flag_names = ("block", "retries", "timeout", "time", "targets")
+    #: What `set_flags` may set, with a check and what it wants.
+    _flags = _FLAGS
 
     def __init__(self, client: "Client", **flags: Any) -> None:
         self.client = client
@@ -42,33 +43,32 @@ class LoadBalancedView:
         self.retries = 0
         self.timeout: Optional[float] = None
         self.time: Optional[float] = None
-        self.targets: Union[int, List[int], None] = None
         self.set_flags(**flags)
 
-    def __repr__(self) -> str:
-        return "<%s %s>" % (type(self).__name__, "of all engines" if self.targets is None else self.targets)
+    def set_flags(self, **flags: Any) -> "View":
+        """Sets attributes of the view, and returns it.
 
-    def __len__(self) -> int:
-        targets = self._target_list()
-        return len(self.client) if targets is None else len(targets)
-
-    def set_flags(self, **flags: Any) -> "LoadBalancedView":
-        """Sets attributes of the view, and returns it."""
+        Raises
+        ------
+        KeyError
+            If the view has no such flag.
+        ValueError
+            If a flag cannot have such a value.
+        """
         for name, value in flags.items():
-            if name not in self._flag_names:
-                known = ", ".join(self._flag_names)
+            if name not in self._flags:
+                known = ", ".join(self._flags)
                 raise KeyError("a %s has no flag %r; it has %s" % (type(self).__name__, name, known))
-            if name == "retries" and (not isinstance(value, int) or not 0 <= value < 1 << 16):
-                raise ValueError("retries must be a whole number from 0 to 65535, not %r" % (value,))
-            if name in ("timeout", "time") and value is not None and not value > 0:
-                raise ValueError("%s must be a positive number of seconds or None, not %r" % (name, value))
+            wanted, fits = self._flags[name]
+            if not fits(value):
+                raise ValueError("%s must be %s, not %r" % (name, wanted, value))
             setattr(self, name, value)
         return self
 
     @contextlib.contextmanager
     def temp_flags(self, **flags: Any) -> Iterator[None]:
         """Sets attributes of the view for a ``with`` block."""
-        before = {name: getattr(self, name) for name in self._flag_names}
+        before = {name: getattr(self, name) for name in self._flags}
         try:
             self.set_flags(**flags)
             yield
@@ -76,16 +76,16 @@ class LoadBalancedView:
             self.set_flags(**before)
 
     def apply(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls ``f(*args, **kwargs)`` on an engine; returns an `AsyncResult`, or the result if `block` is set."""
+        """Calls ``f(*args, **kwargs)``; returns an `AsyncResult`, or the result if `block` is set."""
         result = self._submit_call(f, args, kwargs)
         return result.get() if self.block else result
 
     def apply_async(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult:
-        """Calls ``f(*args, **kwargs)`` on an engine and returns an `AsyncResult`."""
+        """Calls ``f(*args, **kwargs)`` and returns an `AsyncResult`."""
         return self._submit_call(f, args, kwargs)
 
     def apply_sync(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls ``f(*args, **kwargs)`` on an engine and returns the result.
+        """Calls ``f(*args, **kwargs)`` and returns the result.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class LoadBalancedView:
         f: Callable[..., Any],
         *sequences: Iterable[Any],
         block: Optional[bool] = None,
-        chunksize: int = 1,
+        chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
     ) -> Any:
@@ -112,8 +112,9 @@ class LoadBalancedView:
             As many as `f` takes arguments; the shortest decides how many calls there are.
         block : bool, optional
             Whether to wait and return the list of results; default is the view's.
-        chunksize : int, default 1
-            How many items make one task.
+        chunksize : int, optional
+            How many items make one task; default is 1 for a load-balanced view, and an equal part for each engine of
+            a direct one.
         ordered : bool, default True
             Whether iteration over the `AsyncMapResult` is in the order of the sequences, or of completion.
         return_exceptions : bool, default False
@@ -130,7 +131,7 @@ class LoadBalancedView:
         self,
         f: Callable[..., Any],
         *sequences: Iterable[Any],
-        chunksize: int = 1,
+        chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
     ) -> AsyncMapResult:
@@ -141,7 +142,7 @@ class LoadBalancedView:
         self,
         f: Callable[..., Any],
         *sequences: Iterable[Any],
-        chunksize: int = 1,
+        chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
     ) -> List[Any]:
@@ -156,83 +157,39 @@ class LoadBalancedView:
         values: List[Any] = result.get()
         return values
 
+    def _options(self, targets: Optional[List[int]] = None) -> Options:
+        return Options(retries=self.retries, timeout=self.timeout, time=self.time, targets=targets)
+
+    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
+        raise NotImplementedError
+
     def _submit_map(
         self,
         f: Callable[..., Any],
         sequences: Tuple[Iterable[Any], ...],
-        chunksize: int,
+        chunksize: Optional[int],
         ordered: bool,
         return_exceptions: bool,
     ) -> AsyncMapResult:
-        if not sequences:
-            raise TypeError("map needs at least one sequence")
-        if not isinstance(chunksize, int) or chunksize < 1:
-            raise ValueError("chunksize must be a whole number of at least 1, not %r" % (chunksize,))
-        session = self.client._session
-        body = serialize.function_bytes(serialize.CALL if chunksize == 1 else serialize.CHUNK, f)
-        function, options, group = session.define(body), self._options(), session.group()
-        items = zip(*sequences)
-        tasks: Iterable[Any] = items if chunksize == 1 else iter(lambda: list(islice(items, chunksize)), [])
-        length = _Length(tasks, chunksize)
-        try:
-            for lot in _lots(length):
-                session.submit(group, function, options, lot)
-        except BaseException:
-            # an argument that cannot be pickled, or Ctrl-C: nobody will ask for what was submitted so far
-            session.cancel(group)
-            raise
-        return AsyncMapResult(session, group, _name(f), chunksize, length.items, ordered, return_exceptions)
-
-    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
-        session = self.client._session
-        function = session.define(serialize.function_bytes(serialize.APPLY, f))
-        group = session.group()
-        session.submit(group, function, self._options(), [serialize.argument_bytes((args, kwargs))])
-        return AsyncResult(session, group, _name(f))
-
-    def _options(self) -> "Options":
-        from ._rpar import Options
-
-        return Options(self.retries, self.timeout, self._target_list(), self.time)
-
-    def _target_list(self) -> Optional[List[int]]:
-        return [self.targets] if isinstance(self.targets, int) else self.targets
+        raise NotImplementedError
 
 
-class _Length:
-    """Passes tasks on, and knows afterwards how many items there were."""
+def check_map(sequences: Tuple[Iterable[Any], ...], chunksize: Optional[int]) -> None:
+    """Checks what a map is given.
 
-    def __init__(self, tasks: Iterable[Any], chunksize: int) -> None:
-        self.tasks = tasks
-        self.chunksize = chunksize
-        self.items = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for task in self.tasks:
-            self.items += 1 if self.chunksize == 1 else len(task)
-            yield task
-
-
-def _lots(tasks: Iterable[Any]) -> Iterator[List[bytes]]:
-    """Pickles arguments, in lots of a bounded size."""
-    dumps, protocol, main = pickle.dumps, serialize.PROTOCOL, serialize.MAIN
-    lot: List[bytes] = []
-    size = 0
-    for task in tasks:
-        try:
-            data = dumps(task, protocol)
-            if main in data:
-                data = serialize.argument_bytes(task)
-        except Exception:
-            data = serialize.argument_bytes(task)
-        lot.append(data)
-        size += len(data)
-        if size >= LOT_BYTES or len(lot) >= LOT_TASKS:
-            yield lot
-            lot, size = [], 0
-    if lot:
-        yield lot
+    Raises
+    ------
+    TypeError
+        If there is no sequence.
+    ValueError
+        If `chunksize` is no whole number of at least 1.
+    """
+    if not sequences:
+        raise TypeError("map needs at least one sequence")
+    if chunksize is not None and (not isinstance(chunksize, int) or chunksize < 1):
+        raise ValueError("chunksize must be a whole number of at least 1, not %r" % (chunksize,))
 
 
-def _name(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called where people read it."""
     return getattr(function, "__name__", type(function).__name__)

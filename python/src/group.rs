@@ -9,7 +9,8 @@ use pyo3::types::{PyBytes, PyList};
 use rpar::raw::Outcome;
 use rpar::task::TaskStatus;
 
-use crate::failure::{self, Failure};
+use crate::ended::Ended;
+use crate::failure::Failure;
 use crate::wait;
 
 /// One crossing brings at most about this much, so that payloads do not stand in memory twice all at once.
@@ -73,13 +74,16 @@ impl Group {
         Ok(indexes)
     }
 
-    /// How task `index` has ended: status, engine, seconds of running.
-    fn outcome(&self, index: usize) -> PyResult<(&'static str, Option<u32>, f64)> {
+    /// How task `index` has ended.
+    fn outcome(&self, index: usize) -> PyResult<Ended> {
         let outcome = self.inner.wait(index, Some(Instant::now()));
-        let outcome =
-            outcome.ok_or_else(|| PyTimeoutError::new_err(format!("task {index} has not ended")))?;
-        let Outcome { status, engine, duration, .. } = outcome;
-        Ok((failure::name(status), engine.map(|engine| engine.0), duration.as_secs_f64()))
+        let late = || PyTimeoutError::new_err(format!("task {index} has not ended"));
+        outcome.map(|outcome| Ended::new(&outcome)).ok_or_else(late)
+    }
+
+    /// Whether task `index` has ended.
+    fn has_ended(&self, index: usize) -> bool {
+        self.inner.has_ended(index)
     }
 
     /// Lets go of the payloads of `count` tasks from `index` on.

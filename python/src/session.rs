@@ -9,11 +9,12 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use rpar::ClientError;
-use rpar::raw::{Client, Defined};
-use rpar::task::{self, FunctionKind, TaskOptions};
+use rpar::raw::{Change, Client, Defined, Retirees};
+use rpar::task::{self, FunctionKind};
+use rpar::{ClientError, EngineId};
 
 use crate::group::Group;
+use crate::options::Options;
 use crate::wait;
 
 import_exception!(rpar.error, ConnectionError);
@@ -57,32 +58,6 @@ pub(crate) struct Function {
     inner: Arc<Defined>,
 }
 
-/// How tasks are run.
-#[pyclass(frozen, module = "rpar._rpar")]
-pub(crate) struct Options {
-    inner: Arc<TaskOptions>,
-}
-
-#[pymethods]
-impl Options {
-    #[new]
-    fn new(
-        retries: u16,
-        timeout: Option<f64>,
-        targets: Option<Vec<u32>>,
-        time: Option<f64>,
-    ) -> PyResult<Self> {
-        let timeout = timeout.map(wait::seconds).transpose()?;
-        let time = time.map(wait::seconds).transpose()?;
-        // a limit of less than a millisecond is one of a millisecond
-        let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
-        let (timeout_ms, time_ms) = (timeout.map(millis), time.map(millis));
-        let targets = targets.map(|targets| targets.into_iter().map(rpar::EngineId).collect());
-        let options = TaskOptions { retries, timeout_ms, time_ms, targets, ..TaskOptions::default() };
-        Ok(Options { inner: Arc::new(options) })
-    }
-}
-
 #[pymethods]
 impl Session {
     /// Makes a function of its pickle.
@@ -96,7 +71,7 @@ impl Session {
         Ok(Group { inner: self.client()?.group() })
     }
 
-    /// Submits a task for each argument.
+    /// Submits a task for each argument. Waits first while more than 64 MiB of arguments have not left this process.
     fn submit(
         &self,
         py: Python<'_>,
@@ -106,6 +81,7 @@ impl Session {
         arguments: Vec<PyBackedBytes>,
     ) -> PyResult<()> {
         let client = self.client()?;
+        wait::wait(py, None, |deadline| client.wait_ready(Some(deadline)).then_some(()))?;
         let arguments: Vec<Bytes> = arguments.into_iter().map(lend_or_copy).collect();
         py.detach(|| {
             for argument in arguments {
@@ -115,23 +91,52 @@ impl Session {
         Ok(())
     }
 
-    /// Cancels the group's unfinished tasks.
-    fn cancel(&self, group: &Group) -> PyResult<()> {
-        self.client()?.cancel(&group.inner);
+    /// First numbers, and how many, of the group's tasks: what `Options` calls them in `after`.
+    fn task_ids(&self, group: &Group) -> PyResult<Vec<(u64, u32)>> {
+        let runs = self.client()?.task_ids(&group.inner);
+        Ok(runs.into_iter().map(|(first, count)| (first.0, count)).collect())
+    }
+
+    /// Cancels the group's unfinished tasks; with `queued`, only those that have not begun.
+    #[pyo3(signature = (group, queued = false))]
+    fn cancel(&self, group: &Group, queued: bool) -> PyResult<()> {
+        let client = self.client()?;
+        if queued {
+            client.cancel_queued(&group.inner);
+        } else {
+            client.cancel(&group.inner);
+        }
         Ok(())
     }
 
-    /// The cluster's status, in JSON.
-    fn status(&self, py: Python<'_>, timeout: f64) -> PyResult<String> {
+    /// The cluster's status, in JSON; with `after`, once it is newer than that version.
+    #[pyo3(signature = (timeout, after = None))]
+    fn status(&self, py: Python<'_>, timeout: f64, after: Option<u64>) -> PyResult<String> {
         let client = self.client()?;
         let limit = wait::seconds(timeout)?;
-        let answer = wait::wait(py, Some(limit), |_| match client.status(None, SLICE) {
+        let answer = wait::wait(py, Some(limit), |_| match client.status(after, SLICE) {
             Err(ClientError::TimedOut(_)) => None,
             answer => Some(answer),
         })?;
         let late = || PyTimeoutError::new_err(format!("the controller has not answered within {timeout} s"));
         let status = answer.ok_or_else(late)?.map_err(|error| broken(&error))?;
         serde_json::to_string(&status).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Has engines leave: when they have no more tasks, or at once with `now`, and then their tasks run elsewhere.
+    fn retire(&self, py: Python<'_>, engines: Vec<u32>, now: bool, timeout: f64) -> PyResult<Vec<u32>> {
+        let client = self.client()?;
+        let limit = wait::seconds(timeout)?;
+        let retirees = Retirees::Engines(engines.into_iter().map(EngineId).collect());
+        let agreed = py.detach(|| client.change(Change::Retire { retirees, now }, limit));
+        match agreed {
+            Ok(agreed) => Ok(agreed.engines.into_iter().map(|engine| engine.0).collect()),
+            Err(ClientError::Declined { reason }) => Err(PyValueError::new_err(reason)),
+            Err(ClientError::TimedOut(_)) => {
+                Err(PyTimeoutError::new_err(format!("the controller has not answered within {timeout} s")))
+            }
+            Err(error) => Err(broken(&error)),
+        }
     }
 
     /// Ends the cluster.

@@ -62,7 +62,7 @@ fn declares(line: &str, module: &str) -> bool {
 
 #[test]
 fn no_python_test_is_forgotten() {
-    for (name, text) in files(&[".py"]).iter().filter(|(name, _)| name.starts_with("tests/python/")) {
+    for (name, text) in files(&[".py"]).iter().filter(|(name, _)| name.starts_with("python/tests/")) {
         let file = name.rsplit('/').next().expect("a name");
         let collected = file.starts_with("test_") && text.contains("\ndef test_");
         assert!(collected || file == "conftest.py", "pytest collects nothing from {name}");
