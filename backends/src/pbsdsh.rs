@@ -15,13 +15,22 @@ use rpar_core::error::{Action, BackendError, Retry};
 use rpar_core::launcher::{GroupHandle, Launcher, Node, ProcessGroup, ProcessHandle, ProcessState, Signal};
 use rpar_core::runner::{Invocation, Runner};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::carried::{self, Carrier};
 use crate::children::Children;
 use crate::{process, shell};
 
-/// How long it may take to have a signal sent: a node that swaps answers late.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long one node may take to have a signal sent: one that swaps answers late.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long all nodes of a group may take together: sites leave a job about as much between its SIGTERM and its end.
+const ALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many pbsdsh send signals at once: each is a process beside a pilot, and the node's daemon serves them one by one.
+const AT_ONCE: usize = 64;
 
 /// The keys of `[launcher]` under `kind = "pbsdsh"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +48,8 @@ pub struct Pbsdsh {
     environment: BTreeMap<String, String>,
     runner: Arc<dyn Runner>,
     children: Children,
+    /// Room for those that send signals.
+    slots: Arc<Semaphore>,
 }
 
 /// Whether there is a pbsdsh in this job, told by its environment.
@@ -57,7 +68,8 @@ impl Pbsdsh {
     /// Starts processes from inside the job that `environment`, this process's own, tells of. Further pbsdsh run on `runner`,
     /// which is this host.
     pub fn new(config: Config, environment: BTreeMap<String, String>, runner: Arc<dyn Runner>) -> Self {
-        Pbsdsh { config, environment, runner, children: Children::default() }
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        Pbsdsh { config, environment, runner, children: Children::default(), slots }
     }
 
     fn nodefile(&self, action: Action) -> Result<String, BackendError> {
@@ -89,32 +101,21 @@ impl Pbsdsh {
         Ok(argv)
     }
 
-    /// Signals the process on its node, with its group.
-    async fn send(
+    /// The command that signals the process on its node, with its group.
+    fn kill(
         &self,
         nodefile: &str,
-        process: &ProcessHandle,
+        node: &str,
         log: &Path,
         signal: Signal,
-    ) -> Result<(), BackendError> {
+    ) -> Result<Vec<String>, BackendError> {
         let name = match signal {
             Signal::Interrupt => "INT",
             Signal::Terminate => "TERM",
             Signal::Kill => "KILL",
         };
         let file = shell::quote(&pid_file(log).to_string_lossy());
-        let argv =
-            self.argv(nodefile, &process.node, "-c", &format!("kill -s {name} -- \"-$(cat {file})\""))?;
-        let invocation = Invocation { argv, directory: None, stdin: None, limit: LIMIT };
-        let answer = self.runner.run(&invocation).await;
-        let answer = answer.map_err(|error| failed(Action::Signal, error.to_string()))?;
-        let fine = answer.exit == Some(0) && !answer.stdout.contains("exit status");
-        if fine || !process.pid.is_some_and(|pid| process::runs(pid, process.start_time)) {
-            return Ok(());
-        }
-        let reason = format!("the process on {} could not be signalled", process.node);
-        let command = Some(answer.trace(&invocation.argv));
-        Err(BackendError { command, retry: Retry::Later, ..failed(Action::Signal, reason) })
+        self.argv(nodefile, node, "-c", &format!("kill -s {name} -- \"-$(cat {file})\""))
     }
 }
 
@@ -148,24 +149,61 @@ impl Launcher for Pbsdsh {
     /// [`Signal::Terminate`].
     async fn signal(&self, handle: &GroupHandle, signal: Signal) -> Result<(), BackendError> {
         let nodefile = self.nodefile(Action::Signal)?;
+        let until = Instant::now() + ALL_LIMIT;
         // a node that does not answer keeps the signal from no other
-        let mut sent = Ok(());
+        let (mut sends, mut sent) = (JoinSet::new(), Ok(()));
         for process in handle.processes.iter() {
             let Some(pid) = process.pid.filter(|pid| process::runs(*pid, process.start_time)) else {
                 continue;
             };
-            let one = match self.children.log(pid, process.start_time) {
-                Some(log) => self.send(&nodefile, process, &log, signal).await,
+            let Some(log) = self.children.log(pid, process.start_time) else {
                 // where its id is written is not known; pbsdsh passes this on, and only this
-                None => {
-                    let one = GroupHandle { launcher: "pbsdsh".into(), processes: vec![process.clone()] };
-                    carried::signal("pbsdsh", &one, Signal::Terminate)
-                }
+                let one = GroupHandle { launcher: "pbsdsh".into(), processes: vec![process.clone()] };
+                sent = sent.and(carried::signal("pbsdsh", &one, Signal::Terminate));
+                continue;
             };
-            sent = sent.and(one);
+            match self.kill(&nodefile, &process.node, &log, signal) {
+                Err(error) => sent = sent.and(Err(error)),
+                Ok(argv) => {
+                    let (runner, slots) = (Arc::clone(&self.runner), Arc::clone(&self.slots));
+                    let process = process.clone();
+                    sends.spawn(async move { send(&*runner, &slots, argv, &process, until).await });
+                }
+            }
+        }
+        while let Some(one) = sends.join_next().await {
+            sent = sent.and(one.unwrap_or_else(|error| Err(failed(Action::Signal, error.to_string()))));
         }
         sent
     }
+}
+
+/// Has a signal sent by `argv`, unless there was no room for that until then.
+async fn send(
+    runner: &dyn Runner,
+    slots: &Semaphore,
+    argv: Vec<String>,
+    process: &ProcessHandle,
+    until: Instant,
+) -> Result<(), BackendError> {
+    let later = |reason| BackendError { retry: Retry::Later, ..failed(Action::Signal, reason) };
+    let Ok(_slot) = timeout_at(until, slots.acquire()).await else {
+        return Err(later(format!(
+            "the nodes did not answer within {} s, and {} was not reached",
+            ALL_LIMIT.as_secs(),
+            process.node
+        )));
+    };
+    let limit = LIMIT.min(until.saturating_duration_since(Instant::now()));
+    let invocation = Invocation { argv, directory: None, stdin: None, limit };
+    let answer =
+        runner.run(&invocation).await.map_err(|error| later(format!("{}: {error}", process.node)))?;
+    let fine = answer.exit == Some(0) && !answer.stdout.contains("exit status");
+    if fine || !process.pid.is_some_and(|pid| process::runs(pid, process.start_time)) {
+        return Ok(());
+    }
+    let reason = format!("the process on {} could not be signalled", process.node);
+    Err(BackendError { command: Some(answer.trace(&invocation.argv)), ..later(reason) })
 }
 
 fn failed(action: Action, reason: String) -> BackendError {
@@ -211,7 +249,13 @@ fn told_by_pbsdsh(state: ProcessState) -> ProcessState {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use rpar_core::runner::{Answer, RunError};
+
     use super::*;
+    use crate::children::Start;
 
     #[test]
     fn the_last_line_tells_how_it_ended() {
@@ -238,5 +282,80 @@ mod tests {
         let torque = [("PBS_VERSION", "TORQUE-6.1.2")];
         assert_eq!(argv(&torque, "n2").unwrap(), "pbsdsh -h n2 -- /bin/bash -c true");
         assert_eq!(argv(&[], "n3").unwrap_err().reason, "the job has no node `n3`");
+    }
+
+    /// Nodes of which one never answers. Tells which were asked, and how many at once.
+    #[derive(Debug, Default)]
+    struct OneHangs {
+        asked: Mutex<Vec<String>>,
+        running: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Runner for OneHangs {
+        async fn run(&self, invocation: &Invocation) -> Result<Answer, RunError> {
+            self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
+            let node = invocation.argv[2].clone();
+            self.asked.lock().unwrap().push(node.clone());
+            let time = if node == "0" { invocation.limit } else { Duration::from_secs(1) };
+            tokio::time::sleep(time).await;
+            self.running.fetch_sub(1, SeqCst);
+            if node == "0" {
+                return Err(RunError::TimedOut { program: "pbsdsh".into(), seconds: time.as_secs() });
+            }
+            Ok(Answer { exit: Some(0), ..Answer::default() })
+        }
+
+        async fn make_directory(&self, _: &Path) -> Result<(), RunError> {
+            Ok(())
+        }
+
+        async fn write_file(&self, _: &Path, _: &str) -> Result<(), RunError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_does_not_answer_keeps_the_signal_from_no_other() {
+        const NODES: usize = 8;
+        let directory = tempfile::tempdir().unwrap();
+        let nodefile = directory.path().join("nodefile");
+        std::fs::write(&nodefile, (0..NODES).map(|node| format!("n{node}\n")).collect::<String>()).unwrap();
+        let environment = [("PBS_NODEFILE".to_owned(), nodefile.to_string_lossy().into_owned())];
+        let runner = Arc::new(OneHangs::default());
+        let mut launcher = Pbsdsh::new(Config::default(), environment.into(), runner.clone());
+        launcher.slots = Arc::new(Semaphore::new(3));
+        let argv = ["sleep", "1000"].map(str::to_owned);
+        let processes = (0..NODES).map(|node| {
+            let (node, environment) = (format!("n{node}"), BTreeMap::new());
+            let log = directory.path().join(format!("logs/{node}.log"));
+            let start =
+                Start { argv: &argv, environment: &environment, directory: None, log: &log, stdin: None };
+            let (pid, start_time) = launcher.children.start(&start).unwrap();
+            ProcessHandle { node, pid: Some(pid), start_time, error: None }
+        });
+        let handle = GroupHandle { launcher: "pbsdsh".into(), processes: processes.collect() };
+        let before = Instant::now();
+        let error = launcher.signal(&handle, Signal::Terminate).await.unwrap_err();
+        let took = before.elapsed();
+        carried::signal("pbsdsh", &handle, Signal::Kill).unwrap();
+        assert_eq!(error.reason, "n0: `pbsdsh` gave no answer within 10 s and was killed");
+        assert_eq!(error.retry, Retry::Later);
+        let mut asked = runner.asked.lock().unwrap().clone();
+        asked.sort();
+        assert_eq!(asked, (0..NODES).map(|node| node.to_string()).collect::<Vec<_>>());
+        assert_eq!(runner.most.load(SeqCst), 3, "no more at once than there is room for");
+        assert!(took < LIMIT + Duration::from_secs(1), "the others did not wait for it: {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_of_them_have_one_time() {
+        let none = Semaphore::new(0);
+        let process = ProcessHandle { node: "n7".into(), pid: None, start_time: 0, error: None };
+        let until = Instant::now() + ALL_LIMIT;
+        let error = send(&OneHangs::default(), &none, Vec::new(), &process, until).await.unwrap_err();
+        assert_eq!(error.reason, "the nodes did not answer within 30 s, and n7 was not reached");
+        assert_eq!(Instant::now(), until);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rpar_core::error::{BackendError, Retry};
 use rpar_core::launcher::{GroupHandle, Launcher, ProcessState, Signal};
+use tokio::task::JoinSet;
 
 use super::plan::Place;
 use super::restarts::Restarts;
@@ -214,10 +215,15 @@ impl Fleet {
         self.groups.is_empty()
     }
 
-    /// Sends a signal to all that runs.
+    /// Sends a signal to all that runs, to all groups at once: each host that was started again is one.
     pub(super) async fn signal(&self, signal: Signal) {
+        let mut sends = JoinSet::new();
         for group in &self.groups {
-            if let Err(error) = self.launcher.signal(&group.handle, signal).await {
+            let (launcher, handle) = (Arc::clone(&self.launcher), Arc::clone(&group.handle));
+            sends.spawn(async move { launcher.signal(&handle, signal).await });
+        }
+        while let Some(sent) = sends.join_next().await {
+            if let Ok(Err(error)) = sent {
                 tracing::warn!("{error}");
             }
         }
