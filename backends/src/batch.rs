@@ -93,6 +93,15 @@ impl<D: Dialect> Batch<D> {
             .map_err(|refusal| self.error(Action::Poll, refusal, Some(answer.trace(&argv))))
     }
 
+    /// Gives back as many as one command can name.
+    async fn cancel_some(&self, ids: &[AllocationId]) -> Result<(), BackendError> {
+        let argv = self.dialect.cancel(ids);
+        let answer = self.ask(Action::Cancel, &argv, None).await?;
+        self.dialect
+            .cancelled(&answer)
+            .map_err(|refusal| self.error(Action::Cancel, refusal, Some(answer.trace(&argv))))
+    }
+
     /// Whose allocations are ours, where the commands run.
     async fn user(&self, action: Action) -> Result<String, BackendError> {
         if let Some(user) = self.user.get() {
@@ -130,7 +139,11 @@ impl<D: Dialect> Scheduler for Batch<D> {
         let JobScript { argv, text } =
             self.preview(request).map_err(|error| BackendError { action, ..error })?;
         let file = request.directory.join(script_name(&request.tag));
-        let unwritten = |error| self.failed(action, &[], &error);
+        // nothing was submitted yet, so nothing is in doubt
+        let unwritten = |error| match self.failed(action, &[], &error) {
+            error if error.retry == Retry::Unsure => BackendError { retry: Retry::Later, ..error },
+            error => error,
+        };
         self.runner.make_directory(&request.directory.join("logs")).await.map_err(unwritten)?;
         self.runner.write_file(&file, &text).await.map_err(unwritten)?;
         let answer = self.ask(action, &argv, Some(&request.directory)).await?;
@@ -154,17 +167,22 @@ impl<D: Dialect> Scheduler for Batch<D> {
     }
 
     async fn cancel(&self, ids: &[AllocationId]) -> Result<(), BackendError> {
-        if ids.is_empty() {
-            return Ok(());
+        let (mut refused, mut first) = (0, None);
+        for some in ids.chunks(IDS_LIMIT) {
+            if let Err(error) = self.cancel_some(some).await {
+                refused += some.len();
+                first = first.or(Some((some, error)));
+            }
         }
-        for ids in ids.chunks(IDS_LIMIT) {
-            let argv = self.dialect.cancel(ids);
-            let answer = self.ask(Action::Cancel, &argv, None).await?;
-            self.dialect
-                .cancelled(&answer)
-                .map_err(|refusal| self.error(Action::Cancel, refusal, Some(answer.trace(&argv))))?;
-        }
-        Ok(())
+        let Some((some, error)) = first else { return Ok(()) };
+        let reason = match some {
+            // it is a part that was refused: which, the command alone tells, and that is long
+            [from, .., to] if some.len() < ids.len() => {
+                format!("{} (of {from} to {to}; {refused} of {} in all)", error.reason, ids.len())
+            }
+            _ => error.reason,
+        };
+        Err(BackendError { reason, ..error })
     }
 
     async fn find(&self, tag: &ClusterTag) -> Result<Vec<AllocationId>, BackendError> {
@@ -204,3 +222,54 @@ pub(crate) fn script_name(tag: &ClusterTag) -> String {
 /// How long a command of the site may take unless the profile says otherwise. A loaded server answers in seconds; a
 /// Slurm controller that is down takes 4 s to say so.
 pub(crate) const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::slurm::Slurm;
+
+    /// A host whose connection is lost while the script is being written.
+    #[derive(Debug)]
+    struct Leaving(RunError);
+
+    #[async_trait]
+    impl Runner for Leaving {
+        async fn run(&self, invocation: &Invocation) -> Result<Answer, RunError> {
+            unreachable!("nothing is to be submitted: {invocation:?}")
+        }
+
+        async fn make_directory(&self, _: &Path) -> Result<(), RunError> {
+            Ok(())
+        }
+
+        async fn write_file(&self, _: &Path, _: &str) -> Result<(), RunError> {
+            Err(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_that_a_lost_connection_kept_from_being_written_is_tried_again() {
+        let lost = RunError::Lost { program: "ssh".into(), reason: "connection reset".into() };
+        let full = RunError::Write { path: "/full".into(), reason: "no space left".into() };
+        for (error, retry) in [(lost, Retry::Later), (full, Retry::Never)] {
+            let request = AllocationRequest {
+                tag: "rpar-1".into(),
+                nodes: 1,
+                array: false,
+                ppn: 1,
+                walltime: None,
+                queue: None,
+                account: None,
+                pilot: Vec::new(),
+                setup: Vec::new(),
+                directory: PathBuf::new(),
+                script: None,
+            };
+            let scheduler = Batch::new(Slurm::default(), Arc::new(Leaving(error)));
+            let error = scheduler.submit(&request).await.unwrap_err();
+            assert_eq!((error.action, error.retry), (Action::Submit, retry), "{error}");
+        }
+    }
+}

@@ -87,9 +87,20 @@ impl SshRunner {
         match answer {
             Ok(answer) if answer.exit == Some(0) => Ok(()),
             Ok(answer) => Err(wrong(format!("{} says: {}", self.host, answer.output()))),
+            // the next try may find the host: that is not the file's fault
+            Err(RunError::Lost { reason, .. }) => Err(lost(path, &reason)),
+            Err(RunError::TimedOut { seconds, .. }) => {
+                Err(lost(path, &format!("{} gave no answer within {seconds} s", self.host)))
+            }
             Err(error) => Err(wrong(error.to_string())),
         }
     }
+}
+
+/// ssh was lost while a file was being written.
+fn lost(path: &Path, reason: &str) -> RunError {
+    let reason = format!("while {} was being written, {reason}", path.display());
+    RunError::Lost { program: "ssh".into(), reason }
 }
 
 #[async_trait]
@@ -209,9 +220,9 @@ mod tests {
             "`qsub` was lost: ssh could not reach there, or lost it: no route to host"
         );
         let error = unreached.write_file(Path::new("/x"), "").await.unwrap_err();
-        assert!(
-            matches!(&error, RunError::Write { .. }) && error.to_string().contains("no route"),
-            "{error}"
+        assert_eq!(
+            error.to_string(),
+            "`ssh` was lost: while /x was being written, ssh could not reach there, or lost it: no route to host"
         );
         let error = runner("sh").run(&invocation(&["no-such-program"])).await.unwrap_err();
         assert_eq!(error.to_string(), "`no-such-program (there)` was not found on PATH");

@@ -9,7 +9,7 @@ use rpar_backends::pbs::{self, Pbs};
 use rpar_backends::{Batch, Exec};
 use rpar_core::error::Retry;
 use rpar_core::id::AllocationId;
-use rpar_core::runner::Answer;
+use rpar_core::runner::{Answer, RunError};
 use rpar_core::scheduler::{
     AllocationEnd, AllocationPhase, AllocationRequest, AllocationState, Elements, Scheduler,
 };
@@ -371,6 +371,24 @@ async fn a_dead_server_tells_nothing() {
     let found = site.find(&tag).await.unwrap();
     assert_eq!((found.len(), &found[3]), (9, &AllocationId::from("4[].login1")));
     assert!(site.find(&tag).await.unwrap().is_empty());
+    runner.finish();
+}
+
+#[tokio::test]
+async fn ids_that_cannot_be_cancelled_keep_none_of_the_later_ones() {
+    let runner = Arc::new(ScriptedRunner::new());
+    let site = site(runner.clone());
+    let ids: Vec<_> = (1..=2500).map(|id| AllocationId(id.to_string())).collect();
+    let late = RunError::TimedOut { program: "qdel".into(), seconds: 60 };
+    let replies =
+        [Reply::failed(159, "", "qdel: Unauthorized Request  7"), Reply::Error(late), Reply::ok("")];
+    for (some, reply) in ids.chunks(1000).zip(replies) {
+        let words = some.iter().map(|id| id.0.as_str());
+        runner.expect(&std::iter::once("qdel").chain(words).collect::<Vec<_>>(), reply);
+    }
+    let error = site.cancel(&ids).await.unwrap_err();
+    assert_eq!(error.reason, "Unauthorized Request  7 (of 1 to 1000; 2000 of 2500 in all)");
+    assert_eq!(error.retry, Retry::Never);
     runner.finish();
 }
 

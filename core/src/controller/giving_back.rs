@@ -2,25 +2,28 @@
 
 use super::allocations::{Allocation, Cancel, News, Stage, backoff};
 use super::io::Effect;
-use super::limits::{BACKOFF, CANCEL_LIMIT};
+use super::limits::{BACKOFF, CANCEL_AGAIN, CANCEL_LIMIT};
 use super::site::Site;
 use crate::error::BackendError;
 use crate::id::AllocationId;
 use crate::time::Timestamp;
 
 impl Site {
-    /// Gives back what is due, together.
+    /// Gives back what is due, together; what has failed twice goes in ever smaller parts, so that one that always fails
+    /// leaves the others in no doubt.
     pub(super) fn cancel_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let due = |one: &&mut Allocation| {
-            one.stage == Stage::Live && matches!(one.cancel, Cancel::Due(at) if at <= now)
-        };
-        let ids = self.all.iter_mut().filter(due).filter_map(|one| {
-            let id = one.id.clone()?;
-            one.cancel = Cancel::Asked;
-            Some(id)
-        });
-        let ids: Vec<AllocationId> = ids.collect();
-        let commands = ids.chunks(CANCEL_LIMIT);
+        let (mut whole, mut again) = (Vec::new(), Vec::new());
+        for one in self.all.iter_mut().filter(|one| one.stage == Stage::Live) {
+            if let (Cancel::Due(at), Some(id)) = (one.cancel, &one.id)
+                && at <= now
+            {
+                let due = if one.cancel_tries < 2 { &mut whole } else { &mut again };
+                due.push(id.clone());
+                one.cancel = Cancel::Asked;
+            }
+        }
+        let few = again.len().div_ceil(CANCEL_AGAIN).clamp(1, CANCEL_LIMIT);
+        let commands = whole.chunks(CANCEL_LIMIT).chain(again.chunks(few));
         effects.extend(commands.map(|ids| Effect::Cancel { allocations: ids.to_vec() }));
     }
 

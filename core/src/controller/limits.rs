@@ -78,6 +78,10 @@ pub(super) const REQUESTS_LIMIT: usize = 512;
 /// half a second for each, so that the command stays within its time.
 pub(super) const CANCEL_LIMIT: usize = 100;
 
+/// The most commands at once that give back again what such commands have failed for twice: one that always fails is soon alone
+/// in its command, and a site that is down is asked for no more than it would be told of in two seconds.
+pub(super) const CANCEL_AGAIN: usize = 16;
+
 /// How often a request for an allocation, or the search for it, is tried.
 pub(super) const SUBMIT_TRIES: u32 = 6;
 

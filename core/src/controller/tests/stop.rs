@@ -89,6 +89,41 @@ fn a_cluster_that_nobody_can_find_ends_with_its_last_client() {
 }
 
 #[test]
+fn an_allocation_that_cannot_be_given_back_leaves_no_doubt_of_the_others() {
+    const COUNT: u64 = 40;
+    let mut bench = with_requests(COUNT as u32);
+    for request in 0..COUNT {
+        submitted(&mut bench, request, Ok(&format!("{request}.pbs")));
+    }
+    bench.client(CLIENT);
+    bench.step(Input::Interrupted);
+    // one of them makes each command fail that names it; the site forgets the others, once they have ended
+    let mut rounds = Vec::new();
+    while bench.exit.is_none() {
+        let commands = bench.others(|effect| match effect {
+            Effect::Cancel { allocations } => Some(allocations.clone()),
+            _ => None,
+        });
+        rounds.extend((!commands.is_empty()).then_some(commands.len()));
+        let polls = asked(&bench)[2];
+        bench.other.clear();
+        for allocations in commands {
+            let fails = allocations.contains(&"7.pbs".into());
+            let answer = if fails { Err(error(Action::Cancel, Retry::Never)) } else { Ok(()) };
+            bench.step(Input::Cancelled { allocations, answer });
+        }
+        if polls > 0 {
+            polled(&mut bench, &[("7.pbs", AllocationPhase::Running)]);
+        }
+        bench.wait(Duration::from_secs(1));
+    }
+    assert_eq!(rounds[..4], [1, 1, 14, 3], "ever smaller parts");
+    assert!(rounds[4..].iter().all(|commands| *commands == 1), "{rounds:?}");
+    let reason = bench.exit.unwrap();
+    assert!(reason.contains("has not confirmed the end of allocation 7.pbs: look"), "{reason}");
+}
+
+#[test]
 fn a_stop_that_the_site_does_not_confirm_says_so() {
     let mut bench = with_requests(1);
     submitted(&mut bench, 0, Ok("1.pbs"));
