@@ -108,6 +108,53 @@ fn an_edited_profile_counts_when_it_is_right() {
     assert_eq!(read(&home, "ours"), right);
 }
 
+/// The only draft beside the profile `ours`, which it removes.
+fn draft(home: &Home) -> String {
+    let path = file(home, "ours");
+    let beside = std::fs::read_dir(path.parent().expect("a directory")).expect("it is there").flatten();
+    let drafts: Vec<_> =
+        beside.filter(|entry| entry.file_name().to_string_lossy().starts_with("ours.toml.draft-")).collect();
+    assert_eq!(drafts.len(), 1, "{drafts:?}");
+    let text = std::fs::read_to_string(drafts[0].path()).expect("a draft");
+    std::fs::remove_file(drafts[0].path()).expect("it is removed");
+    text
+}
+
+#[test]
+fn what_was_written_is_kept_whatever_fails() {
+    let home = Home::new();
+    home.profile("ours", "extends = \"local\"\n[params.ppn]\ndefault = 3\n");
+    let theirs = "extends = \"local\"\n[params.ppn]\ndefault = 5\n";
+    let path = file(&home, "ours");
+    let other = home.path().join("theirs");
+    std::fs::write(&other, theirs).expect("a file");
+    let changes = "sed -i 's/default = ./default = 9/'";
+    let editors = [
+        (format!("{changes} \"$1\"; false"), 117, "exit status: 1"),
+        (format!("{changes} \"$1\"; kill -KILL $$"), 117, "exit status: 137"),
+        (format!("sed -i 's/default = ./default = 9 9/' \"$1\""), 110, "is left as it was"),
+        (
+            format!("{changes} \"$1\"; cp {} {}", other.display(), path.display()),
+            117,
+            "was changed by somebody else meanwhile",
+        ),
+    ];
+    for (editor, exit, told) in editors {
+        let script = home.path().join("editor");
+        std::fs::write(&script, editor).expect("a file");
+        let mut command = home.command();
+        command.args(["profile", "edit", "ours"]).env("VISUAL", format!("sh {}", script.display()));
+        let output = command.output().expect("rpar starts");
+        let err = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(exit), "{err}");
+        assert!(err.contains(told) && err.contains("what you wrote is kept in "), "{err}");
+        assert!(err.contains("/ours.toml.draft-"), "{err}");
+        assert!(draft(&home).contains("default = 9"));
+        assert!(!read(&home, "ours").contains("default = 9"));
+    }
+    assert_eq!(read(&home, "ours"), theirs, "the other's change is there");
+}
+
 /// Runs `rpar profile edit` on a terminal, with this typed, and an editor that breaks what is right and mends what is broken.
 fn edit_on_a_terminal(home: &Home, typed: &str) -> String {
     let editor = home.path().join("editor");
@@ -140,4 +187,10 @@ fn on_a_terminal_the_user_says_what_becomes_of_a_mistake() {
         assert!(shown.contains("ours.toml:3: unknown key") && shown.contains(said), "{typed}{shown}");
         assert!(read(&home, "ours").contains(text), "{typed}{shown}");
     }
+    // Ctrl-D is no wish to lose it
+    let home = Home::new();
+    home.profile("ours", begun);
+    let shown = edit_on_a_terminal(&home, "\u{4}");
+    assert!(shown.contains("is left as it was") && shown.contains("is kept in"), "{shown}");
+    assert!(draft(&home).contains("defualt = 3") && read(&home, "ours") == begun);
 }

@@ -1,18 +1,24 @@
 //! `rpar profile edit`.
 
-use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
+use super::copy::Copy;
 use super::{create, place};
 use crate::command::arguments::EditArguments;
 use crate::command::context::Context;
 use crate::command::exit::Exit;
+use crate::command::interrupt::Interrupts;
 use crate::command::report::{Outcome, Report};
 use crate::profile::{Draft, check_name};
+
+/// How often a question that nobody answers looks for Ctrl-C: soon, to a hand.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the user wants of a text that is wrong.
 enum Wish {
@@ -26,11 +32,7 @@ pub(crate) fn run(context: &Context, arguments: &EditArguments) -> Outcome {
     check_name("profile", name)?;
     let level = arguments.level.level();
     let path = context.profiles.file(level, name);
-    let before = match fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(unreadable(&path, &error)),
-    };
+    let before = place::read(&path)?;
     let begun = match &before {
         Some(text) => text.clone(),
         None => {
@@ -42,11 +44,25 @@ pub(crate) fn run(context: &Context, arguments: &EditArguments) -> Outcome {
             Draft { name, base: None, kind: create::kind(&base), level, survey: &survey }.text()
         }
     };
-    let edited = edit(context, name, &path, &begun)?;
-    let changed = edited.as_ref().is_some_and(|text| Some(text) != before.as_ref() && *text != begun);
-    if let (true, Some(text)) = (changed, &edited) {
-        place::put(&path, text)?;
-    }
+    // Ctrl-C is the editor's, which may take it for anything
+    let interrupts = Interrupts::watch_more(u8::MAX, |_| {})?;
+    let copy = Copy::new(name, begun)?;
+    let edited = edit(context, name, &path, &copy, &interrupts);
+    let edited = edited.and_then(|text| match text {
+        Some(text) if Some(&text) != before.as_ref() => {
+            place::put_over(&path, before.as_deref(), &text).map(|()| true)
+        }
+        _ => Ok(false),
+    });
+    let changed = edited.map_err(|report| match copy.keep(&path) {
+        Some(draft) => {
+            let kept = format!("what you wrote is kept in {}", draft.display());
+            let further = report.hint.iter().map(String::as_str);
+            let hint = std::iter::once(kept.as_str()).chain(further).collect::<Vec<_>>().join("\n");
+            report.hint(hint)
+        }
+        None => report,
+    })?;
     if context.output.json {
         context.output.document(json!({ "file": path, "changed": changed }))?;
     } else if changed {
@@ -59,30 +75,28 @@ pub(crate) fn run(context: &Context, arguments: &EditArguments) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Lets the user edit a copy until it is right, or wanted as it is; `None` when it is to be dropped.
-fn edit(context: &Context, name: &str, path: &Path, begun: &str) -> Outcome<Option<String>> {
-    let failed = |error: io::Error| Report::of(Exit::Files, &error).because("no copy could be made to edit");
-    let directory = tempfile::Builder::new().prefix("rpar-edit-").tempdir().map_err(failed)?;
-    let copy = directory.path().join(format!("{name}.toml"));
-    fs::write(&copy, begun).map_err(failed)?;
+/// Lets the user edit a copy until it is right, or wanted as it is; `None` when there is nothing new, or it is to be dropped.
+fn edit(
+    context: &Context,
+    name: &str,
+    path: &Path,
+    copy: &Copy,
+    interrupts: &Interrupts,
+) -> Outcome<Option<String>> {
     loop {
-        open(&copy)?;
-        let text = fs::read_to_string(&copy).map_err(|error| unreadable(&copy, &error))?;
-        if text == begun {
-            return Ok(None);
-        }
+        open(copy.file())?;
+        let Some(text) = copy.text()? else { return Ok(None) };
         let Err(report) = place::check(context, name, path, &text) else { return Ok(Some(text)) };
         context.output.report(&report);
+        let left = Report::new(Exit::Profile, format!("{} is left as it was", path.display()));
         if !io::stdin().is_terminal() {
-            let what = format!("{} is left as it was", path.display());
-            return Err(
-                Report::new(Exit::Profile, what).hint("on a terminal you are asked whether to edit again")
-            );
+            return Err(left.hint("on a terminal you are asked whether to edit again"));
         }
-        match ask(context) {
-            Wish::Again => {}
-            Wish::Keep => return Ok(Some(text)),
-            Wish::Drop => return Ok(None),
+        match ask(context, interrupts) {
+            Some(Wish::Again) => {}
+            Some(Wish::Keep) => return Ok(Some(text)),
+            Some(Wish::Drop) => return Ok(None),
+            None => return Err(left),
         }
     }
 }
@@ -98,28 +112,31 @@ fn open(file: &Path) -> Outcome<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Report::new(Exit::Files, format!("the editor `{editor}` ended with {status}: nothing is changed"))
-        .hint(hint))
+    Err(Report::new(Exit::Files, format!("the editor `{editor}` ended with {status}")).hint(hint))
 }
 
-fn ask(context: &Context) -> Wish {
+/// `None` when there is no answer: Ctrl-C, Ctrl-D, or the terminal is gone.
+fn ask(context: &Context, interrupts: &Interrupts) -> Option<Wish> {
+    let so_far = interrupts.count();
+    let timeout = Timespec::try_from(LOOK).ok()?;
     loop {
         context.output.diagnostics(b"(e)dit again, (k)eep it as it is, or (d)rop the changes? [e] ");
+        let stdin = io::stdin();
+        while !matches!(poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&timeout)), Ok(1..)) {
+            if interrupts.count() > so_far {
+                context.output.diagnostics(b"\n");
+                return None;
+            }
+        }
         let mut line = String::new();
-        match io::stdin().lock().read_line(&mut line) {
-            // the terminal is gone, or Ctrl-D
-            Ok(0) | Err(_) => return Wish::Drop,
-            Ok(_) => {}
+        if !matches!(stdin.lock().read_line(&mut line), Ok(1..)) {
+            return None;
         }
         match line.trim() {
-            "" | "e" => return Wish::Again,
-            "k" => return Wish::Keep,
-            "d" => return Wish::Drop,
+            "" | "e" => return Some(Wish::Again),
+            "k" => return Some(Wish::Keep),
+            "d" => return Some(Wish::Drop),
             _ => {}
         }
     }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Report {
-    Report::of(Exit::Files, error).because(format!("{} could not be read", path.display()))
 }

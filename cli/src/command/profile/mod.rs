@@ -1,6 +1,7 @@
 //! `rpar profile`: `list` and `show` here, the others in a file each.
 
 mod check;
+mod copy;
 mod create;
 mod edit;
 mod live;

@@ -20,6 +20,26 @@ pub(super) fn check(context: &Context, name: &str, path: &Path, text: &str) -> O
     context.site(&resolved).map(drop)
 }
 
+/// What the file holds; `None` when there is none.
+pub(super) fn read(path: &Path) -> Outcome<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Report::of(Exit::Files, &error).because(format!("{} could not be read", path.display())))
+        }
+    }
+}
+
+/// Writes the file if it still holds what the user has begun with: nobody's change is lost by another's.
+pub(super) fn put_over(path: &Path, before: Option<&str>, text: &str) -> Outcome<()> {
+    if read(path)?.as_deref() == before {
+        return put(path, text);
+    }
+    let what = format!("{} was changed by somebody else meanwhile, and is left so", path.display());
+    Err(Report::new(Exit::Files, what).hint("look at both, and edit it again"))
+}
+
 /// Writes the file, in place of what was there, through a symbolic link too.
 pub(super) fn put(path: &Path, text: &str) -> Outcome<()> {
     let failed = |error: io::Error| {
