@@ -157,8 +157,14 @@ pub(crate) fn suggestion<'a>(wrong: &str, what: &str, known: impl IntoIterator<I
 }
 
 impl ProfileError {
-    /// A value of a wrong type, wherever strict parsing has met it. `section` is the key around what was parsed.
-    pub(crate) fn from_figment(error: figment::Error, section: &str, origins: &Origins) -> Self {
+    /// A value of a wrong type, wherever strict parsing has met it. `section` is the key around what was parsed, and
+    /// `others` are the keys there that somebody else has read.
+    pub(crate) fn from_figment(
+        error: figment::Error,
+        section: &str,
+        others: &[&str],
+        origins: &Origins,
+    ) -> Self {
         let mut path = vec![section.to_owned()];
         path.extend(error.path);
         path.retain(|part| !part.is_empty());
@@ -169,7 +175,8 @@ impl ProfileError {
             Kind::UnknownField(field, known) => {
                 // figment's own path may or may not end with the field already
                 let key = if path.last() == Some(&field) { key } else { child(&field) };
-                let suggestion = suggestion(&field, "known keys", known.iter().copied());
+                let known = known.iter().chain(others).copied();
+                let suggestion = suggestion(&field, "known keys", known);
                 ProfileError::UnknownKey { place: place(&key), key, suggestion }
             }
             Kind::MissingField(field) => {

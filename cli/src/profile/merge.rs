@@ -92,7 +92,7 @@ pub(crate) fn merge(
     for (index, layer) in layers.iter().enumerate() {
         figment = figment.merge(Provided { index, table: &layer.table });
     }
-    let failed = |error| ProfileError::from_figment(error, "", &Origins::default());
+    let failed = |error| ProfileError::from_figment(error, "", &[], &Origins::default());
     let data = figment.data().map_err(failed)?;
     let mut origins = Origins::new(name);
     for dict in data.values() {
@@ -152,7 +152,7 @@ fn forget_other_kinds(layers: &mut [Layer], section: &str) {
     }
     for layer in &mut layers[..since] {
         if let Some(Value::Table(table)) = layer.table.get_mut(section) {
-            table.retain(|key, _| super::resolve::COMMON.contains(&key));
+            table.retain(|key, _| super::resolve::common(section).contains(&key));
         }
     }
 }

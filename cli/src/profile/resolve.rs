@@ -14,9 +14,16 @@ use super::origin::{Origin, Origins};
 use super::render::{self, Variables};
 use super::resolved::Resolved;
 
-/// Keys that rpar takes out of the sections of schedulers and transports, whatever their kind.
-pub(crate) const COMMON: [&str; 9] =
-    ["queue", "walltime", "account", "name", "shape", "setup", "template", "template_file", "listen"];
+/// Keys that rpar takes out of a backend's section, whatever its kind.
+pub(crate) fn common(section: &str) -> &'static [&'static str] {
+    match section {
+        "scheduler" => {
+            &["queue", "walltime", "account", "name", "shape", "setup", "template", "template_file"]
+        }
+        "transport" => &["listen"],
+        _ => &[],
+    }
+}
 
 impl Profile {
     /// Resolves the profile with the user's values (by parameter, as typed) and, if given, the total of engines: then

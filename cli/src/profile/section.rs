@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::error::ProfileError;
 use super::origin::Origins;
+use super::resolve::common;
 
 /// `[scheduler]`, `[launcher]` or `[transport]` of a resolved profile, for the backend that its `kind` names.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Section {
     name: &'static str,
     kind: String,
     options: Table,
+    /// Keys that are not among the options, as somebody else has read them.
+    others: Vec<&'static str>,
     origins: Origins,
 }
 
@@ -22,11 +25,14 @@ impl Section {
     /// When there is no `kind`, or it is not a text.
     pub(crate) fn new(name: &'static str, table: &Table, origins: &Origins) -> Result<Self, ProfileError> {
         let mut options = table.clone();
+        let others = common(name).to_vec();
         let key = format!("{name}.kind");
         let place = || origins.place(&key);
         let expected = format!("the name of a {name}");
         match options.remove("kind") {
-            Some(Value::String(kind)) => Ok(Section { name, kind, options, origins: origins.clone() }),
+            Some(Value::String(kind)) => {
+                Ok(Section { name, kind, options, others, origins: origins.clone() })
+            }
             Some(other) => {
                 Err(ProfileError::Value { place: place(), key, value: format!("`{other}`"), expected })
             }
@@ -49,15 +55,19 @@ impl Section {
     /// # Errors
     /// When a key is unknown or missing, or a value has a wrong type, naming file, line, key and what is allowed.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ProfileError> {
-        parse(&self.options, self.name, &self.origins)
+        parse_beside(&self.options, self.name, &self.others, &self.origins)
     }
 
     /// Reads some of the options, whoever reads the others; and the section without them.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
-    pub(crate) fn split<T: DeserializeOwned>(&self, keys: &[&str]) -> Result<(T, Section), ProfileError> {
+    pub(crate) fn split<T: DeserializeOwned>(
+        &self,
+        keys: &[&'static str],
+    ) -> Result<(T, Section), ProfileError> {
         let mut rest = self.clone();
+        rest.others.extend(keys);
         let taken = keys.iter().filter_map(|key| Some(((*key).to_owned(), rest.options.remove(*key)?)));
         let taken: Table = taken.collect();
         Ok((parse(&taken, self.name, &self.origins)?, rest))
@@ -82,8 +92,17 @@ pub(crate) fn parse<T: DeserializeOwned>(
     name: &str,
     origins: &Origins,
 ) -> Result<T, ProfileError> {
+    parse_beside(table, name, &[], origins)
+}
+
+fn parse_beside<T: DeserializeOwned>(
+    table: &Table,
+    name: &str,
+    others: &[&str],
+    origins: &Origins,
+) -> Result<T, ProfileError> {
     let value = figment::value::Value::serialize(table);
     value
         .and_then(|value| value.deserialize::<T>())
-        .map_err(|error| ProfileError::from_figment(error, name, origins))
+        .map_err(|error| ProfileError::from_figment(error, name, others, origins))
 }

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use super::error::ProfileError;
 use super::normalise::STANDARD;
 use super::origin::Origin;
-use super::resolve::{COMMON, Resolving};
+use super::resolve::{Resolving, common};
 use super::resolved::Resolved;
 use super::{python, section};
 use crate::remote::is_host;
@@ -47,12 +47,12 @@ impl Resolving<'_> {
         let template = self.template()?;
         let mut scheduler = self.rendered("scheduler")?;
         self.place_hostfile(&mut scheduler);
-        let mut request = take_common(&mut scheduler);
+        let mut request = take_common("scheduler", &mut scheduler);
         request.extend(template.map(|text| ("template".to_owned(), Value::String(text))));
         let request: RequestSection = section::parse(&request, "scheduler", &self.origins)?;
         self.check_job_name(&request.name)?;
         let mut transport = self.rendered("transport")?;
-        let listen = self.listen(take_common(&mut transport), &transport)?;
+        let listen = self.listen(take_common("transport", &mut transport), &transport)?;
         Ok(Resolved {
             profile: self.profile.name.clone(),
             listen,
@@ -174,6 +174,7 @@ impl Resolving<'_> {
     }
 }
 
-fn take_common(table: &mut Table) -> Table {
-    COMMON.iter().filter_map(|key| table.remove(*key).map(|value| ((*key).to_owned(), value))).collect()
+fn take_common(section: &str, table: &mut Table) -> Table {
+    let taken = common(section).iter().filter_map(|key| Some(((*key).to_owned(), table.remove(*key)?)));
+    taken.collect()
 }

@@ -218,13 +218,14 @@ impl Controller {
         {
             return;
         }
-        let cause =
-            self.allocations.why_none_comes().or_else(|| self.board.problems.back().cloned()).unwrap_or_else(
-                || "none was asked for, or all were removed (`rpar engines add` asks for more)".to_owned(),
-            );
+        let cause = self
+            .allocations
+            .why_none_comes()
+            .or_else(|| self.board.problems.back().cloned())
+            .unwrap_or_else(|| "none was asked for, or all were removed".to_owned());
         let why = format!(
-            "there is no engine, and none can come any more: {cause}. See `rpar status` and `rpar logs`; stop the cluster \
-             before you start it again"
+            "there is no engine, and none can come any more: {cause}. `rpar status` and `rpar logs` tell more; \
+             `rpar engines add` asks for engines anew"
         );
         let numbers: Vec<u32> = self.ready.lanes().map(|(number, _)| number).collect();
         for number in numbers {

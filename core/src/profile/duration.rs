@@ -78,9 +78,11 @@ pub fn display(duration: Duration) -> String {
 
 /// Durations in serde data: written by [`display`], read by [`parse`].
 pub mod text {
+    use std::fmt;
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _, de::Unexpected};
+    use serde::de::{Error, Unexpected, Visitor};
+    use serde::{Deserializer, Serializer};
 
     /// Writes the short form.
     ///
@@ -95,8 +97,22 @@ pub mod text {
     /// # Errors
     /// When it is not a text in one of the forms.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        super::parse(&text).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &super::FORMS))
+        deserializer.deserialize_str(Forms)
+    }
+
+    /// A number is refused with what is wanted instead, as any other text is.
+    struct Forms;
+
+    impl Visitor<'_> for Forms {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(super::FORMS)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+            super::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        }
     }
 }
 

@@ -57,7 +57,8 @@ fn its_section_is_checked_by_itself() {
     let cases = [
         (
             "kind = 'flux'\nbrokr = 'x'\n",
-            "SITE/own.toml:4: unknown key `scheduler.brokr`: did you mean `broker`? known keys: broker, urgency",
+            "SITE/own.toml:4: unknown key `scheduler.brokr`: did you mean `broker`? known keys: broker, urgency, \
+             queue, walltime, account, name, shape, setup, template, template_file",
         ),
         ("kind = 'flux'\n", "SITE/own.toml:3: `scheduler.broker` is missing: expected a value"),
         (
