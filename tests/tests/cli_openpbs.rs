@@ -1,10 +1,11 @@
 //! `rpar --profile openpbs` on the small OpenPBS of `rpar-testkit`.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use rpar_testkit::FakeOpenPbs;
 use rpar_tests::binary::{Home, rpar, testkit, until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A home whose PATH begins with the fake's programs.
@@ -216,4 +217,29 @@ fn the_document_s_script_runs() {
     let mut command = home.command_of(Path::new("/bin/sh"));
     let (exit, out, err) = told(command.args(["-c", script]).env("PATH", path).output().expect("sh starts"));
     assert_eq!(exit, Some(0), "{out}{err}");
+}
+
+#[test]
+fn a_probe_that_is_not_given_back_is_told_of() {
+    let site = Site::new("wait 1h");
+    let mut check = site.command(&rpar());
+    check.args(["profile", "check", "openpbs", "--live"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = check.spawn().expect("it starts");
+    until("the probe waits", || site.site(&["qselect"]) == "0.login1\n");
+    site.fake.play("wait 1h\ndown").expect("it plays");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::INT).expect("it is there");
+    let (exit, _, err) = told(child.wait_with_output().expect("it ends"));
+    assert_eq!(exit, Some(130), "{err}");
+    for part in [
+        "error: probe 0.login1 could not be given back",
+        "`qdel 0.login1` cancels it; `rpar clean` tries again",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    site.fake.play("").expect("it plays");
+    assert_eq!(site.site(&["qselect"]), "0.login1\n");
+    site.fine(&["clean"]);
+    assert_eq!(site.site(&["qselect"]), "", "it is given back");
+    assert!(!site.home.state().join("openpbs").exists(), "and its files are removed");
 }

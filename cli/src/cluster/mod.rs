@@ -30,6 +30,7 @@ pub(crate) use remains::{clusters_and_remains, empty_directories, forgotten_lock
 pub(crate) use setup::growth;
 pub use setup::{SetupError, controller_setup};
 pub(crate) use stop::find;
+pub(crate) use stop::release;
 pub(crate) use stop::{END_WITHIN, RELEASE_WITHIN, kill};
 pub use stop::{StopError, connect, discard, discard_stopped, stop};
 pub(crate) use throw_away::ThrowAway;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rpar_core::error::BackendError;
+use rpar_core::error::{BackendError, Retry};
 use rpar_core::id::{AllocationId, ClusterTag};
 use rpar_core::scheduler::Scheduler;
 use rpar_core::transport::Transport;
@@ -120,10 +120,17 @@ fn wait_gone(process: &ProcessIdentity, deadline: Instant) {
 ///
 /// # Errors
 /// When the site refuses, does not answer, or does not end them in time.
-async fn release(scheduler: &dyn Scheduler, tags: &[ClusterTag]) -> Result<Vec<AllocationId>, StopError> {
+pub(crate) async fn release(
+    scheduler: &dyn Scheduler,
+    tags: &[ClusterTag],
+) -> Result<Vec<AllocationId>, StopError> {
     let found = find(scheduler, tags).await?;
     if !found.is_empty() {
-        scheduler.cancel(&found).await?;
+        match scheduler.cancel(&found).await {
+            // a dialect may have learnt how: `pbs` forces what is on a node that does not answer
+            Err(error) if error.retry == Retry::Later => scheduler.cancel(&found).await?,
+            answer => answer?,
+        }
     }
     let mut left = found.clone();
     let deadline = Instant::now() + RELEASE_WITHIN;
@@ -203,5 +210,42 @@ pub(crate) fn kill(processes: &[ProcessIdentity], patience: Duration) {
         }
         let deadline = Instant::now() + patience;
         processes.iter().for_each(|process| wait_gone(process, deadline));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use rpar_core::error::Action;
+    use rpar_core::scheduler::MockScheduler;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_may_be_given_back_the_next_time_is_tried_once_more() {
+        for (retry, tries, given_back) in [(Retry::Later, 2, true), (Retry::Never, 1, false)] {
+            let cancels = Arc::new(AtomicU32::new(0));
+            let (asked, seen) = (Arc::clone(&cancels), Arc::clone(&cancels));
+            let mut site = MockScheduler::new();
+            site.expect_find().returning(move |_| {
+                Ok(if seen.load(SeqCst) < 2 { vec!["7.login1".into()] } else { Vec::new() })
+            });
+            site.expect_cancel().returning(move |_| match asked.fetch_add(1, SeqCst) {
+                0 => Err(BackendError {
+                    backend: "pbs".into(),
+                    action: Action::Cancel,
+                    retry,
+                    reason: "Server could not connect to MOM".into(),
+                    command: None,
+                    hint: None,
+                }),
+                _ => Ok(()),
+            });
+            let released = release(&site, &["rpar-1".into()]).await;
+            assert_eq!(released.is_ok(), given_back, "{released:?}");
+            assert_eq!(cancels.load(SeqCst), tries);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod first;
 mod judge;
+mod left;
 mod listen;
 mod node;
 mod run;
@@ -19,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::first::first;
 pub(crate) use self::judge::judge;
+pub(crate) use self::left::Left;
 pub(crate) use self::node::{Begun, node};
-pub(crate) use self::run::{Heard, Probe, ProbeError, probe};
+pub(crate) use self::run::{Heard, Probe, ProbeError, Probed, probe};
 
 /// The connection file of a probe, in its directory.
 pub(crate) const CONNECTION_FILE: &str = "probe.toml";

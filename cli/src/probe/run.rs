@@ -15,8 +15,8 @@ use rpar_runtime::files::{tail, write_private};
 use thiserror::Error;
 
 use super::listen::{Listening, listen};
-use super::{CONNECTION_FILE, Told, Way, left};
-use crate::cluster::{LockError, SetupError, StopError, discard, phase_word};
+use super::{CONNECTION_FILE, Left, Told, Way, left};
+use crate::cluster::{LockError, SetupError, StopError, discard, phase_word, release};
 use crate::paths::ClusterDir;
 use crate::profile::{ProfileError, Resolved, ScriptPlace, Surroundings};
 use crate::site::Site;
@@ -92,16 +92,29 @@ pub(crate) enum ProbeError {
     /// The site refused it.
     #[error(transparent)]
     Site(#[from] BackendError),
-    /// It could not be given back.
+    /// It was not asked for, or had ended, and its files cannot be removed.
     #[error(transparent)]
     Stop(#[from] StopError),
-    /// The user did not want any more of it. Everything is given back.
-    #[error("the probe was given back")]
+    /// The user did not want any more of it.
+    #[error("the probe was interrupted")]
     Interrupted,
 }
 
-/// Sends a probe and hears what it tells. Whatever happens, its allocation is given back and its files are removed.
-pub(crate) async fn probe(probe: &Probe<'_>) -> Result<Heard, ProbeError> {
+/// What became of a probe.
+#[derive(Debug)]
+pub(crate) struct Probed {
+    /// What it told.
+    pub(crate) heard: Result<Heard, ProbeError>,
+    /// What may still be there of it.
+    pub(crate) left: Option<Left>,
+}
+
+/// Sends a probe and hears what it tells. Whatever happens, its allocation is given back and its files are removed, unless the
+/// site does not answer: then the files stay, by which `rpar clean` finds it.
+///
+/// # Errors
+/// When nothing could be asked for.
+pub(crate) async fn probe(probe: &Probe<'_>) -> Result<Probed, ProbeError> {
     let id = format!("probe-{}", std::process::id());
     let directory = ClusterDir::new(probe.resolved, &id, probe.surroundings)?;
     let files = |error: &dyn std::error::Error| ProbeError::Files {
@@ -110,6 +123,7 @@ pub(crate) async fn probe(probe: &Probe<'_>) -> Result<Heard, ProbeError> {
     };
     let lock = directory.lock()?;
     directory.create().map_err(|error| files(&error))?;
+    let mut asked = None;
     let heard = async {
         write_private(&directory.profile_file(), probe.resolved.to_toml()?.as_bytes())
             .map_err(|error| files(&error))?;
@@ -119,27 +133,53 @@ pub(crate) async fn probe(probe: &Probe<'_>) -> Result<Heard, ProbeError> {
         let text = toml::to_string(&listening.file).map_err(|error| files(&error))?;
         let path = directory.path.join(CONNECTION_FILE);
         write_private(&path, text.as_bytes()).map_err(|error| files(&error))?;
-        hear(probe, &directory, listening).await
+        let id = submit(probe, &directory).await?;
+        hear(probe, &directory, listening, asked.insert(id)).await
     }
     .await;
     (probe.say)("giving the node back");
-    let tag = directory.tag(&probe.resolved.request.name);
-    let discarded = discard(&directory, &*probe.site.scheduler, std::slice::from_ref(&tag)).await;
+    let given_back = give_back(probe, &directory, asked.as_ref()).await;
     drop(lock);
     directory.remove_empty_parent();
-    let heard = heard?;
-    discarded?;
-    Ok(heard)
+    match (given_back, asked) {
+        (Ok(()), _) => Ok(Probed { heard, left: None }),
+        (Err(source), Some(id)) => Ok(Probed { heard, left: Some(Left { id, source }) }),
+        // why nothing was asked for is the first to tell
+        (Err(source), None) => Err(heard.err().unwrap_or(source.into())),
+    }
+}
+
+/// Gives back what was asked for, and what else the site may have accepted, and removes the files.
+async fn give_back(
+    probe: &Probe<'_>,
+    directory: &ClusterDir,
+    asked: Option<&AllocationId>,
+) -> Result<(), StopError> {
+    let scheduler = &*probe.site.scheduler;
+    let tag = directory.tag(&probe.resolved.request.name);
+    // one that was asked for just now may not show in the site's lists yet
+    let cancelled = match asked {
+        Some(id) => scheduler.cancel(std::slice::from_ref(id)).await,
+        None => Ok(()),
+    };
+    let found = release(scheduler, std::slice::from_ref(&tag)).await?;
+    // what was found was cancelled once more
+    match cancelled {
+        Err(error) if asked.is_some_and(|id| !found.iter().any(|one| one.is_known_as(id))) => {
+            Err(error.into())
+        }
+        _ => discard(directory, scheduler, &[]).await.map(drop),
+    }
 }
 
 async fn hear(
     probe: &Probe<'_>,
     directory: &ClusterDir,
     mut listening: Listening,
+    id: &AllocationId,
 ) -> Result<Heard, ProbeError> {
     let endpoints = listening.file.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
     let mut heard = Heard { endpoints, ..Heard::default() };
-    let id = submit(probe, directory).await?;
     let begun = Instant::now();
     let mut polled: Option<Instant> = None;
     let (mut running, mut ended) = (None, None);
@@ -150,10 +190,10 @@ async fn hear(
         if polled.is_none_or(|at| at.elapsed() >= probe.resolved.controller.poll_every) {
             polled = Some(Instant::now());
             // a site that does not answer now may answer the next time
-            if let Ok(mut states) = probe.site.scheduler.poll(std::slice::from_ref(&id)).await {
-                heard.state = states.remove(&id).unwrap_or_default();
+            if let Ok(mut states) = probe.site.scheduler.poll(std::slice::from_ref(id)).await {
+                heard.state = states.remove(id).unwrap_or_default();
             }
-            (probe.say)(&waiting(&id, &heard.state, begun.elapsed()));
+            (probe.say)(&waiting(id, &heard.state, begun.elapsed()));
         }
         match heard.state.phase {
             AllocationPhase::Running => running = running.or(Some(Instant::now())),
@@ -166,9 +206,9 @@ async fn hear(
             heard.gave_up = probe.patience.is_some_and(|patience| begun.elapsed() >= patience);
         }
         if let Ok(Some(told)) = tokio::time::timeout(LOOK, listening.told.recv()).await {
-            heard.told.push((told, Way::Link));
+            note(&mut heard.told, (told, Way::Link));
         }
-        heard.told.extend(left(&directory.path));
+        left(&directory.path).into_iter().for_each(|told| note(&mut heard.told, told));
         let late = ended.is_some_and(|at: Instant| at.elapsed() > FILES_WITHIN)
             || running.is_some_and(|at: Instant| at.elapsed() > RUNS_WITHIN);
         if is_complete(&heard.told, probe.resolved.engines.nodes) || late || heard.gave_up {
@@ -176,9 +216,8 @@ async fn hear(
         }
     }
     while let Ok(told) = listening.told.try_recv() {
-        heard.told.push((told, Way::Link));
+        note(&mut heard.told, (told, Way::Link));
     }
-    heard.told = best(std::mem::take(&mut heard.told));
     heard.output = output(directory);
     Ok(heard)
 }
@@ -196,16 +235,13 @@ fn is_complete(told: &[(Told, Way)], nodes: u32) -> bool {
     })
 }
 
-/// Each report once, by the best way it came.
-fn best(mut told: Vec<(Told, Way)>) -> Vec<(Told, Way)> {
-    told.sort_by_key(|(_, way)| *way);
-    let mut kept: Vec<(Told, Way)> = Vec::new();
-    for one in told {
-        if kept.iter().all(|(known, _)| known.name() != one.0.name()) {
-            kept.push(one);
-        }
+/// Keeps each report once, by the best way it came: the same files are read over and over.
+fn note(kept: &mut Vec<(Told, Way)>, one: (Told, Way)) {
+    match kept.iter_mut().find(|(known, _)| known.name() == one.0.name()) {
+        Some(known) if known.1 > one.1 => *known = one,
+        Some(_) => {}
+        None => kept.push(one),
     }
-    kept
 }
 
 async fn submit(probe: &Probe<'_>, directory: &ClusterDir) -> Result<AllocationId, ProbeError> {
@@ -254,8 +290,16 @@ mod tests {
     #[test]
     fn a_report_counts_once_and_by_its_best_way() {
         let node = || Told::Node(NodeReport { node: "n1".into(), ..NodeReport::default() });
-        let kept = best(vec![(node(), Way::Output), (node(), Way::File), (node(), Way::Link)]);
-        assert_eq!(kept, [(node(), Way::Link)]);
+        let mut kept = Vec::new();
+        for (way, best) in [
+            (Way::Output, Way::Output),
+            (Way::Link, Way::Link),
+            (Way::File, Way::Link),
+            (Way::Link, Way::Link),
+        ] {
+            note(&mut kept, (node(), way));
+            assert_eq!(kept, [(node(), best)]);
+        }
         assert!(is_complete(&[(Told::First(FirstReport::default()), Way::File)], 2));
         assert!(!is_complete(&[(node(), Way::File), (node(), Way::Link)], 2));
         assert!(is_complete(&[(node(), Way::File)], 1));

@@ -11,7 +11,7 @@ use crate::command::exit::Exit;
 use crate::command::interrupt::Interrupts;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
-use crate::probe::{Probe, ProbeError, judge, probe};
+use crate::probe::{Probe, ProbeError, Probed, judge, probe};
 use crate::profile::{Profile, Resolved};
 use crate::site::Site;
 
@@ -39,15 +39,27 @@ pub(super) fn run(
         interrupted: &|| interrupts.pending().is_some(),
         say: &|text| waiting.say(text),
     };
-    let heard = super::super::block_on(async { Ok::<_, Report>(probe(&asked).await) })?;
+    let probed = super::super::block_on(async { Ok::<_, Report>(probe(&asked).await) })?;
     drop(waiting);
-    match heard {
-        Ok(heard) => Ok(judge(&resolved, &heard)),
+    let Probed { heard, left } = match probed {
+        Ok(probed) => probed,
+        Err(error) => return Ok(vec![failed(&resolved, error)]),
+    };
+    let mut findings = match heard {
+        Ok(heard) => judge(&resolved, &heard),
         Err(ProbeError::Interrupted) => {
-            Err(Report::silent(Exit::Signal(interrupts.pending().unwrap_or_default())))
+            let exit = Exit::Signal(interrupts.pending().unwrap_or_default());
+            return Err(match &left {
+                Some(left) => Report::of(exit, left).hint(left.next(&resolved)),
+                None => Report::silent(exit),
+            });
         }
-        Err(error) => Ok(vec![failed(&resolved, error)]),
-    }
+        Err(error) => vec![failed(&resolved, error)],
+    };
+    findings.extend(left.map(|left| {
+        Finding::error(left.to_string()).because(left.source.to_string()).next(left.next(&resolved))
+    }));
+    Ok(findings)
 }
 
 /// The site's own words, if it was the site.
