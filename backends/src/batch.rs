@@ -210,8 +210,8 @@ impl<D: Dialect> Scheduler for Batch<D> {
 /// characters, and a command line that goes through a shell is one argument, of at most 128 KiB (execve(2)).
 const IDS_LIMIT: usize = 1000;
 
-/// How often in a row a question is put otherwise: `pbs` has two things to learn, and no poll may go on for ever.
-const LESSONS: usize = 2;
+/// How often in a row a question is put otherwise: `pbs` has three things to learn, and no poll may go on for ever.
+const LESSONS: usize = 3;
 
 /// The job script's name in the request's directory. Submitting again overwrites it: sites copy a script when they
 /// accept it.

@@ -88,7 +88,7 @@ impl Dialect for Pbs {
 
     fn poll(&self, ids: &[AllocationId]) -> Vec<String> {
         let mut argv = vec!["qstat".to_owned()];
-        argv.extend(self.way.options(ids.len()).iter().map(|option| (*option).to_owned()));
+        argv.extend(self.way.options(ids.len()).into_iter().map(str::to_owned));
         if ids.iter().any(|id| id.0.contains("[]")) {
             // the elements, too
             argv.push("-t".into());

@@ -155,6 +155,15 @@ fn it_tells_of_jobs_in_openpbs_s_words() {
     let said = String::from_utf8(several.stderr).unwrap().replace("0.login1", "2.login1");
     assert_eq!(said, captured("qstat_several", "stderr"));
     assert_eq!(several.status.code(), Some(153));
+    as_captured(&fake, &["qstat", "-E", "-x", "-f", "998", "999"], "qstat_express_unknown", ("", ""));
+    as_captured(
+        &fake,
+        &["qstat", "-E", "-f", "999", "0"],
+        "qstat_express_finished",
+        ("0.login1", "32.login1"),
+    );
+    let listing = fake.ok(&["qstat", "-E", "-x", "-f", "-F", "json", "1[]", "999", "0"]);
+    assert!(listing.find("\"0.login1\"") < listing.find("\"1[].login1\""), "{listing}");
     fake.fake.play("unreachable").unwrap();
     as_captured(&fake, &["qdel", "1[]"], "qdel_node_crashed", ("1[].login1", "28.login1"));
 }
@@ -210,6 +219,11 @@ async fn pbs_conforms() {
 #[tokio::test]
 async fn pbs_conforms_without_history_and_json() {
     conforms("history off\njson none").await;
+}
+
+#[tokio::test]
+async fn pbs_conforms_to_an_old_qstat() {
+    conforms("express none\njson none").await;
 }
 
 #[tokio::test]

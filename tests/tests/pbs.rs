@@ -15,7 +15,9 @@ use rpar_core::scheduler::{
 };
 use rpar_testkit::{Reply, ScriptedRunner};
 
-const POLL: [&str; 5] = ["qstat", "-x", "-f", "-F", "json"];
+const POLL: [&str; 6] = ["qstat", "-E", "-x", "-f", "-F", "json"];
+/// The same where `qstat` writes no JSON.
+const TEXT: [&str; 4] = ["qstat", "-E", "-x", "-f"];
 const SUBMIT: [&str; 5] = ["qsub", "-f", "-N", "rpar-12345678", "rpar-12345678.sh"];
 
 /// An answer that was captured.
@@ -211,7 +213,7 @@ async fn an_id_is_taken_as_it_is() {
 #[tokio::test]
 async fn one_poll_tells_of_all() {
     let asked = ["1.login1", "5.login1", "7.login1", "8.login1", "999.login1"];
-    let states = polled(&asked, &[(&POLL[..3], replay("qstat_f_json_mixed"))]).await;
+    let states = polled(&asked, &[(&POLL, replay("qstat_f_json_mixed"))]).await;
     let state = |id: &str| &states[&AllocationId::from(id)];
     let running = state("1.login1");
     assert_eq!((&running.phase, &running.reason), (&AllocationPhase::Running, &None));
@@ -233,14 +235,55 @@ async fn one_poll_tells_of_all() {
     }
 }
 
+/// What `qstat` says of options that it does not know.
+fn unknown_option(letters: &str) -> Reply {
+    let told = letters.chars().map(|letter| format!("qstat: invalid option -- '{letter}'\n"));
+    let stderr = format!("{}usage: \nqstat [-f] [-x] [ job_identifier... ]\n", told.collect::<String>());
+    Reply::Answer(Answer { exit: Some(2), stderr, ..Answer::default() })
+}
+
+#[tokio::test]
+async fn several_are_asked_of_at_once() {
+    let asked = ["31.login1", "999.login1", "32.login1"];
+    let states = polled(&asked, &[(&POLL, replay("qstat_express"))]).await;
+    for (id, phase) in
+        asked.iter().zip([AllocationPhase::Held, AllocationPhase::Unknown, AllocationPhase::Held])
+    {
+        assert_eq!(states[&AllocationId::from(*id)].phase, phase, "{id}");
+    }
+    let states = polled(&["998.login1", "999.login1"], &[(&POLL, replay("qstat_express_unknown"))]).await;
+    assert!(states.values().all(|state| state.phase == AllocationPhase::Unknown), "{states:?}");
+}
+
+#[tokio::test]
+async fn a_qstat_without_e_is_asked_of_each() {
+    let asked = ["1.login1", "2.login1", "999.login1", "4.login1"];
+    let each = ["qstat", "-x", "-f"];
+    let one = [each.as_slice(), &["-F", "json"]].concat();
+    let mut several = captured("qstat_several");
+    several.stdout.clear();
+    let several = Reply::Answer(several);
+    // of several ids, JSON would tell of the first alone
+    for (id, told) in [("E", &each[..]), ("EF", &each)] {
+        let states = polled(&asked, &[(&POLL, unknown_option(id)), (told, several.clone())]).await;
+        assert_eq!(states[&"2.login1".into()].phase, AllocationPhase::Ended);
+        assert_eq!(states[&"999.login1".into()].phase, AllocationPhase::Unknown);
+    }
+    let old = [(&POLL[..], unknown_option("E")), (&one, replay("qstat_f_json_mixed"))];
+    assert_eq!(polled(&["8.login1"], &old).await[&"8.login1".into()].phase, AllocationPhase::Held);
+    // one that does not say which
+    let mute =
+        [(&POLL[..], unknown_option("")), (&one, unknown_option("")), (&each, replay("qstat_f_queued"))];
+    assert_eq!(polled(&["5.login1"], &mute).await[&"5.login1".into()].phase, AllocationPhase::Queued);
+}
+
 #[tokio::test]
 async fn the_text_form_says_the_same() {
     for (name, id, json) in [
         ("qstat_f_running", "1.login1", "qstat_f_json_mixed"),
         ("qstat_f_queued", "5.login1", "qstat_f_json_mixed"),
     ] {
-        let refused = replay("qsub_bad_option");
-        let text = polled(&[id], &[(&POLL, refused), (&POLL[..3], replay(name))]).await;
+        let text = polled(&[id], &[(&POLL, unknown_option("F")), (&TEXT, replay(name))]).await;
         let json = polled(&[id], &[(&POLL, replay(json))]).await;
         let told = |states: &BTreeMap<AllocationId, AllocationState>| {
             let state = &states[&AllocationId::from(id)];
@@ -256,7 +299,7 @@ async fn json_that_is_none_is_asked_for_once() {
     let mut broken = captured("qstat_f_json_mixed");
     broken.stdout = broken.stdout.replace("\"Priority\":\t0", "\"Priority\":\t007");
     runner.expect(&[&POLL[..], &["5.login1"]].concat(), Reply::Answer(broken));
-    let text = [&POLL[..3], &["5.login1"]].concat();
+    let text = [&TEXT[..], &["5.login1"]].concat();
     runner.expect(&text, replay("qstat_f_queued")).expect(&text, replay("qstat_f_queued"));
     let site = site(runner.clone());
     for _ in 0..2 {
@@ -270,7 +313,7 @@ async fn json_that_is_none_is_asked_for_once() {
 async fn without_history_it_is_asked_otherwise() {
     let runner = Arc::new(ScriptedRunner::new());
     let site = site(runner.clone());
-    let plain = ["qstat", "-f", "-F", "json"];
+    let plain = ["qstat", "-E", "-f", "-F", "json"];
     let one = |options: &[&'static str]| [options, &["999.login1"]].concat();
     runner.expect(&one(&POLL), replay("qstat_x_finished_no_history"));
     runner.expect(&one(&plain), replay("qstat_unknown_json"));
@@ -279,15 +322,10 @@ async fn without_history_it_is_asked_otherwise() {
     // it is remembered, until the site's words tell that history has been turned on
     runner.expect(&one(&plain), replay("qstat_unknown_json"));
     site.poll(&ids(&["999.login1"])).await.unwrap();
-    let asked = ["1.login1", "2.login1", "999.login1", "4.login1"];
-    let mut several = captured("qstat_several");
-    several.stdout.clear();
-    // of several ids, JSON would tell of the first alone
-    runner.expect(&[&plain[..2], &asked].concat(), Reply::Answer(several.clone()));
-    runner.expect(&[&POLL[..3], &asked].concat(), Reply::Answer(several));
-    let states = site.poll(&ids(&asked)).await.unwrap();
-    assert_eq!(states[&"2.login1".into()].phase, AllocationPhase::Ended);
-    assert_eq!(states[&"999.login1".into()].phase, AllocationPhase::Unknown);
+    let asked = ["31.login1", "32.login1"];
+    runner.expect(&[&plain[..], &asked].concat(), replay("qstat_express_finished"));
+    runner.expect(&[&POLL[..], &asked].concat(), replay("qstat_xf_array_json"));
+    assert_eq!(site.poll(&ids(&asked)).await.unwrap()[&"31.login1".into()].phase, AllocationPhase::Unknown);
     runner.finish();
 }
 
@@ -301,7 +339,7 @@ async fn how_it_ended() {
         ("qstat_xf_walltime_killed", "10.login1", Some(Walltime), Some("exceeded resource walltime")),
         ("qstat_xf_dep", "24.login1", None, None),
     ] {
-        let states = polled(&[id], &[(&POLL, replay("qsub_bad_option")), (&POLL[..3], replay(name))]).await;
+        let states = polled(&[id], &[(&POLL, unknown_option("F")), (&TEXT, replay(name))]).await;
         let state = &states[&AllocationId::from(id)];
         assert_eq!(state.phase, AllocationPhase::Ended, "{name}");
         assert_eq!((state.end, state.reason.as_deref()), (end, reason), "{name}");

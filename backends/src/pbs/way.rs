@@ -10,11 +10,13 @@ use rpar_core::runner::Answer;
 
 use super::json;
 
-/// How to ask. At first everything is believed to be there: history, and JSON.
+/// How to ask. At first everything is believed to be there: history, JSON, and `-E`.
 #[derive(Debug, Default)]
 pub(super) struct Way {
     without_history: AtomicBool,
     without_json: AtomicBool,
+    /// `qstat` knows no `-E`.
+    without_express: AtomicBool,
     /// `qsub` is of before 2018, or a site's own around it: it knows no `-f`, or no `-k oed`.
     old_qsub: AtomicBool,
     /// Jobs that could not be cancelled because their node does not answer.
@@ -22,22 +24,28 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The options of `qstat`: all attributes; with history, jobs that have finished too. Only for one id as JSON: of
-    /// several, OpenPBS 23.06 writes no more than the first in that form, and each in the other.
-    pub(super) fn options(&self, ids: usize) -> &'static [&'static str] {
-        match (self.without_history.load(Relaxed), ids > 1 || self.without_json.load(Relaxed)) {
-            (false, false) => &["-x", "-f", "-F", "json"],
-            (true, false) => &["-f", "-F", "json"],
-            (false, true) => &["-x", "-f"],
-            (true, true) => &["-f"],
-        }
+    /// The options of `qstat`: all attributes; with history, jobs that have finished too. With `-E` it asks of all ids at
+    /// once. Without, it connects to the server for each, by a reserved port that stays taken for a minute: 512 of them
+    /// are soon gone; and as JSON OpenPBS 23.06 then tells of the first id alone.
+    pub(super) fn options(&self, ids: usize) -> Vec<&'static str> {
+        let express = !self.without_express.load(Relaxed);
+        let json = !self.without_json.load(Relaxed) && (express || ids == 1);
+        let history = !self.without_history.load(Relaxed);
+        let parts: [(bool, &[&str]); 4] =
+            [(express, &["-E"]), (history, &["-x"]), (true, &["-f"]), (json, &["-F", "json"])];
+        parts.iter().filter(|(used, _)| *used).flat_map(|(_, options)| options.iter().copied()).collect()
     }
 
     /// Whether the answer shows that the question was wrong for this site: then it is put otherwise from now on.
     pub(super) fn learns(&self, answer: &Answer) -> bool {
+        let refused = answer.exit == Some(2) && answer.stdout.trim().is_empty();
+        let names =
+            |letter: char| ["'", ""].iter().any(|q| answer.stderr.contains(&format!("-- {q}{letter}{q}\n")));
+        if refused && (names('E') || !names('F')) && !self.without_express.swap(true, Relaxed) {
+            return true;
+        }
         let without_json = !self.without_json.load(Relaxed) && {
             // older ones do not know -F; some sites' JSON is none
-            let refused = answer.exit == Some(2) && answer.stdout.trim().is_empty();
             refused || answer.stdout.trim_start().starts_with('{') && json::read(&answer.stdout).is_none()
         };
         if without_json {

@@ -17,6 +17,7 @@ struct Asked {
     json: bool,
     history: bool,
     elements: bool,
+    express: bool,
     ids: Vec<String>,
 }
 
@@ -33,6 +34,7 @@ pub(super) fn run(site: &Site, words: &[String]) -> Said {
             options if options.len() > 1 && options.starts_with('-') => {
                 for letter in options.chars().skip(1) {
                     match letter {
+                        'E' if site.scenario.express => asked.express = true,
                         'f' => asked.full = true,
                         'x' => asked.history = true,
                         't' => asked.elements = true,
@@ -49,8 +51,8 @@ pub(super) fn run(site: &Site, words: &[String]) -> Said {
     for (job, element) in jobs {
         let whole = element.is_none();
         let elements = if asked.elements && whole { job.elements() } else { Vec::new() };
-        if asked.full && asked.json && asked.ids.len() > 1 && !shown.is_empty() {
-            // of several ids OpenPBS writes no more than the first as JSON
+        if asked.full && asked.json && asked.ids.len() > 1 && !asked.express && !shown.is_empty() {
+            // asked one by one, of several ids OpenPBS writes no more than the first as JSON
             break;
         }
         shown.push((job.clone(), element));
@@ -81,7 +83,8 @@ fn chosen(site: &Site, asked: &Asked, said: &mut Said) -> Vec<(Job, Option<u32>)
     if asked.history && !site.scenario.history {
         // nothing at all is told, not even of jobs that run; and it is no failure
         let ids = if asked.ids.is_empty() { vec![String::new()] } else { asked.ids.clone() };
-        for id in ids {
+        let complaints = if asked.express { &ids[ids.len() - 1..] } else { &ids[..] };
+        for id in complaints.iter().cloned() {
             let full = if id.is_empty() || id.contains('.') { id } else { format!("{id}.{SERVER}") };
             said.err += &format!("qstat: PBS is not configured to maintain job history {full}\n");
         }
@@ -118,6 +121,14 @@ fn chosen(site: &Site, asked: &Asked, said: &mut Said) -> Vec<(Job, Option<u32>)
                 said.err += &format!("qstat: Unknown queue destination {id}\n");
                 said.exit = 170;
             }
+        }
+    }
+    if asked.express {
+        // sorted; what some are not is told only where nothing else is, of the last
+        jobs.sort_by_key(|(job, element)| (job.number, *element));
+        match said.err.lines().last().map(|line| format!("{line}\n")) {
+            Some(last) if jobs.is_empty() => said.err = last,
+            _ => *said = Said::default(),
         }
     }
     jobs

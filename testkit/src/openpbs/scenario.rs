@@ -9,6 +9,8 @@ pub struct Scenario {
     pub history: bool,
     /// `json broken` writes a number that is none; `json none` knows no `-F`.
     pub json: Json,
+    /// `express none`: `qstat` knows no `-E`.
+    pub express: bool,
     /// `down`: the server does not answer.
     pub down: bool,
     /// `slow 30s`: every command takes so long.
@@ -55,6 +57,7 @@ impl Default for Scenario {
         Scenario {
             history: true,
             json: Json::Good,
+            express: true,
             down: false,
             slow: Duration::ZERO,
             refuse: None,
@@ -98,6 +101,7 @@ impl Scenario {
             ["history", word] => self.history = switch(word)?,
             ["json", "broken"] => self.json = Json::Broken,
             ["json", "none"] => self.json = Json::Unknown,
+            ["express", "none"] => self.express = false,
             ["down"] => self.down = true,
             ["slow", time] => self.slow = duration(time)?,
             ["refuse", what] => self.refuse = Some(what.to_owned()),
