@@ -3,12 +3,13 @@
 import pickle
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import error
 
 if TYPE_CHECKING:
-    from ._rpar import Failure, Group, Session
+    from ._rpar import Failure, Group
+    from .client import Client
 
 #: Results are fetched in lots, of so many at most.
 LOT = 4096
@@ -26,13 +27,43 @@ _ERRORS = {
 
 
 class AsyncResult:
-    """The result of ``apply``, which may not be there yet."""
+    """The result of a call, on one engine or on several, which may not be there yet.
 
-    def __init__(self, session: "Session", group: "Group", fname: str, return_exceptions: bool = False) -> None:
-        self._session = session
+    Parameters
+    ----------
+    client : Client
+    group : Group
+        The tasks. They are submitted: their number does not change any more.
+    fname : str
+        What was called, for people.
+    targets : list of int, optional
+        For each task the engine that was asked for; None if any could take it.
+    single : bool, default True
+        Whether there is one value, and not a list with one for each task.
+    return_exceptions : bool, default False
+        Whether exceptions are returned in place of being raised.
+    """
+
+    def __init__(
+        self,
+        client: "Client",
+        group: "Group",
+        fname: str,
+        *,
+        targets: Optional[List[int]] = None,
+        single: bool = True,
+        return_exceptions: bool = False,
+    ) -> None:
+        self._client = client
         self._group = group
         self._fname = fname
+        self._targets = targets
+        self._single = single
         self._return_exceptions = return_exceptions
+        # whether a task's result is one value, and not a list of several
+        self._flat = True
+        self._first = client._number(len(group))
+        client._history.add(self._first, group, self)
         # what has been fetched, by task; an exception is kept as the exception
         self._fetched: List[Any] = [_MISSING] * len(group)
         self._lock = threading.Lock()
@@ -70,10 +101,14 @@ class AsyncResult:
         return self._gather(self._fetch_all(), return_exceptions)
 
     def _gather(self, values: Sequence[Any], return_exceptions: bool) -> Any:
-        value = values[0]
-        if isinstance(value, _Failed) and not return_exceptions:
-            raise value.error
-        return value.error if isinstance(value, _Failed) else value
+        failed = [value for value in values if isinstance(value, _Failed)]
+        if failed and not return_exceptions:
+            raise failed[0].error if self._single else self._composite(failed)
+        plain = [v.error if isinstance(v, _Failed) else v for v in values] if failed else list(values)
+        return plain[0] if self._single else plain
+
+    def _composite(self, failed: Sequence["_Failed"]) -> error.CompositeError:
+        return error.CompositeError("one or more exceptions raised in: %s" % self._fname, [f.error for f in failed])
 
     def wait(self, timeout: Optional[float] = -1) -> bool:
         """Waits until it is there, at most `timeout` seconds (None or -1 is for ever), and tells whether it is."""
@@ -108,13 +143,13 @@ class AsyncResult:
         """
         if self.ready():
             raise RuntimeError("Can't abort, I am already done!")
-        self._session.cancel(self._group)
+        self._client._session.cancel(self._group)
 
     def cancel(self) -> bool:
         """`abort` as futures have it: tells whether there was anything to cancel."""
         if self.ready():
             return False
-        self._session.cancel(self._group)
+        self._client._session.cancel(self._group)
         return True
 
     @property
@@ -147,13 +182,40 @@ class AsyncResult:
 
     @property
     def engine_id(self) -> Union[Optional[int], List[Optional[int]]]:
-        """Id of the engine that ran it; for a map, a list with one for each task."""
+        """Id of the engine that ran it; a list with one for each task, unless there is a single value."""
         self._check_ready()
         engines = [self._group.outcome(index).engine for index in range(len(self._group))]
-        return engines if isinstance(self, AsyncMapResult) else engines[0]
+        return engines[0] if self._single else engines
+
+    @property
+    def msg_ids(self) -> List[str]:
+        """What its tasks are called, in the order of submission."""
+        return self._client._history.names(self._first, len(self._group))
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("AsyncResults with a single result are not iterable.")
+        """Yields the results in order, each as soon as it is there."""
+        if self._single:
+            raise TypeError("AsyncResults with a single result are not iterable.")
+        return self._each()
+
+    def _each(self) -> Iterator[Any]:
+        return self._in_order(range(len(self._fetched)))
+
+    def _in_order(self, indexes: Iterable[int]) -> Iterator[Any]:
+        fetched, flat = self._fetched, self._flat
+        for index in indexes:
+            value = fetched[index]
+            if value is _MISSING:
+                self._fetch(index)
+                value = fetched[index]
+            if isinstance(value, _Failed):
+                if not self._return_exceptions:
+                    raise self._composite([value])
+                yield value.error
+            elif flat:
+                yield value
+            else:
+                yield from value
 
     def __getitem__(self, key: Union[int, slice]) -> Any:
         self._check_ready()
@@ -214,22 +276,32 @@ class AsyncResult:
 
 
 class AsyncMapResult(AsyncResult):
-    """The results of ``map``: a list once all are there; iterable at any time, as they come."""
+    """The results of ``map``: a list once all are there; iterable at any time, as they come.
+
+    Parameters
+    ----------
+    chunks : (int or list of int, int)
+        How many items each task has, and how many there are. An int is for all tasks, but the last may have fewer; 1 is
+        for tasks whose result is an item. All others are answered by a list of items.
+    ordered : bool, default True
+        Whether iteration is in the order of the sequences, or of completion.
+    """
 
     def __init__(
         self,
-        session: "Session",
+        client: "Client",
         group: "Group",
         fname: str,
-        chunksize: int,
-        items: int,
-        ordered: bool,
-        return_exceptions: bool,
+        *,
+        chunks: Tuple[Union[int, List[int]], int],
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        targets: Optional[List[int]] = None,
     ) -> None:
-        super().__init__(session, group, fname, return_exceptions)
+        super().__init__(client, group, fname, targets=targets, single=False, return_exceptions=return_exceptions)
         self.ordered = ordered
-        self._chunksize = chunksize
-        self._items = items
+        self._chunk, self._items = chunks
+        self._flat = self._chunk == 1
         # tasks in order of completion, as far as somebody has asked
         self._arrived: List[int] = []
 
@@ -239,24 +311,12 @@ class AsyncMapResult(AsyncResult):
     @property
     def progress(self) -> int:
         """How many items are done; ``len`` tells how many there are."""
-        return min(self._group.finished() * self._chunksize, self._items)
+        if isinstance(self._chunk, int):
+            return min(self._group.finished() * self._chunk, self._items)
+        return sum(size for index, size in enumerate(self._chunk) if self._group.has_ended(index))
 
-    def __iter__(self) -> Iterator[Any]:
-        """Yields results as they come; a call that has failed raises, unless ``return_exceptions`` was asked for."""
-        indexes = range(len(self._fetched)) if self.ordered else self._completion()
-        for index in indexes:
-            value = self._fetched[index]
-            if value is _MISSING:
-                self._fetch(index)
-                value = self._fetched[index]
-            if isinstance(value, _Failed):
-                if not self._return_exceptions:
-                    raise self._composite([value])
-                yield value.error
-            elif self._chunksize == 1:
-                yield value
-            else:
-                yield from value
+    def _each(self) -> Iterator[Any]:
+        return self._in_order(range(len(self._fetched)) if self.ordered else self._completion())
 
     def _completion(self) -> Iterator[int]:
         place = 0
@@ -269,21 +329,16 @@ class AsyncMapResult(AsyncResult):
             place += 1
 
     def _gather(self, values: Sequence[Any], return_exceptions: bool) -> List[Any]:
-        failed = [value for value in values if isinstance(value, _Failed)]
-        if failed and not return_exceptions:
-            raise self._composite(failed)
-        if self._chunksize == 1:
-            return [v.error if isinstance(v, _Failed) else v for v in values] if failed else list(values)
+        plain: List[Any] = super()._gather(values, return_exceptions)
+        if self._flat:
+            return plain
         flat: List[Any] = []
-        for value in values:
-            if isinstance(value, _Failed):
-                flat.append(value.error)
+        for before, value in zip(values, plain):
+            if isinstance(before, _Failed):
+                flat.append(value)
             else:
                 flat += value
         return flat
-
-    def _composite(self, failed: Sequence["_Failed"]) -> error.CompositeError:
-        return error.CompositeError("one or more exceptions raised in: %s" % self._fname, [f.error for f in failed])
 
 
 class _Failed:

@@ -56,7 +56,10 @@ class LoadBalancedView(View):
             # an argument that cannot be pickled, or Ctrl-C: nobody will ask for what was submitted so far
             session.cancel(group)
             raise
-        return AsyncMapResult(session, group, name_of(f), chunksize, calls.items, ordered, return_exceptions)
+        chunks = (chunksize, calls.items)
+        return AsyncMapResult(
+            self.client, group, name_of(f), chunks=chunks, ordered=ordered, return_exceptions=return_exceptions
+        )
 
     def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
         session = self.client._session
@@ -64,7 +67,7 @@ class LoadBalancedView(View):
         group = session.group()
         options = self._options(self._target_list())
         session.submit(group, function, options, [serialize.argument_bytes((args, kwargs))])
-        return AsyncResult(session, group, name_of(f))
+        return AsyncResult(self.client, group, name_of(f))
 
     def _target_list(self) -> Optional[List[int]]:
         return [self.targets] if isinstance(self.targets, int) else self.targets

@@ -3,10 +3,11 @@
 import json
 import os
 import weakref
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Set, Union
 
 from . import _rpar
 from .balanced import LoadBalancedView
+from .history import History
 
 
 class Client:
@@ -37,8 +38,26 @@ class Client:
             raise ValueError("a connection_file already says which cluster: leave out profile and cluster_id")
         path = None if connection_file is None else os.fspath(connection_file)
         self._session = _rpar.connect(profile, cluster_id, path)
+        self._history = History()
         # also at the interpreter's exit, while the link's thread can still send what is left
         self._close = weakref.finalize(self, self._session.close)
+
+    @property
+    def history(self) -> List[str]:
+        """Message ids of all tasks that this client has submitted, in that order."""
+        return self._history.all_names()
+
+    @property
+    def outstanding(self) -> Set[str]:
+        """Message ids of the tasks that have not ended."""
+        return self._history.outstanding()
+
+    @property
+    def _session_id(self) -> str:
+        return self._history.session_id
+
+    def _number(self, count: int) -> int:
+        return self._history.number(count)
 
     @property
     def ids(self) -> List[int]:

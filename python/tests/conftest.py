@@ -1,8 +1,10 @@
 """A cluster of two engines on this machine, started by the installed command in a home of its own."""
 
+import contextlib
 import os
 import subprocess
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,34 @@ def client(cluster):
 @pytest.fixture
 def lview(client):
     return client.load_balanced_view()
+
+
+@pytest.fixture
+def held_call(lview, tmp_path):
+    """Makes a context in which a call has begun and does not end before it is left, or aborted."""
+
+    def wait_for(gate, begun):
+        open(begun, "w").close()
+        while not os.path.exists(gate):
+            time.sleep(0.005)
+        return 42
+
+    @contextlib.contextmanager
+    def held(view=lview):
+        gate, begun = tmp_path / "gate", tmp_path / "begun"
+        result = view.apply_async(wait_for, str(gate), str(begun))
+        until(begun.exists)
+        try:
+            yield result
+        finally:
+            gate.touch()
+
+    return held
+
+
+def until(condition, seconds=60):
+    """Waits until `condition()` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.005)
