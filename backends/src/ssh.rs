@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::watched::Watched;
 use bring::Program;
 
+/// Options of `ssh` by which it gives up a connection that is silent for a minute (ssh_config(5)): a network that is gone, or a
+/// host that was put to sleep, ends nothing by itself.
+pub const ALIVE: [&str; 4] = ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"];
+
 /// The keys of `[launcher]` under `kind = "ssh"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,11 +40,9 @@ impl Ssh {
     }
 
     fn argv(&self, node: &str) -> Vec<String> {
-        let own =
-            ["-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"];
         let mut argv = vec!["ssh".to_owned()];
         argv.extend(self.config.options.iter().cloned());
-        argv.extend(own.map(str::to_owned));
+        argv.extend(["-T", "-o", "BatchMode=yes"].into_iter().chain(ALIVE).map(str::to_owned));
         argv.extend(["--", node, "exec bash -s"].map(str::to_owned));
         argv
     }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use self::ending::{Ending, Heard, hear};
 use crate::shell;
+use crate::ssh::ALIVE;
 
 /// A file there is small, and the connection may have to be made first.
 const FILE_LIMIT: Duration = Duration::from_secs(60);
@@ -57,11 +58,9 @@ impl SshRunner {
     /// The command that has the far shell run these words.
     async fn argv(&self, words: &[&str]) -> Vec<String> {
         let options = self.options.get_or_init(|| sharing::options(&self.ssh, &self.host)).await;
-        let own =
-            ["-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"];
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let mut argv = self.ssh.clone();
-        argv.extend(own.map(str::to_owned));
+        argv.extend(["-T", "-o", "BatchMode=yes"].into_iter().chain(ALIVE).map(str::to_owned));
         argv.extend(options.iter().cloned());
         argv.extend(["--".to_owned(), self.host.clone(), shell::in_any_shell("exec sh", &words)]);
         argv

@@ -100,6 +100,11 @@ fn a_controller_there_that_does_not_listen_is_ended_from_here() {
     let place = Place::new();
     let record = place.start();
     place.there(&format!("kill -STOP {}", record.pid));
+    let mut blind = place.home.command();
+    let output = blind.env("RPAR_SSH", "false").args(["--profile", "away", "stop"]).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("caused by: ssh could not ask node2"), "{err}");
+    assert!(err.contains("hint: run `rpar --profile away stop` on node2"), "{err}");
     let (exit, _, err) = place.said(&["--profile", "away", "stop"]);
     assert!(exit == Some(0) && err.contains("is dead now"), "{err}");
     assert!(!place.runs(&record) && !place.directory().exists());

@@ -1,11 +1,20 @@
 //! A controller that was started on another host, by ssh: only there is it known whether it runs, and can it be ended.
 
+use std::io::Read;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use rpar_backends::shell;
 use rpar_runtime::files::ControllerRecord;
 
 use crate::remote;
+
+/// A login, for which sshd lets somebody type for 120 s, and what the host is asked, which takes 20 s at most.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(150);
+
+/// More than any greeting before the answer.
+const ANSWER_BYTES: u64 = 64 << 10;
 
 /// What the host is asked: `sh -c ASK rpar HOST PID START_TIME SIGNALS`. A process is known by host, pid and start time (field 22
 /// of `/proc/PID/stat`, proc(5)); one that is signalled has 10 s for its end.
@@ -30,17 +39,18 @@ if runs; then echo runs; else echo gone; fi
 "#;
 
 /// What a host says of a process that was started there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum There {
     /// It runs.
     Runs,
     /// It has ended.
     Gone,
-    /// The host cannot be asked, or is another one.
-    Unknown,
+    /// The host cannot be asked, or is another one: why.
+    Unknown(String),
 }
 
-/// Asks whether a controller still runs. `host` is what its profile calls the host. Blocks for as long as ssh needs.
+/// Asks whether a controller still runs. `host` is what its profile calls the host. Blocks for as long as ssh needs, which is
+/// bounded.
 pub(crate) fn look(host: &str, record: &ControllerRecord) -> There {
     ask(host, record, "")
 }
@@ -55,15 +65,82 @@ fn ask(host: &str, record: &ControllerRecord, signals: &str) -> There {
     let (pid, start) = (record.pid.to_string(), record.start_time.to_string());
     let words = ["-c", ASK, "rpar", &record.host, &pid, &start, signals].map(str::as_bytes);
     let line = shell::in_any_shell("exec sh", &words);
-    let answers = [host, &record.host].into_iter().map(|host| {
-        let argv = remote::ssh_to(host, false);
-        let output = Command::new(&argv[0]).args(&argv[1..]).arg(&line).stdin(Stdio::null()).output();
-        let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        match said.unwrap_or_default().lines().last() {
-            Some("runs") => There::Runs,
-            Some("gone") => There::Gone,
-            _ => There::Unknown,
-        }
+    let asked = |host: &str| {
+        let mut argv = remote::ssh_to(host, false);
+        argv.push(line.clone());
+        read(host, answer(&argv, ANSWERS_WITHIN))
+    };
+    match asked(host) {
+        There::Unknown(why) if record.host != host => match asked(&record.host) {
+            There::Unknown(_) => There::Unknown(why),
+            known => known,
+        },
+        answer => answer,
+    }
+}
+
+fn read(host: &str, answer: Result<String, String>) -> There {
+    match answer.as_deref().map(|said| said.lines().last().unwrap_or_default()) {
+        Ok("runs") => There::Runs,
+        Ok("gone") => There::Gone,
+        Ok("elsewhere") => There::Unknown(format!("ssh to {host} leads to another host")),
+        // what ssh says the user has seen
+        Ok(_) => There::Unknown(format!("ssh could not ask {host}")),
+        Err(why) => There::Unknown(format!("ssh could not ask {host}: {why}")),
+    }
+}
+
+/// What a command prints; it is ended when it has closed its stdout, and at the latest after this time.
+fn answer(argv: &[String], within: Duration) -> Result<String, String> {
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("`{}`: {error}", argv[0]))?;
+    let (tell, told) = mpsc::channel();
+    let stdout = child.stdout.take();
+    // the thread ends with the pipe
+    let reading = std::thread::Builder::new().name("rpar-ssh".into()).spawn(move || {
+        let mut said = Vec::new();
+        let read = stdout.map(|stdout| stdout.take(ANSWER_BYTES).read_to_end(&mut said));
+        let _ = tell.send(read.unwrap_or(Ok(0)).map(|_| String::from_utf8_lossy(&said).into_owned()));
     });
-    answers.into_iter().find(|answer| *answer != There::Unknown).unwrap_or(There::Unknown)
+    let said = match (reading, told.recv_timeout(within)) {
+        (Ok(_), Ok(said)) => said.map_err(|error| error.to_string()),
+        (Ok(_), Err(_)) => Err(format!("no answer within {} s", within.as_secs())),
+        (Err(error), _) => Err(error.to_string()),
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer_of(script: &str, within: Duration) -> There {
+        read("host", answer(&["sh", "-c", script].map(str::to_owned), within))
+    }
+
+    #[test]
+    fn each_answer_is_told_and_none_is_waited_for_without_end() {
+        let unknown = |why: &str| There::Unknown(why.to_owned());
+        let long = Duration::from_secs(60);
+        for (script, expected) in [
+            ("echo welcome; echo runs", There::Runs),
+            ("echo gone", There::Gone),
+            // it may be slow to end
+            ("echo gone; exec >&-; exec sleep 1000", There::Gone),
+            ("echo elsewhere", unknown("ssh to host leads to another host")),
+            ("exit 255", unknown("ssh could not ask host")),
+        ] {
+            assert_eq!(answer_of(script, long), expected, "{script}");
+        }
+        let silent = answer_of("exec sleep 1000", Duration::from_secs(1));
+        assert_eq!(silent, unknown("ssh could not ask host: no answer within 1 s"));
+        let none = read("host", answer(&["no-such-ssh".to_owned()], long));
+        assert!(
+            matches!(&none, There::Unknown(why) if why.contains("`no-such-ssh`: No such file")),
+            "{none:?}"
+        );
+    }
 }

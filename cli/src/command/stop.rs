@@ -164,7 +164,7 @@ fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &Controller
         (Some(host), Place::Ssh) => elsewhere::end(host, record),
         // it ends with its allocation, which is given back with the others
         (_, Place::Allocation) => There::Gone,
-        _ => There::Unknown,
+        _ => There::Unknown(String::new()),
     };
     match ended {
         There::Gone => {
@@ -176,7 +176,8 @@ fn stop_elsewhere(context: &Context, directory: &ClusterDir, record: &Controller
             context.output.note(&format!("the controller of cluster {cluster} on {host} {how}"));
             Ok(false)
         }
-        There::Runs | There::Unknown => Err(Report::from(error).hint(hint)),
+        There::Unknown(why) if !why.is_empty() => Err(Report::from(error).because(why).hint(hint)),
+        There::Runs | There::Unknown(_) => Err(Report::from(error).hint(hint)),
     }
 }
 

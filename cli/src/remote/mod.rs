@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpar_backends::shell;
+use rpar_backends::ssh::ALIVE;
 use rpar_core::connection::{ConnectionFile, Role, Secret};
 use rpar_core::id::Incarnation;
 use rpar_core::transport::{Endpoint, PeerKey};
@@ -128,7 +129,7 @@ pub(crate) fn ssh() -> Vec<String> {
 /// The ssh command, its options and a host: what comes behind it is for the shell there.
 pub(crate) fn ssh_to(host: &str, terminal: bool) -> Vec<String> {
     let mut argv = ssh();
-    argv.push(if terminal { "-t" } else { "-T" }.to_owned());
+    argv.extend(std::iter::once(if terminal { "-t" } else { "-T" }).chain(ALIVE).map(str::to_owned));
     // without a terminal nobody could answer its questions
     if !std::io::stderr().is_terminal() {
         argv.extend(["-o", "BatchMode=yes"].map(str::to_owned));
@@ -155,6 +156,14 @@ mod tests {
         assert_eq!(of("carver@me@login1").unwrap(), remote("carver", "me@login1"));
         for wrong in ["carver@", "carver@-oProxyCommand=x", "@login1", "a b@login1", "carver@log in"] {
             assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+    #[test]
+    fn every_connection_is_given_up_when_it_is_silent() {
+        for terminal in [true, false] {
+            let argv = ssh_to("me@login1", terminal).join(" ");
+            assert!(argv.contains("-o ServerAliveInterval=15 -o ServerAliveCountMax=4"), "{argv}");
+            assert!(argv.starts_with("ssh -") && argv.ends_with(" -- me@login1"), "{argv}");
         }
     }
 }
