@@ -38,7 +38,9 @@ pub mod raw {
     pub use crate::connect::{connect, connect_file, connect_with};
     pub use rpar_core::id::TaskId;
     pub use rpar_core::wire::{Change, Retirees};
-    pub use rpar_runtime::client::{Client, Defined, Event, Group, Outcome, TaskOutput};
+    pub use rpar_runtime::client::{
+        Client, Defined, Event, Group, Heard, Listening, Outcome, Piece, TaskOutput,
+    };
     pub use rpar_runtime::native::NativeFunctions;
 }
 

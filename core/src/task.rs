@@ -86,6 +86,10 @@ pub enum Live {
     /// From the moment when a command has written more than a result had better hold
     /// ([`LARGE_OUTPUT_BYTES`]), beginning with its first byte. Never for tasks of another kind.
     Large,
+    /// What a Python task prints, from the start; as `No` for tasks of another kind. The interpreter says whose it is, so
+    /// that such tasks are given to it ahead, as others are. What goes past `sys.stdout` and `sys.stderr` to its
+    /// descriptors comes too while no other task could be meant.
+    Printed,
 }
 
 /// How much a command with [`Live::Large`] writes, stdout and stderr together, before it is passed on: what is sent with

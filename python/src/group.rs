@@ -11,6 +11,7 @@ use rpar::task::TaskStatus;
 
 use crate::ended::Ended;
 use crate::failure::Failure;
+use crate::printed::Listening;
 use crate::wait;
 
 /// One crossing brings at most about this much, so that payloads do not stand in memory twice all at once.
@@ -84,6 +85,18 @@ impl Group {
     /// Whether task `index` has ended.
     fn has_ended(&self, index: usize) -> bool {
         self.inner.has_ended(index)
+    }
+
+    /// What task `index` has written so far to stdout and stderr, in its last attempt: of each the first and the latest
+    /// 512 KiB.
+    fn output<'py>(&self, py: Python<'py>, index: usize) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        let [stdout, stderr] = py.detach(|| self.inner.printed(index));
+        (PyBytes::new(py, &stdout), PyBytes::new(py, &stderr))
+    }
+
+    /// Listens to what the tasks write: what they have written so far comes first.
+    fn listen(&self) -> Listening {
+        Listening::new(&self.inner)
     }
 
     /// Lets go of the payloads of `count` tasks from `index` on.

@@ -5,6 +5,7 @@ mod ended;
 mod failure;
 mod group;
 mod options;
+mod printed;
 mod session;
 mod wait;
 mod watch;
@@ -22,6 +23,8 @@ mod _rpar {
     use super::group::Group;
     #[pymodule_export]
     use super::options::Options;
+    #[pymodule_export]
+    use super::printed::{Listening, Piece};
     #[pymodule_export]
     use super::session::{Function, Session, connect};
     #[pymodule_export]

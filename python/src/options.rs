@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rpar::raw::TaskId;
-use rpar::task::{After, AfterEnd, TaskOptions};
+use rpar::task::{After, AfterEnd, Live, TaskOptions};
 use rpar::{EngineId, Resources};
 
 use crate::wait;
@@ -63,7 +63,7 @@ impl Options {
             labels,
             resources: Resources { cpus, gpus, memory_bytes, custom: resources },
             after,
-            ..TaskOptions::default()
+            live: Live::Printed,
         };
         Ok(Options { inner: Arc::new(options) })
     }

@@ -68,7 +68,7 @@ impl Session {
 
     /// A new, empty group.
     fn group(&self) -> PyResult<Group> {
-        Ok(Group { inner: self.client()?.group() })
+        Ok(Group { inner: self.client()?.printed_group() })
     }
 
     /// Submits a task for each argument. Waits first while more than 64 MiB of arguments have not left this process.

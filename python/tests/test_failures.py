@@ -27,7 +27,7 @@ def test_an_exception_shows_its_remote_traceback(one):
     assert problem.ename == "ZeroDivisionError"
     assert problem.evalue == "integer division or modulo by zero"
     assert "in divide" in problem.traceback
-    assert "<rpar>" not in problem.traceback, "the interpreter's own lines are of no interest"
+    assert "<rpar " not in problem.traceback, "the interpreter's own lines are of no interest"
     assert isinstance(problem.exception, ZeroDivisionError)
     assert problem.engine_info["engine_id"] == one.targets
     assert str(problem) == "[%d:divide] ZeroDivisionError: integer division or modulo by zero" % one.targets

@@ -18,6 +18,7 @@ use rpar_core::wire::{Outcomes, unpack_duration};
 use super::ids::Ids;
 use super::keep::Pace;
 use super::output::TaskOutput;
+use super::printed::Printed;
 use crate::clock::wall_micros;
 
 /// How long a program that waits for one task gives way to others before it sleeps. A small task is there and back within
@@ -76,6 +77,8 @@ pub(super) struct State {
     pub(super) order: VecDeque<(usize, usize)>,
     /// What tasks wrote that nobody has taken yet.
     pub(super) output: VecDeque<TaskOutput>,
+    /// What they wrote, if that is kept.
+    pub(super) printed: Option<Printed>,
     /// Indexes that somebody waits for.
     awaited: Vec<usize>,
     /// How many wait for any.

@@ -8,6 +8,7 @@ mod keep;
 mod outbox;
 mod output;
 mod poll;
+mod printed;
 mod ranges;
 mod size;
 mod submission;
@@ -19,6 +20,7 @@ mod why;
 pub use error::{ClientError, ConnectError};
 pub use group::{Group, Outcome};
 pub use output::{Event, TaskOutput};
+pub use printed::{Heard, Listening, Piece};
 pub use submission::Reading;
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};

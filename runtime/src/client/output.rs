@@ -103,9 +103,11 @@ impl Group {
     /// Adds what a task wrote, and wakes who waits for it.
     pub(super) fn write(&self, output: TaskOutput) {
         let mut state = self.lock();
-        state.output.push_back(output);
-        let wake = state.any > 0;
+        let left = state.keep_printed(output);
+        let wake = left.is_none() && state.any > 0;
+        // room is given back without the group's lock
         drop(state);
+        drop(left);
         if wake {
             self.wake();
         }

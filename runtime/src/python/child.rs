@@ -18,9 +18,8 @@ use super::control::Control;
 use super::frames::{self, Code, Reply, ReplyHead};
 use super::means::Means;
 use super::output::Output;
+use super::script;
 use crate::engine::{Child as Place, EngineContext, Limit, Share};
-
-const SCRIPT: &str = include_str!("interpreter.py");
 
 /// How long an interpreter that has closed its socket may take to end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -65,7 +64,7 @@ impl Child {
         context.guard.stand();
         let limit = context.stock.limit(&means.resources());
         let process = interpreter(context, limit.as_ref())
-            .args(["-u", "-c", &bootstrap(), "rpar", "engine", &engine.to_string()])
+            .args(["-u", "-c", &script::bootstrap(), "rpar", "engine", &engine.to_string()])
             .envs(context.environment())
             .envs(share.environment())
             .env("RPAR_ENGINE_ID", engine.to_string())
@@ -83,7 +82,7 @@ impl Child {
             means,
             limit,
             begun: Instant::now(),
-            outgoing: VecDeque::from([Bytes::from_static(SCRIPT.as_bytes())]),
+            outgoing: script::segments().collect(),
             incoming: BytesMut::new(),
             scratch: vec![0; READ_BYTES],
             pending: None,
@@ -249,15 +248,6 @@ fn interpreter(context: &EngineContext, limit: Option<&Limit>) -> Command {
 /// The interpreter's name or path.
 pub(super) fn executable(context: &EngineContext) -> String {
     context.python.executable.as_ref().map_or_else(|| "python3".to_owned(), |path| path.display().to_string())
-}
-
-/// Reads the script from the socket: an argument of its length would fill every listing of processes.
-fn bootstrap() -> String {
-    format!(
-        "import os\ns=b''\nwhile len(s)<{length}:s+=os.read(1,{length}-len(s))or os._exit(0)\n\
-         exec(compile(s,'<rpar>','exec'),{{'__name__':'rpar_interpreter','__file__':'<rpar>'}})",
-        length = SCRIPT.len()
-    )
 }
 
 impl Child {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rpar_core::task::{Failure, Live, TaskStatus};
+use rpar_core::task::{Failure, TaskStatus};
 
 use super::child::{Child, executable};
 use super::death;
@@ -26,6 +26,13 @@ pub(super) struct Ending {
     kill_at: Instant,
 }
 
+impl Ending {
+    /// Whether it is that of the task with this number.
+    pub(super) fn is_of(&self, number: u64) -> bool {
+        self.number == number
+    }
+}
+
 impl PythonExecutor {
     /// Reports the task that a reply answers.
     ///
@@ -40,9 +47,10 @@ impl PythonExecutor {
             return if self.ready { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) };
         }
         let number = self.pipeline.head_number();
+        let writes = self.pipeline.writer().is_some();
         let written = self.pipeline.answer().ok_or(io::ErrorKind::InvalidData)?;
         self.head_since = Instant::now();
-        let ending = self.ending.take_if(|ending| ending.number == number);
+        let ending = self.ending.take_if(|ending| ending.is_of(number));
         if reply.code != Code::Skipped
             && let Some(pace) = self.functions.pace(written.function)
         {
@@ -53,7 +61,7 @@ impl PythonExecutor {
             // before its end is told: others may be given it then
             self.share = None;
         }
-        if task.options.live == Live::Yes && reply.code != Code::Skipped {
+        if writes && reply.code != Code::Skipped {
             // the child has written it before its answer
             if let Some(child) = &mut self.child {
                 live::pass_rest(&mut child.output, &task, feed);
@@ -65,6 +73,8 @@ impl PythonExecutor {
         match reply.code {
             Code::Ok => feed.end(task.id, TaskStatus::Ok, reply.ran(), reply.payload),
             Code::Skipped => self.waiting.push_front(task),
+            // they answer nothing, and do not come here
+            Code::Stdout | Code::Stderr => return Err(io::ErrorKind::InvalidData.into()),
             Code::Failed | Code::Interrupted => {
                 let (ran, failure) = (reply.ran(), frames::failure(reply.payload));
                 match ending.map(|ending| ending.status) {
@@ -83,15 +93,15 @@ impl PythonExecutor {
     pub(super) fn bury(&mut self, feed: &mut Feed) {
         let ending = self.ending;
         // what it has answered before counts
-        while self.receive(feed).is_ok() {}
+        self.receive_rest(feed);
         let Some(mut child) = self.child.take() else { return };
         let status = child.end();
         self.share = None;
         let verdict = child.limit.as_ref().and_then(Limit::verdict);
-        match self.pipeline.head().filter(|task| task.options.live == Live::Yes && ending.is_none()) {
+        match self.pipeline.writer().filter(|_| ending.is_none()) {
             Some(task) => live::pass_rest(&mut child.output, task, feed),
             // what was ended by force does not wait for room
-            None => live::pass(&mut child.output, self.pipeline.head(), feed),
+            None => live::pass(&mut child.output, self.pipeline.writer(), feed),
         }
         let tail = child.output.tail();
         let failure = match (status, self.ready) {

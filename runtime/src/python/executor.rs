@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::child::Child;
 use super::endings::Ending;
-use super::frames::{self, RunFrame};
+use super::frames::{self, Reply, RunFrame};
 use super::held::{Functions, Pipeline};
 use super::live;
 use super::means::{Means, is_apart};
@@ -34,6 +34,8 @@ pub(crate) struct PythonExecutor {
     pub(super) pipeline: Pipeline,
     pub(super) head_since: Instant,
     pub(super) ending: Option<Ending>,
+    /// What was printed, to which stream, and found no room.
+    pub(super) held: Option<(u8, Reply)>,
     /// What a child said that cannot run any task.
     pub(super) complaint: Option<Failure>,
     pub(super) refusal: Option<Refusal>,
@@ -77,6 +79,7 @@ impl PythonExecutor {
             pipeline: Pipeline::default(),
             head_since: Instant::now(),
             ending: None,
+            held: None,
             complaint: None,
             refusal: None,
             share: None,
@@ -98,6 +101,7 @@ impl PythonExecutor {
         self.functions = Functions::default();
         self.pipeline = Pipeline::default();
         self.ending = None;
+        self.held = None;
     }
 
     fn reset(&mut self) {
@@ -148,15 +152,21 @@ impl PythonExecutor {
     fn wait(&mut self, feed: &mut Feed) {
         let deadline =
             self.deadline().map_or(GLANCE, |at| at.saturating_duration_since(Instant::now())).min(GLANCE);
+        if self.held.is_some() && !self.resume(feed) {
+            return;
+        }
         let Some(child) = &mut self.child else { return };
         let mut alive = child.flush().is_ok();
-        // without room what a live task prints stays in its pipe, and in the end the task waits
-        let reads = !self.pipeline.is_live() || feed.has_room();
-        let ready = if alive { ready(child, feed, deadline, reads) } else { Ready::default() };
+        // without room what a task writes stays in the pipe or the socket, and in the end the task waits
+        let wanted =
+            Wanted { link: self.held.is_none(), output: self.pipeline.writer().is_none() || feed.has_room() };
+        let ready = if alive { ready(child, feed, deadline, wanted) } else { Ready::default() };
         if ready.output {
-            live::pass(&mut child.output, self.pipeline.head(), feed);
+            live::pass(&mut child.output, self.pipeline.writer(), feed);
         }
-        if ready.link {
+        if ready.link && !wanted.link {
+            alive = false;
+        } else if ready.link {
             alive &= !self.receive(feed).is_err_and(|error| !is_passing(&error));
         } else if ready.is_nothing() {
             alive &= !child.has_ended();
@@ -171,17 +181,49 @@ impl PythonExecutor {
         self.watch_clock(feed);
     }
 
-    /// Reads what the child has sent and settles the tasks it answers.
+    /// Reads what the child has sent, settles the tasks it answers and passes on what they have printed. Reads nothing
+    /// while something is held.
     pub(super) fn receive(&mut self, feed: &mut Feed) -> io::Result<()> {
-        let Some(child) = &mut self.child else { return Ok(()) };
+        self.print_held(feed);
+        self.answers(feed)?;
+        let Some(child) = self.child.as_mut().filter(|_| self.held.is_none()) else { return Ok(()) };
         let received = child.receive();
-        while let Some(child) = &mut self.child
-            && let Some(reply) = child.reply()?
-        {
-            self.settle(feed, reply)?;
-        }
+        self.answers(feed)?;
         received
     }
+
+    /// Sees to what was read.
+    fn answers(&mut self, feed: &mut Feed) -> io::Result<()> {
+        while self.held.is_none()
+            && let Some(child) = &mut self.child
+            && let Some(reply) = child.reply()?
+        {
+            match reply.code.stream() {
+                Some(stream) => self.print(feed, stream, reply),
+                None => self.settle(feed, reply)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with what was held if it can; true if it cannot.
+    fn resume(&mut self, feed: &mut Feed) -> bool {
+        self.print_held(feed);
+        if self.held.is_some() {
+            return true;
+        }
+        if self.answers(feed).is_err() {
+            self.bury(feed);
+        }
+        false
+    }
+}
+
+/// What to wait for, beside orders.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    link: bool,
+    output: bool,
 }
 
 /// What there is to see to.
@@ -198,15 +240,16 @@ impl Ready {
     }
 }
 
-fn ready(child: &Child, feed: &Feed, timeout: Duration, reads: bool) -> Ready {
-    let mut wanted = PollFlags::IN;
-    wanted.set(PollFlags::OUT, child.has_outgoing());
-    let link = PollFd::from_borrowed_fd(child.link(), wanted);
+fn ready(child: &Child, feed: &Feed, timeout: Duration, wanted: Wanted) -> Ready {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, wanted.link);
+    flags.set(PollFlags::OUT, child.has_outgoing());
+    let link = PollFd::from_borrowed_fd(child.link(), flags);
     let wake = PollFd::from_borrowed_fd(feed.wake(), PollFlags::IN);
     let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
     let is_ready = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
     // an interrupted wait is as good as a short one
-    if let Some(output) = child.output.waits().filter(|_| reads) {
+    if let Some(output) = child.output.waits().filter(|_| wanted.output) {
         let mut fds = [link, wake, PollFd::from_borrowed_fd(output, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&timeout));
         Ready { link: is_ready(&fds[0]), wake: is_ready(&fds[1]), output: is_ready(&fds[2]) }

@@ -8,7 +8,8 @@
 //! - at its start `READY`, the microseconds being the protocol's version: executable, newline, version; or a failure, and
 //!   it ends;
 //! - for each task, in order: the pickled result, or a failure: message, detail and pickled exception, each after its
-//!   length (u64).
+//!   length (u64);
+//! - between the answers, what the running task prints.
 
 use std::io;
 use std::time::Duration;
@@ -90,6 +91,21 @@ pub(super) enum Code {
     Interrupted,
     /// The task was revoked before it began.
     Skipped,
+    /// No answer: what was printed to stdout.
+    Stdout,
+    /// What was printed to stderr.
+    Stderr,
+}
+
+impl Code {
+    /// The stream that was printed to: 1 is stdout, 2 is stderr.
+    pub(super) fn stream(self) -> Option<u8> {
+        match self {
+            Code::Stdout => Some(1),
+            Code::Stderr => Some(2),
+            _ => None,
+        }
+    }
 }
 
 /// One answer of the child.
@@ -128,6 +144,8 @@ pub(super) fn peek_head(mut buffer: &[u8]) -> io::Result<Option<ReplyHead>> {
         1 => Code::Failed,
         2 => Code::Interrupted,
         3 => Code::Skipped,
+        4 => Code::Stdout,
+        5 => Code::Stderr,
         _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "no reply")),
     };
     Ok(Some(ReplyHead { code, micros, length }))

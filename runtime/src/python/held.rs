@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rpar_core::id::FunctionHash;
-use rpar_core::task::{Function, Live};
+use rpar_core::task::Function;
 
+use super::live::is_passed_on;
 use super::means::is_apart;
 use super::pace::{Ahead, Pace};
 use crate::engine::Task;
@@ -103,9 +104,10 @@ impl Pipeline {
         self.tasks.front()?.task.as_ref()
     }
 
-    /// Whether that is a live one.
-    pub(super) fn is_live(&self) -> bool {
-        self.head().is_some_and(|task| task.options.live == Live::Yes)
+    /// The task that what comes through the child's descriptors is passed on for: the one that runs, if no other could be
+    /// meant.
+    pub(super) fn writer(&self) -> Option<&Task> {
+        self.head().filter(|task| self.tasks.len() == 1 && is_passed_on(task))
     }
 
     /// Whether nothing may be written behind what was.

@@ -72,13 +72,15 @@ impl Output {
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
+    /// Takes bytes into the last lines.
+    pub(super) fn note(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
         self.tail.drain(..surplus);
     }
 
-    fn log(&mut self, bytes: &[u8]) {
+    /// Writes bytes to the log, line by line.
+    pub(super) fn log(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(part);
             if part.ends_with(b"\n") || self.line.len() >= LINE_BYTES {

@@ -120,7 +120,7 @@ fn values_and_exceptions_come_back() {
     assert_eq!(status, TaskStatus::Failed);
     assert_eq!(failure.message, "ZeroDivisionError: division by zero");
     assert!(
-        failure.detail.starts_with("Traceback") && !failure.detail.contains("<rpar>"),
+        failure.detail.starts_with("Traceback") && !failure.detail.contains("<rpar "),
         "{}",
         failure.detail
     );

@@ -124,7 +124,7 @@ fn options() -> impl Strategy<Value = TaskOptions> {
 }
 
 fn live() -> impl Strategy<Value = Live> {
-    prop_oneof![Just(Live::No), Just(Live::Yes), Just(Live::Large)]
+    prop_oneof![Just(Live::No), Just(Live::Yes), Just(Live::Large), Just(Live::Printed)]
 }
 
 fn resources() -> impl Strategy<Value = Resources> {

@@ -1,0 +1,57 @@
+"""Runs tasks, one at a time."""
+
+import signal
+from pickle import dumps, loads
+
+from rpar_interpreter.failures import describe, pack_failure
+from rpar_interpreter.functions import Functions
+from rpar_interpreter.link import FAILED, INTERRUPTED, OK, SKIPPED
+
+# words of the control file
+STARTED, REVOKED, UNWANTED = 0, 1, 2
+
+
+class Tasks:
+    """The tasks of this child: what they call, and which one runs."""
+
+    def __init__(self, control, cloud):
+        self.control = control
+        self.functions = Functions()
+        self.cloud = cloud
+        self.started = 0  # how many tasks have begun, which is also the number of the running one
+        self.armed = 0  # the number of the task whose code runs, for which an interrupt may be meant
+        signal.signal(signal.SIGINT, self.on_interrupt)
+
+    def on_interrupt(self, _signal, _frame):
+        if self.armed and self.control[UNWANTED] == self.armed:
+            raise KeyboardInterrupt
+
+    def run(self, number, argument):
+        """Runs the next task and returns its code and answer."""
+        self.started = started = self.started + 1
+        self.control[STARTED] = started
+        if started <= self.control[REVOKED]:
+            return SKIPPED, b""
+        try:
+            try:
+                self.armed = started
+                data = self.pickled(self.functions.call(number)(loads(argument)))
+                self.armed = 0
+                return OK, data
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt) and self.armed
+                self.armed = 0
+                return (INTERRUPTED if interrupted else FAILED), describe(error, self.cloud)
+        except KeyboardInterrupt:  # it came between the task's last step and `armed = 0`
+            self.armed = 0
+            return INTERRUPTED, pack_failure("KeyboardInterrupt", "", b"")
+
+    def pickled(self, result):
+        try:
+            data = dumps(result, 5)
+            # a pickle that names __main__ means this process's, which the client does not have
+            if b"__main__" not in data:
+                return data
+        except Exception:
+            pass
+        return self.cloud(result, 5)
