@@ -12,8 +12,9 @@ use super::host::Host;
 use super::io::Effect;
 use super::limits::{END_GRAIN, END_MARGIN, PILOT_NODES_LIMIT};
 use super::needs::Needs;
+use super::pilots::Pilot;
 use super::site::Site;
-use crate::id::{AllocationId, EngineId, LinkId};
+use crate::id::{EngineId, LinkId};
 use crate::profile::duration;
 use crate::time::Timestamp;
 
@@ -30,12 +31,20 @@ pub(super) struct Ends {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     site: Option<Timestamp>,
-    /// Its pilots, for their nodes.
-    nodes: BTreeMap<String, Timestamp>,
+    /// Its pilots, for their nodes; of an array, for each element's.
+    nodes: BTreeMap<(Option<u32>, String), PilotTold>,
     /// Since when it is known to run.
     pub(super) since: Option<Timestamp>,
     /// The signals that its pilots got, by their nodes.
     pub(super) signals: BTreeMap<String, String>,
+}
+
+/// What a pilot has told of a node's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PilotTold {
+    ends: Timestamp,
+    /// Its process.
+    pid: u32,
 }
 
 impl Allocation {
@@ -52,25 +61,28 @@ impl Allocation {
     }
 
     /// Takes note of what a pilot tells of its nodes: when they end, or that it is there since then.
-    pub(super) fn heed_pilot(&mut self, ends: Option<Timestamp>, since: Timestamp, nodes: &BTreeSet<String>) {
-        let granted = self.spec.walltime.filter(|_| self.spec.array).map(|walltime| since + walltime);
-        let Some(known) = ends.or(granted) else { return };
-        for node in nodes {
-            // a pilot that links anew was there before
-            let news = self.told.nodes.get(node).is_none_or(|old| ends.is_some() && *old != known);
-            if news && (self.told.nodes.len() < PILOT_NODES_LIMIT || self.told.nodes.contains_key(node)) {
-                self.told.nodes.insert(node.clone(), known);
+    pub(super) fn heed_pilot(&mut self, pilot: &Pilot) {
+        let granted = self.spec.walltime.filter(|_| self.spec.array).map(|walltime| pilot.since + walltime);
+        let Some(ends) = pilot.ends.or(granted) else { return };
+        let told = PilotTold { ends, pid: pilot.pid };
+        for node in &pilot.nodes {
+            let key = (pilot.element, node.clone());
+            // a pilot that links anew was there before; another one on the node is there because the site began anew
+            let old = self.told.nodes.get(&key);
+            let news = old.is_none_or(|old| old.pid != told.pid || pilot.ends.is_some() && *old != told);
+            if news && (self.told.nodes.len() < PILOT_NODES_LIMIT || old.is_some()) {
+                self.told.nodes.insert(key, told);
             }
         }
     }
 
     /// When its time ends, as far as is known; of a node, or the latest of all: the earliest that was told and is not
     /// over, since times may be prolonged; else the latest. Where nothing was told, what was asked for is granted.
-    pub(super) fn end(&self, node: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn end(&self, node: Option<(Option<u32>, &str)>, now: Timestamp) -> Option<Timestamp> {
         let Told { site, nodes, since, .. } = &self.told;
         let of_node = match node {
-            Some(node) => nodes.get(node).copied(),
-            None => nodes.values().max().copied(),
+            Some((element, node)) => nodes.get(&(element, node.to_owned())).map(|told| told.ends),
+            None => nodes.values().map(|told| told.ends).max(),
         };
         let told = || [*site, of_node].into_iter().flatten();
         let granted = || Some((*since)? + self.spec.walltime.filter(|_| !self.spec.array)?);
@@ -93,8 +105,9 @@ impl Allocation {
 }
 
 impl Site {
-    /// When the time of an allocation's node ends, as far as is known.
-    fn end(&self, id: Option<&AllocationId>, node: &str, now: Timestamp) -> Option<Timestamp> {
+    /// When the time of a host's node ends, as far as is known.
+    fn end(&self, host: &Host, now: Timestamp) -> Option<Timestamp> {
+        let (id, node) = (host.allocation.as_ref(), (host.element, &*host.node));
         match self.place(id) {
             Some(place) => self.all[place].end(Some(node), now),
             // its pilot may be here before the site has told of it
@@ -126,7 +139,7 @@ impl Controller {
     /// Takes note of when a host's time ends.
     pub(super) fn set_end(&mut self, link: LinkId) {
         let Some(host) = self.hosts.get_mut(&link) else { return };
-        let new = self.allocations.end(host.allocation.as_ref(), &host.node, self.now);
+        let new = self.allocations.end(host, self.now);
         let same = match (host.ends, new) {
             (Some(old), Some(new)) => old <= new && new.since(old) < END_GRAIN,
             (old, new) => old == new,

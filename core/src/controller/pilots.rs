@@ -16,19 +16,21 @@ pub(super) struct Pilot {
     /// Which allocation it serves, which may come before the site has told of that.
     allocation: Option<AllocationId>,
     /// Which element of that, if it is an array.
-    element: Option<u32>,
+    pub(super) element: Option<u32>,
+    /// Its process, on its node.
+    pub(super) pid: u32,
     /// The nodes on which it has not given up.
-    nodes: BTreeSet<String>,
+    pub(super) nodes: BTreeSet<String>,
     /// Since when it is here.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// When its allocation ends, as far as it has told.
-    ends: Option<Timestamp>,
+    pub(super) ends: Option<Timestamp>,
 }
 
 impl Pilot {
     /// When the time of a node of it ends, as far as it has told.
-    pub(super) fn end(&self, id: Option<&AllocationId>, node: &str) -> Option<Timestamp> {
-        let serves = self.allocation.as_ref() == id && self.nodes.contains(node);
+    pub(super) fn end(&self, id: Option<&AllocationId>, node: (Option<u32>, &str)) -> Option<Timestamp> {
+        let serves = self.allocation.as_ref() == id && self.element == node.0 && self.nodes.contains(node.1);
         self.ends.filter(|_| serves)
     }
 }
@@ -63,7 +65,7 @@ impl Site {
         let mut nodes: BTreeSet<String> = info.nodes.into_iter().collect();
         nodes.retain(|node| !released.contains(&(node.clone(), 0)));
         let allocation = self.own_name(info.allocation);
-        self.pilots.insert(link, Pilot { allocation, element, nodes, since: now, ends });
+        self.pilots.insert(link, Pilot { allocation, element, pid: info.pid, nodes, since: now, ends });
         released
     }
 
@@ -75,7 +77,7 @@ impl Site {
                 None => (self.all.len() == 1).then_some(0),
             };
             if let Some(place) = place {
-                self.all[place].heed_pilot(pilot.ends, pilot.since, &pilot.nodes);
+                self.all[place].heed_pilot(pilot);
             }
         }
     }

@@ -265,6 +265,45 @@ fn each_element_of_an_array_has_its_own_end() {
     assert_eq!(other, Some(seconds(99)));
 }
 
+/// The engines of an element of the array `1`, on the node that they all share: how long they have.
+fn element(bench: &mut Bench, link: u64, element: u32, pid: u32) -> Option<Duration> {
+    let (pilot, host) = (LinkId(link), LinkId(link + 100));
+    for link in [pilot, host] {
+        bench.step(Input::LinkUp { link, role: Role::Engine, address: "there".into() });
+    }
+    let (node, allocation, element) = ("n".to_owned(), Some(AllocationId::from("1")), Some(element));
+    let nodes = vec![node.clone()];
+    let info = PilotInfo {
+        node: node.clone(),
+        pid,
+        allocation: allocation.clone(),
+        element,
+        nodes,
+        remaining_ms: None,
+    };
+    bench.say(pilot, Message::Pilot(info));
+    let registration = Registration { node, engines: 1, pid, allocation, element, ..Registration::default() };
+    bench.say(host, Message::Register(registration));
+    bench.controller.hosts[&host].ends.map(|ends| ends.since(bench.now))
+}
+
+#[test]
+fn an_element_that_begins_anew_on_its_node_has_its_whole_time_again() {
+    let requests = vec![AllocationRequest { walltime: Some(seconds(100)), array: true, ..request(2) }];
+    let mut bench = Bench::new(ControllerConfig { requests, ..config() });
+    bench.step(Input::Submitted { request: RequestId(0), answer: Ok("1".into()) });
+    polled(&mut bench, running(None, None));
+    assert_eq!(element(&mut bench, 1, 1, 70), Some(seconds(100)));
+    bench.wait(seconds(30));
+    assert_eq!(element(&mut bench, 2, 2, 71), Some(seconds(100)), "another one beside it");
+    bench.wait(seconds(30));
+    for link in [1, 101, 2, 102] {
+        bench.step(Input::LinkDown { link: LinkId(link), reason: "gone".into() });
+    }
+    assert_eq!(element(&mut bench, 3, 2, 71), Some(seconds(70)), "the same one links anew");
+    assert_eq!(element(&mut bench, 4, 1, 99), Some(seconds(100)), "the site has requeued it");
+}
+
 #[test]
 fn what_goes_back_into_the_queue_has_its_whole_time_again() {
     let mut bench = asking(Some(seconds(100)));
