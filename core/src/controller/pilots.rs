@@ -154,12 +154,18 @@ impl Site {
         pilots.into_iter().zip(nodes).collect()
     }
 
-    /// Gives back the allocations of which nothing is wanted and no engine host is left.
+    /// Gives back the allocations of which nothing is wanted and no engine host is left: what its pilots end by themselves,
+    /// once they have had the time to.
     pub(super) fn give_back(&mut self, now: Timestamp, has_hosts: impl Fn(&AllocationId) -> bool) {
-        for one in self.all.iter_mut().filter(|one| one.retired) {
-            let held = one.stage == Stage::Live && one.cancel == Cancel::No;
+        for place in 0..self.all.len() {
+            let one = &self.all[place];
+            let held = one.retired && one.stage == Stage::Live && one.cancel == Cancel::No;
             if held && one.id.as_ref().is_some_and(|id| !has_hosts(id)) {
-                one.cancel = Cancel::Due(now);
+                let wait = self.own_end(place);
+                self.all[place].cancel = Cancel::Due(now + wait);
+                if wait > Duration::ZERO {
+                    self.ask_soon(now);
+                }
             }
         }
     }

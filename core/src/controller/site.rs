@@ -277,7 +277,7 @@ impl Site {
         news: &mut News,
     ) {
         self.polling = false;
-        let pause = if stopping {
+        let pause = if stopping || self.any_ends() {
             self.stop_pause = (self.stop_pause * 2).min(STOP_POLL);
             self.stop_pause
         } else {
@@ -326,6 +326,17 @@ impl Site {
             }
         }
         self.poll_due = now + self.stop_pause;
+    }
+
+    /// Some allocation is about to end: the site is asked at once, and then less and less often.
+    pub(super) fn ask_soon(&mut self, now: Timestamp) {
+        self.stop_pause = STOP_FIRST_POLL;
+        self.poll_due = self.poll_due.min(now + self.stop_pause);
+    }
+
+    /// Whether some allocation has time to end by itself before it is given back.
+    fn any_ends(&self) -> bool {
+        self.live().any(|one| matches!(one.cancel, Cancel::Due(_)) && one.cancel_tries == 0)
     }
 
     /// Whether nothing is left of any allocation.

@@ -83,7 +83,7 @@ fn left_to_do(status: &ClusterStatus, engines: &[EngineId]) -> String {
     let (count, tasks) =
         there.fold((0, 0), |(count, tasks), engine| (count + 1, tasks + u64::from(engine.assigned)));
     match count {
-        0 => "waiting for the site to take the allocation back".to_owned(),
+        0 => "waiting for the allocation to end".to_owned(),
         1 => format!("1 engine still has {}", plural(tasks, "task")),
         _ => format!("{count} engines still have {}", plural(tasks, "task")),
     }

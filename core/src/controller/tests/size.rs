@@ -168,11 +168,14 @@ fn engines_that_retire_finish_what_they_have_and_then_leave() {
     assert_eq!(told_to_leave(&bench), [LinkId(100), LinkId(101)]);
     assert_eq!(asked(&bench)[3], 0, "its last host has not left");
     bench.drop_host(LinkId(101));
-    assert_eq!(asked(&bench)[3], 1);
-    bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
-    bench.wait(Duration::from_secs(11));
+    // its pilot ends, and with it the job
+    bench.step(Input::LinkDown { link: LinkId(50), reason: "it was released".into() });
+    let polls = asked(&bench)[2];
+    bench.wait(Duration::from_millis(100));
+    assert_eq!((asked(&bench)[2], asked(&bench)[3]), (polls + 1, 0), "it may end by itself");
     polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
-    bench.wait(Duration::from_secs(1));
+    bench.wait(Duration::from_secs(9));
+    assert_eq!(asked(&bench)[3], 0, "there is nothing to be given back");
     let status = bench.controller.status();
     assert!(status.allocations.is_empty() && !status.engines_coming && status.engines_wanted == 0);
     assert!(bench.notices.is_empty() && status.problems.is_empty(), "{:?}", bench.notices);
@@ -310,6 +313,7 @@ fn a_pilot_that_knows_nothing_of_it_is_told_again() {
     // its end: nobody else is there, so the allocation goes too
     retire(&mut bench, engines(&[4])).unwrap();
     bench.step(Input::LinkDown { link: LinkId(104), reason: "gone".into() });
+    bench.wait(Duration::from_secs(5));
     assert_eq!(asked(&bench)[3], 1);
 }
 
@@ -322,7 +326,13 @@ fn an_allocation_whose_last_nodes_are_given_up_is_given_back() {
     assert_eq!(asked(&bench)[3], 0, "its pilot starts another");
     let report = Message::Report { node: "node101".into(), text: "killed".into(), restarting: false };
     bench.say(LinkId(50), report);
-    assert_eq!(asked(&bench)[3], 1);
+    assert_eq!(asked(&bench)[3], 0, "its pilot ends it");
+    bench.wait(Duration::from_secs(5));
+    assert_eq!(asked(&bench)[3], 1, "what stays all the same is given back");
+    bench.step(Input::Cancelled { allocations: vec!["1.pbs".into()], answer: Ok(()) });
+    polled(&mut bench, &[("1.pbs", AllocationPhase::Ended)]);
+    bench.wait(Duration::from_secs(1));
+    assert!(bench.controller.status().allocations.is_empty());
 }
 
 #[test]
