@@ -9,6 +9,7 @@ pub mod check;
 pub mod cluster;
 pub mod command;
 mod connect;
+mod ipcluster;
 pub mod paths;
 mod probe;
 pub mod profile;

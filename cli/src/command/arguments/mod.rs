@@ -22,8 +22,8 @@ pub(crate) use self::input::Header;
 pub(crate) use self::input::{InputArguments, Trim};
 pub(crate) use self::map::{MapArguments, ResultArguments};
 pub(crate) use self::profile::{
-    CheckArguments, CreateArguments, EditArguments, PathArguments, ProbeArguments, ProfileCommands,
-    ShowArguments,
+    CheckArguments, CreateArguments, EditArguments, ImportArguments, PathArguments, ProbeArguments,
+    ProfileCommands, ShowArguments,
 };
 pub(crate) use self::scripts::{CompleteArguments, CompletionsArguments, ManArguments, Shell};
 pub(crate) use self::submission::{

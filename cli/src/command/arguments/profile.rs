@@ -15,6 +15,14 @@ Examples:
   rpar profile create ours                     for yourself
   rpar profile create ours --from torque --site    for everybody, below /etc/rpar/profiles";
 
+const IMPORT_HELP: &str = "\
+The file is a Python program: `python3` runs it, with a recorder in place of `c`. What a profile has a word for is carried over:
+launchers, numbers, queues, accounts, time limits, hosts, set-up lines and directives of a batch template, addresses. The rest
+stands as comments at the end of the new file.
+
+Example:
+  rpar profile import ~/.ipython/profile_carver/ipcluster_config.py carver2";
+
 const EDIT_HELP: &str = "\
 The editor is $VISUAL, else $EDITOR, else vi. It gets a copy, which is checked when you are done and only then put in place,
 so that who uses the profile meanwhile never sees half of it.";
@@ -40,6 +48,9 @@ pub(crate) enum ProfileCommands {
     /// Writes a profile to begin with, from what this host has
     #[command(after_help = CREATE_HELP)]
     Create(CreateArguments),
+    /// Writes a profile that says what an ipcluster_config.py says
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArguments),
     /// Opens a profile's file in your editor, and checks it before it counts
     #[command(after_help = EDIT_HELP)]
     Edit(EditArguments),
@@ -70,6 +81,20 @@ pub(crate) struct CreateArguments {
     /// What it extends: any profile, or pbs, ssh [default: what this host has]
     #[arg(long, value_name = "PROFILE")]
     pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) level: LevelArguments,
+    /// Replaces a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImportArguments {
+    /// The configuration of IPython Parallel
+    #[arg(value_name = "IPCLUSTER_CONFIG.PY")]
+    pub(crate) file: PathBuf,
+    /// The new profile's name [default: that of the IPython profile, or ipcluster]
+    pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) level: LevelArguments,
     /// Replaces a file that is there

@@ -9,7 +9,7 @@ use crate::command::context::Context;
 use crate::command::exit::Exit;
 use crate::command::output::Waiting;
 use crate::command::report::{Outcome, Report};
-use crate::profile::{Draft, Level, Profile, check_name};
+use crate::profile::{Draft, Level, Profile};
 use crate::survey::{Survey, System};
 
 /// What `--from` also takes, and the shipped profile that is meant.
@@ -17,13 +17,7 @@ const ALIASES: [(&str, &str); 2] = [("pbs", "openpbs"), ("ssh", "hosts")];
 
 pub(crate) fn run(context: &Context, arguments: &CreateArguments) -> Outcome {
     let (name, level) = (arguments.name.as_str(), arguments.level.level());
-    check_name("profile", name)?;
-    let path = context.profiles.file(level, name);
-    if path.exists() && !arguments.force {
-        let what = format!("{} is there already", path.display());
-        let hint = format!("`rpar profile edit {name}` changes it, --force replaces it");
-        return Err(Report::new(Exit::Files, what).hint(hint));
-    }
+    let path = place::new(context, name, level, arguments.force)?;
     let waiting = Waiting::new(&context.output, "asking this host what it has");
     let (base, survey) = begin(context, name, level, arguments.from.as_deref())?;
     drop(waiting);

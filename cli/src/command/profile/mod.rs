@@ -4,6 +4,7 @@ mod check;
 mod copy;
 mod create;
 mod edit;
+mod import;
 mod live;
 mod path;
 mod place;
@@ -23,6 +24,7 @@ pub(crate) fn run(context: &Context, command: &ProfileCommands) -> Outcome {
         ProfileCommands::Show(arguments) => show(context, arguments),
         ProfileCommands::Path(arguments) => path::run(context, arguments),
         ProfileCommands::Create(arguments) => create::run(context, arguments),
+        ProfileCommands::Import(arguments) => import::run(context, arguments),
         ProfileCommands::Check(arguments) => check::run(context, arguments),
         ProfileCommands::Edit(arguments) => edit::run(context, arguments),
     }

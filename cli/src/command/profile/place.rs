@@ -8,9 +8,22 @@ use std::path::{Path, PathBuf};
 use crate::command::context::Context;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
+use crate::profile::{Level, check_name};
 
 /// What a new file may be read and written by, less the umask: a site's profile is for everybody.
 const MODE: u32 = 0o644;
+
+/// Where a new profile's file is to be.
+pub(super) fn new(context: &Context, name: &str, level: Level, force: bool) -> Outcome<PathBuf> {
+    check_name("profile", name)?;
+    let path = context.profiles.file(level, name);
+    if path.exists() && !force {
+        let what = format!("{} is there already", path.display());
+        let hint = format!("`rpar profile edit {name}` changes it, --force replaces it");
+        return Err(Report::new(Exit::Files, what).hint(hint));
+    }
+    Ok(path)
+}
 
 /// Whether the profile could be started with, if `path` held `text`: it loads, resolves with its defaults, and its backends
 /// take their sections.
