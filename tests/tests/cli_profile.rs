@@ -132,7 +132,7 @@ fn what_was_written_is_kept_whatever_fails() {
     let editors = [
         (format!("{changes} \"$1\"; false"), 117, "exit status: 1"),
         (format!("{changes} \"$1\"; kill -KILL $$"), 117, "exit status: 137"),
-        (format!("sed -i 's/default = ./default = 9 9/' \"$1\""), 110, "is left as it was"),
+        ("sed -i 's/default = ./default = 9 9/' \"$1\"".to_owned(), 110, "is left as it was"),
         (
             format!("{changes} \"$1\"; cp {} {}", other.display(), path.display()),
             117,
