@@ -150,9 +150,11 @@ fn reason(output: &str) -> Option<String> {
     let told = output.lines().filter_map(|line| line.split_once("error:")).map(|(_, reason)| reason.trim());
     let told = told.filter(|reason| !reason.is_empty()).collect::<Vec<_>>().join("; ");
     let whole = if told.is_empty() {
-        let last = output.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "'")?;
-        // `qsub: what is wrong`: which command it was is told elsewhere
-        let program = |name: &str| name.starts_with('q') && name.chars().all(|c| c.is_ascii_lowercase());
+        let pointless = |line: &str| line.is_empty() || line == "'" || line.starts_with("Try \"");
+        let last = output.lines().map(str::trim).rfind(|line| !pointless(line))?;
+        // `qsub: what is wrong`, `sbatch: ...`: which command it was is told elsewhere
+        let program =
+            |name: &str| name.starts_with(['q', 's']) && name.chars().all(|c| c.is_ascii_lowercase());
         last.split_once(": ").filter(|(name, _)| program(name)).map_or(last, |(_, told)| told).to_owned()
     } else {
         told
@@ -217,6 +219,12 @@ mod tests {
         for text in ["", "N/A", "Unknown", "T", "2026-11-24T", "2026-11-24Tnoon:", "Tomorrow T14:05"] {
             assert_eq!(moment(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_reason_is_not_where_to_read_more() {
+        let output = "sbatch: unrecognized option '--nosuch=1'\nTry \"sbatch --help\" for more information\n";
+        assert_eq!(reason(output).as_deref(), Some("unrecognized option '--nosuch=1'"));
     }
 
     #[test]

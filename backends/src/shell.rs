@@ -38,15 +38,27 @@ pub fn in_any_shell(program: &str, words: &[&[u8]]) -> String {
     format!("exec sh -c 'eval \"$(printf %b \"$0\")\"' '{}'", spelt.collect::<String>())
 }
 
+/// The environment variable that tells a program which line of its setup has failed.
+pub const SETUP_FAILED: &str = "RPAR_SETUP_FAILED";
+
+/// `BASH_SOURCE` is empty for what `bash -c` itself was given.
+const TELL: &str = r#"trap 'case ${#BASH_SOURCE[@]} in 0)
+export RPAR_SETUP_FAILED="${RPAR_SETUP_FAILED-$BASH_COMMAND (exit status $?)}"
+echo "a line of setup failed: $BASH_COMMAND" >&2
+esac' ERR"#;
+
 /// The command that runs `setup` in a shell and then becomes `argv`. Without setup lines it is `argv` itself.
 ///
 /// The shell is bash: `module` and `conda activate` are bash functions, which a plain `sh` would drop from the
 /// environment. `login` makes it read the login files, for places that nothing has set up (a fresh ssh session).
+///
+/// A line that fails is told on stderr, and the first one in [`SETUP_FAILED`], but what is set up goes on: some sites'
+/// modules fail for no reason that matters. What fails inside a file that a line reads is that file's affair.
 pub fn with_setup(setup: &[String], argv: &[String], login: bool) -> Vec<String> {
     if setup.is_empty() {
         return argv.to_vec();
     }
-    let script = format!("{}\nexec \"$@\"", setup.join("\n"));
+    let script = format!("{TELL}\n{}\nexec \"$@\"", setup.join("\n"));
     let flag = if login { "-lc" } else { "-c" };
     let mut command = ["bash", flag, &script, "rpar"].map(str::to_owned).to_vec();
     command.extend_from_slice(argv);
@@ -103,5 +115,24 @@ mod tests {
         let command = with_setup(&setup, &argv, false);
         let output = std::process::Command::new(&command[0]).args(&command[1..]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "from setup a  b\n");
+    }
+
+    #[test]
+    fn a_line_of_setup_that_fails_is_told_and_stops_nothing() {
+        let cases = [
+            ("true", "none"),
+            ("[ -f /nonexistent ] && . /nonexistent\nfalse || true", "none"),
+            ("(exit 3)\nfalse", "( exit 3 ) (exit status 3)"),
+            // what fails inside a file is not the line's failure
+            ("source <(printf 'false\\ntrue\\n')", "none"),
+        ];
+        let argv = ["sh", "-c", &format!("echo ${{{SETUP_FAILED}-none}}")].map(str::to_owned);
+        for (setup, told) in cases {
+            let command = with_setup(&[setup.to_owned()], &argv, false);
+            let output = std::process::Command::new(&command[0]).args(&command[1..]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), told, "{setup}");
+            let said = String::from_utf8_lossy(&output.stderr).contains("a line of setup failed: ");
+            assert_eq!(said, told != "none", "{setup}");
+        }
     }
 }

@@ -148,3 +148,20 @@ fn a_site_that_does_not_answer_is_told_in_its_own_words() {
     let (exit, out) = run("/nowhere");
     assert!(exit == Some(110) && out.contains("error    `qsub` is not on PATH"), "{out}");
 }
+
+#[test]
+fn an_address_that_this_host_does_not_have_is_told() {
+    let home = Home::new();
+    home.profile("ours", "extends = 'slurm'\n[transport]\nadvertise = ['203.0.113.7']\n");
+    let (_, answer) = check(&home, &["ours"]);
+    let told = "warning ours.toml:3 can listen at tcp://0.0.0.0:0; the nodes are told tcp://203.0.113.7";
+    assert!(wrong(&answer, &home).contains(&told.to_owned()), "{answer}");
+}
+
+#[test]
+fn a_list_of_hosts_is_not_asked_for_more_than_it_has() {
+    let home = Home::new();
+    home.profile("lab", "extends = 'hosts'\n[scheduler]\nhosts = ['node1:4', 'node2']\n");
+    let (exit, answer) = check(&home, &["lab"]);
+    assert_eq!(exit, Some(0), "{answer}");
+}

@@ -4,8 +4,12 @@ use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rpar_core::profile::Place;
+use rpar_core::transport::Listener;
 use rpar_runtime::link::fresh_identity;
+use tokio::time::timeout;
 
 use super::finding::Finding;
 use crate::paths::state_directory;
@@ -26,6 +30,9 @@ const FILE_SYSTEMS: [(u32, &str, bool); 11] = [
     (0xaad7_aaea, "PanFS", true),
     (0x6573_5546, "FUSE", true),
 ];
+
+/// How long this host may take to reach itself.
+const DIAL_TIME: Duration = Duration::from_secs(2);
 
 /// Directories that every host has for itself, whatever file system they are on.
 const OWN_OF_EACH_HOST: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
@@ -137,6 +144,7 @@ pub(super) async fn network(resolved: &Resolved, site: &Site) -> Vec<Finding> {
             }
         };
         let endpoints = listener.endpoints();
+        let reached = reaches_itself(site, listener).await;
         let places: Vec<&str> = endpoints
             .iter()
             .map(|endpoint| endpoint.0.rsplit_once(':').map_or(&*endpoint.0, |(place, _)| place))
@@ -154,11 +162,36 @@ pub(super) async fn network(resolved: &Resolved, site: &Site) -> Vec<Finding> {
                 .at_key(origins, key)
                 .because("a loopback address leads every node to itself")
                 .next("name the interface of the nodes' network in `[transport] advertise`")
+        } else if !reached && resolved.controller.r#where == Place::Local {
+            Finding::warning(told)
+                .at_key(origins, key)
+                .because("this host reaches itself at none of these, and `rpar start` waits here")
+                .next("name an interface or address of this host among those in `[transport] advertise`")
         } else {
             Finding::ok(told)
         });
     }
     findings
+}
+
+/// Whether this host can dial what it listens on, as `rpar start` will.
+async fn reaches_itself(site: &Site, mut listener: Box<dyn Listener>) -> bool {
+    let (endpoints, key) = (listener.endpoints(), listener.key());
+    let Ok(identity) = fresh_identity() else { return false };
+    let dials = async {
+        for endpoint in &endpoints {
+            let dialled = timeout(DIAL_TIME, site.transport.dial(&identity, endpoint, &key)).await;
+            if matches!(dialled, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
+    };
+    let accepts = async { while listener.accept().await.is_ok() {} };
+    tokio::select! {
+        reached = dials => reached,
+        () = accepts => false,
+    }
 }
 
 /// Whether an endpoint leads whoever dials it to its own host.

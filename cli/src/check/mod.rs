@@ -10,13 +10,13 @@ mod site;
 
 use std::path::Path;
 
-use rpar_core::profile::Place;
+use rpar_core::profile::{Param, ParamValue, Place};
 use rpar_core::runner::Runner;
 
 pub use self::finding::{Finding, Severity};
 pub(crate) use self::host::is_loopback;
 pub use self::matrix::Values;
-use crate::profile::{Profile, Profiles, Resolved};
+use crate::profile::{Origin, Profile, Profiles, Resolved};
 use crate::registry::Registry;
 use crate::site::Site;
 
@@ -111,11 +111,24 @@ fn loaded(check: &Check<'_>) -> Finding {
     Finding::ok(format!("loads: {}", layers.join(", ")))
 }
 
+/// The parameters, with no more nodes than the list of hosts has, where there is one and nobody else says how many.
+fn reasonable(profile: &Profile, resolved: &Resolved) -> Vec<Param> {
+    let mut params = profile.params().to_vec();
+    let listed = resolved.scheduler.get("kind").and_then(|kind| kind.as_str()) == Some("hosts");
+    if listed && profile.origins().of("params.nodes.range") == Some(&Origin::BuiltIn) {
+        let nodes = params.iter_mut().filter(|param| param.name == "nodes");
+        for (_, most) in nodes.filter_map(|nodes| nodes.range.as_mut()) {
+            *most = ParamValue::Int(resolved.engines.nodes.into());
+        }
+    }
+    params
+}
+
 /// What is in the profile's texts: scripts for all values tried, shell lines, secrets.
 async fn texts(check: &Check<'_>, profile: &Profile, resolved: &Resolved) -> Vec<Finding> {
     let Check { registry, values, program, runner, .. } = *check;
     let tried = match values.is_empty() {
-        true => matrix::edges(profile.params()),
+        true => matrix::edges(&reasonable(profile, resolved)),
         false => vec![values.clone()],
     };
     let mut findings = render::scripts(profile, registry, &tried, program, runner).await;

@@ -146,7 +146,12 @@ fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &Clu
         end_elsewhere(resolved, directory);
         clean(context, directory, site, resolved)?;
     }
-    linked
+    linked.map_err(|report| match report.exit {
+        Exit::Link => report.hint(
+            "it is stopped again; `rpar profile check` tells whether this host reaches what is advertised",
+        ),
+        _ => report,
+    })
 }
 
 /// Asks for the controller's own allocation, waits until it runs there, and links to it.

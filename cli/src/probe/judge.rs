@@ -113,6 +113,14 @@ fn node(resolved: &Resolved, report: &NodeReport, way: Way) -> Vec<Finding> {
     }
     findings.extend(directory(resolved, report));
     findings.extend(clock(report));
+    if let Some(line) = &report.setup_failed {
+        findings.push(
+            Finding::warning(format!("a line of `setup` fails on {}", report.node))
+                .at_key(resolved.origins(), "engines.setup")
+                .because(line.clone())
+                .next("try it there by hand; if it may fail, write `|| true` behind it"),
+        );
+    }
     findings.push(python(resolved, report));
     let (cores, ppn) = (report.cores, resolved.engines.ppn);
     let told = format!("{} has {cores} cores for {ppn} engines", report.node);
@@ -302,6 +310,11 @@ mod tests {
         let cases = [
             (NodeReport { cores: 1, ..fine() }, Warning, "1 cores for 2 engines"),
             (NodeReport { build: "0.0".into(), ..fine() }, Error, "runs rpar 0.0"),
+            (
+                NodeReport { setup_failed: Some("x".into()), ..fine() },
+                Warning,
+                "a line of `setup` fails on n1",
+            ),
             (
                 NodeReport { unreadable: Some("gone".into()), ..fine() },
                 Error,

@@ -66,6 +66,8 @@ pub(crate) struct NodeReport {
     pub(crate) unreadable: Option<String>,
     /// What came of each address.
     pub(crate) addresses: Vec<Reach>,
+    /// Which line of `setup` has failed there, if one has.
+    pub(crate) setup_failed: Option<String>,
     /// Its Python.
     pub(crate) python: PythonReport,
     /// Whether it is to see this host's files.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rpar_backends::Exec;
+use rpar_backends::shell::SETUP_FAILED;
 use rpar_core::connection::ConnectionFile;
 use rpar_core::runner::{Invocation, Runner};
 use rpar_core::transport::{Endpoint, Transport, TransportError};
@@ -56,6 +57,7 @@ pub(crate) async fn node(begun: Begun) -> String {
             .unwrap_or_else(host_name),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         shares: directory.is_some(),
+        setup_failed: std::env::var(SETUP_FAILED).ok(),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
         ..NodeReport::default()
     };
