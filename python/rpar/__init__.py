@@ -13,17 +13,32 @@ from ._rpar import __version__
 from .asyncresult import AsyncMapResult, AsyncResult
 from .balanced import LoadBalancedView
 from .client import Client
+from .decorators import ParallelFunction, RemoteFunction, interactive, parallel, remote
+from .dependency import Dependency, depend, require
+from .direct import BroadcastView, DirectView
 from .error import CompositeError, RemoteError
+from .reference import Reference
 from .view import View
 
 __all__ = [
     "AsyncMapResult",
     "AsyncResult",
+    "BroadcastView",
     "Client",
     "CompositeError",
+    "Dependency",
+    "DirectView",
     "LoadBalancedView",
+    "ParallelFunction",
+    "Reference",
     "RemoteError",
+    "RemoteFunction",
     "View",
     "__version__",
+    "depend",
     "error",
+    "interactive",
+    "parallel",
+    "remote",
+    "require",
 ]

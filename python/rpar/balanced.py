@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional,
 
 from . import serialize
 from .asyncresult import AsyncMapResult, AsyncResult
+from .decorators import name_of
 from .lots import Calls, lots
-from .view import View, check_map, name_of
+from .reference import callable_of
+from .view import View, check_map
 
 if TYPE_CHECKING:
+    from ._rpar import Function, Group
     from .client import Client
 
 
@@ -46,28 +49,44 @@ class LoadBalancedView(View):
     ) -> AsyncMapResult:
         check_map(sequences, chunksize)
         session, chunksize = self.client._session, chunksize or 1
-        body = serialize.function_bytes(serialize.CALL if chunksize == 1 else serialize.CHUNK, f)
-        function, options, group = session.define(body), self._options(self._target_list()), session.group()
+        body = serialize.function_bytes(serialize.CALL if chunksize == 1 else serialize.CHUNK, callable_of(f))
         calls = Calls(sequences, chunksize)
+        group = self._submit(session.define(body), lots(calls))
+        return self._keep(
+            AsyncMapResult(
+                self.client,
+                group,
+                name_of(f),
+                chunks=(chunksize, calls.items),
+                ordered=ordered,
+                return_exceptions=return_exceptions,
+            )
+        )
+
+    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
+        session = self.client._session
+        function = session.define(serialize.function_bytes(serialize.APPLY, callable_of(f)))
+        group = self._submit(function, [[serialize.argument_bytes((args, kwargs))]])
+        return self._keep(AsyncResult(self.client, group, name_of(f)))
+
+    def _submit_parts(
+        self, function: "Function", items: int, chunksize: Optional[int], pack: Callable[[int], Iterable[bytes]]
+    ) -> Tuple["Group", Optional[List[int]]]:
+        count = -(-items // (chunksize or 1))
+        return self._submit(function, ([argument] for argument in pack(count))), None
+
+    def _submit(self, function: "Function", arguments: Iterable[List[bytes]]) -> "Group":
+        """Submits lots of tasks; the group of them."""
+        session = self.client._session
+        group, options = session.group(), self._options(self._target_list())
         try:
-            for lot in lots(calls):
+            for lot in arguments:
                 session.submit(group, function, options, lot)
         except BaseException:
             # an argument that cannot be pickled, or Ctrl-C: nobody will ask for what was submitted so far
             session.cancel(group)
             raise
-        chunks = (chunksize, calls.items)
-        return AsyncMapResult(
-            self.client, group, name_of(f), chunks=chunks, ordered=ordered, return_exceptions=return_exceptions
-        )
-
-    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
-        session = self.client._session
-        function = session.define(serialize.function_bytes(serialize.APPLY, f))
-        group = session.group()
-        options = self._options(self._target_list())
-        session.submit(group, function, options, [serialize.argument_bytes((args, kwargs))])
-        return AsyncResult(self.client, group, name_of(f))
+        return group
 
     def _target_list(self) -> Optional[List[int]]:
         return [self.targets] if isinstance(self.targets, int) else self.targets

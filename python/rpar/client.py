@@ -3,10 +3,12 @@
 import json
 import os
 import weakref
-from typing import Any, Dict, List, Optional, Set, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Union
 
-from . import _rpar
+from . import _rpar, serialize
 from .balanced import LoadBalancedView
+from .direct import BroadcastView, DirectView
+from .targets import Targets, resolve
 from .history import History
 
 
@@ -38,6 +40,8 @@ class Client:
             raise ValueError("a connection_file already says which cluster: leave out profile and cluster_id")
         path = None if connection_file is None else os.fspath(connection_file)
         self._session = _rpar.connect(profile, cluster_id, path)
+        # the functions of `on_engine` that were used, by function and the directories that are told along
+        self._functions: Dict[Tuple[Any, ...], _rpar.Function] = {}
         self._history = History()
         # also at the interpreter's exit, while the link's thread can still send what is left
         self._close = weakref.finalize(self, self._session.close)
@@ -81,12 +85,67 @@ class Client:
         status: Dict[str, Any] = json.loads(self._session.status(timeout))
         return status
 
-    def load_balanced_view(self, targets: Union[int, List[int], None] = None, **flags: Any) -> LoadBalancedView:
+    def __getitem__(self, key: Targets) -> DirectView:
+        """A direct view: of one engine by its id, of a list of ids, of a slice of the engines that are there now, or of
+        ``"all"``.
+
+        Raises
+        ------
+        IndexError
+            If an engine is named that is not there.
+        """
+        return self.direct_view(key)
+
+    def __iter__(self) -> Iterator[DirectView]:
+        """Yields a direct view of each engine."""
+        return (DirectView(self, engine) for engine in self.ids)
+
+    def direct_view(self, targets: Targets = "all", **flags: Any) -> DirectView:
+        """A view that runs what it is given on each of its engines.
+
+        Parameters
+        ----------
+        targets : int, list of int, slice or "all"
+            ``"all"``, the default, is the engines that are there whenever the view is used; all others are fixed now.
+        **flags
+            Attributes of the view, as ``block``.
+
+        Raises
+        ------
+        IndexError
+            If an engine is named that is not there.
+        """
+        return DirectView(self, self._fixed(targets), **flags)
+
+    def broadcast_view(self, targets: Targets = "all", **flags: Any) -> BroadcastView:
+        """`direct_view`, under another name; see `BroadcastView`."""
+        return BroadcastView(self, self._fixed(targets), **flags)
+
+    def load_balanced_view(self, targets: Targets = None, **flags: Any) -> LoadBalancedView:
         """A view that runs each task on whichever engine is free, among `targets` if given.
 
-        `flags` are attributes of the view: ``block``, ``retries``, ``timeout``.
+        `flags` are attributes of the view: ``block``, ``retries``, ``timeout`` and others.
         """
+        if isinstance(targets, str):
+            targets = self._fixed(targets) and None
+        elif isinstance(targets, (slice, range)):
+            targets = resolve(self, targets)
         return LoadBalancedView(self, targets=targets, **flags)
+
+    def _fixed(self, targets: Targets) -> Union[int, List[int], str]:
+        """Which engines are meant now; all are not fixed."""
+        if targets is None or (isinstance(targets, str) and targets.lower() == "all"):
+            return "all"
+        ids = resolve(self, targets)
+        return ids[0] if isinstance(targets, int) else ids
+
+    def _remote(self, function: Callable[..., Any]) -> _rpar.Function:
+        """A function of `on_engine` that takes its arguments as a tuple; pickled once."""
+        key = (function, *serialize.own_paths())
+        known = self._functions.get(key)
+        if known is None:
+            known = self._functions[key] = self._session.define(serialize.function_bytes(serialize.CALL, function))
+        return known
 
     def shutdown(self, timeout: float = 60.0) -> None:
         """Ends the cluster: its tasks, its engines, its allocations and the controller; as ``rpar stop`` does.

@@ -1,17 +1,22 @@
 """Views: how tasks are given to engines."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
+from . import decorators
 from ._rpar import Options
 from .asyncresult import AsyncMapResult, AsyncResult
 
 if TYPE_CHECKING:
+    from ._rpar import Function, Group
     from .client import Client
+
+_Result = TypeVar("_Result", bound=AsyncResult)
 
 #: The flags of a view, and whether a value is one of them; what they mean stands in the class.
 _FLAGS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "block": ("true or false", lambda value: isinstance(value, (bool, int))),
+    "track": ("true or false", lambda value: isinstance(value, (bool, int))),
     "retries": ("a whole number from 0 to 65535", lambda value: isinstance(value, int) and 0 <= value < 1 << 16),
     "timeout": ("a positive number of seconds or None", lambda value: value is None or value > 0),
     "time": ("a positive number of seconds or None", lambda value: value is None or value > 0),
@@ -26,6 +31,8 @@ class View:
     client : Client
     block : bool, default False
         Whether `apply` and `map` wait and return results, in place of an `AsyncResult`.
+    track : bool, default False
+        Without effect: arguments are copied before `apply` and `map` return, so that nothing need be tracked.
     retries : int, default 0
         How often a task runs again whose function raised an exception, that timed out, or whose interpreter crashed.
     timeout : float or None, default None
@@ -39,7 +46,8 @@ class View:
 
     def __init__(self, client: "Client", **flags: Any) -> None:
         self.client = client
-        self.block = False
+        self.block: bool = False
+        self.track: bool = False
         self.retries = 0
         self.timeout: Optional[float] = None
         self.time: Optional[float] = None
@@ -75,16 +83,16 @@ class View:
         finally:
             self.set_flags(**before)
 
-    def apply(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def apply(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Calls ``f(*args, **kwargs)``; returns an `AsyncResult`, or the result if `block` is set."""
         result = self._submit_call(f, args, kwargs)
         return result.get() if self.block else result
 
-    def apply_async(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncResult:
+    def apply_async(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
         """Calls ``f(*args, **kwargs)`` and returns an `AsyncResult`."""
         return self._submit_call(f, args, kwargs)
 
-    def apply_sync(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def apply_sync(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Calls ``f(*args, **kwargs)`` and returns the result.
 
         Raises
@@ -157,6 +165,27 @@ class View:
         values: List[Any] = result.get()
         return values
 
+    def remote(
+        self, block: Optional[bool] = None, **flags: Any
+    ) -> Callable[[Callable[..., Any]], decorators.RemoteFunction]:
+        """Decorator: to call the function is to apply it.
+
+        Parameters
+        ----------
+        block : bool, optional
+            Whether calls wait and return results; default is the view's.
+        **flags
+            Flags of the view for these calls.
+        """
+        return decorators.remote(self, block, **flags)
+
+    def parallel(
+        self, dist: str = "b", block: Optional[bool] = None, ordered: bool = True, **flags: Any
+    ) -> Callable[[Callable[..., Any]], decorators.ParallelFunction]:
+        """Decorator: to call the function is to call it on engines with parts of sequences; see `ParallelFunction`, which
+        takes the same arguments."""
+        return decorators.parallel(self, dist, block, ordered, **flags)
+
     def _options(self, targets: Optional[List[int]] = None) -> Options:
         return Options(retries=self.retries, timeout=self.timeout, time=self.time, targets=targets)
 
@@ -173,6 +202,17 @@ class View:
     ) -> AsyncMapResult:
         raise NotImplementedError
 
+    def _submit_parts(
+        self, function: "Function", items: int, chunksize: Optional[int], pack: Callable[[int], Iterable[bytes]]
+    ) -> Tuple["Group", Optional[List[int]]]:
+        """Submits a parallel function's tasks: `pack` makes so many arguments of sequences of so many items. Their group,
+        and the engine of each if those are told."""
+        raise NotImplementedError
+
+    def _keep(self, result: _Result) -> _Result:
+        """Takes note of what was submitted."""
+        return result
+
 
 def check_map(sequences: Tuple[Iterable[Any], ...], chunksize: Optional[int]) -> None:
     """Checks what a map is given.
@@ -188,8 +228,3 @@ def check_map(sequences: Tuple[Iterable[Any], ...], chunksize: Optional[int]) ->
         raise TypeError("map needs at least one sequence")
     if chunksize is not None and (not isinstance(chunksize, int) or chunksize < 1):
         raise ValueError("chunksize must be a whole number of at least 1, not %r" % (chunksize,))
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """What a function is called where people read it."""
-    return getattr(function, "__name__", type(function).__name__)
