@@ -5,10 +5,11 @@ use std::fmt::Write;
 use bytes::Bytes;
 
 /// Names and texts; each imports only those before it, and the last one serves.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("failures", include_str!("interpreter/failures.py")),
     ("link", include_str!("interpreter/link.py")),
     ("streams", include_str!("interpreter/streams.py")),
+    ("namespace", include_str!("interpreter/namespace.py")),
     ("functions", include_str!("interpreter/functions.py")),
     ("tasks", include_str!("interpreter/tasks.py")),
     ("serve", include_str!("interpreter/serve.py")),
@@ -28,18 +29,17 @@ pub(super) fn bootstrap() -> String {
         let _ = write!(lengths, "('{name}',{}),", text.len());
     }
     let total: usize = FILES.iter().map(|(_, text)| text.len()).sum();
+    // within `exec`: the user's namespace, in which this text runs, begins empty
     format!(
-        "import os,sys\n\
-         def serve():\n \
-         s=b''\n \
-         while len(s)<{total}:s+=os.read(1,{total}-len(s))or os._exit(0)\n \
-         p='rpar_interpreter'\n \
-         sys.modules[p]=type(sys)(p)\n \
-         for n,l in {lengths}:\n  \
-         m=sys.modules[p+'.'+n]=type(sys)(p+'.'+n)\n  \
-         exec(compile(s[:l],'<rpar '+n+'>','exec'),m.__dict__)\n  \
-         s=s[l:]\n\
-         serve()"
+        "exec(\"\"\"import os,sys\n\
+         s=b''\n\
+         while len(s)<{total}:s+=os.read(1,{total}-len(s))or os._exit(0)\n\
+         p='rpar_interpreter'\n\
+         sys.modules[p]=type(sys)(p)\n\
+         for n,l in {lengths}:\n \
+         m=sys.modules[p+'.'+n]=type(sys)(p+'.'+n)\n \
+         exec(compile(s[:l],'<rpar '+n+'>','exec'),m.__dict__)\n \
+         s=s[l:]\n\"\"\",{{}})"
     )
 }
 

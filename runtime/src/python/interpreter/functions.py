@@ -10,7 +10,8 @@ CALL, APPLY, CHUNK = 0, 1, 2
 class Functions:
     """Functions by number; each is unpickled when it is first run."""
 
-    def __init__(self):
+    def __init__(self, namespace):
+        self.namespace = namespace
         self.bodies = {}
         self.calls = {}
 
@@ -19,9 +20,10 @@ class Functions:
         self.calls.pop(number, None)
 
     def call(self, number):
-        """Returns a callable that takes the unpickled argument of a task."""
-        call = self.calls.get(number)
-        if call is None:
+        """Returns a callable that takes the unpickled argument of a task, and the scopes that it uses."""
+        known = self.calls.get(number)
+        if known is None:
+            self.namespace.arrived.clear()
             how, function = load(self.bodies[number])
             if how == CALL:
                 call = lambda args: function(*args)
@@ -31,9 +33,9 @@ class Functions:
                 call = lambda chunk: [function(*args) for args in chunk]
             else:
                 raise ValueError("unknown way to call a function: %r; are client and engines of one build?" % (how,))
-            self.calls[number] = call
+            known = self.calls[number] = call, self.namespace.scopes()
             del self.bodies[number]
-        return call
+        return known
 
 
 def load(body):

@@ -12,6 +12,7 @@ from time import perf_counter_ns
 
 from rpar_interpreter.failures import pack_failure
 from rpar_interpreter.link import DEFINE, FAILED, READY, Link
+from rpar_interpreter.namespace import Namespace
 from rpar_interpreter.streams import Streams
 from rpar_interpreter.tasks import Tasks
 
@@ -32,11 +33,11 @@ def take_descriptors():
 
 
 def import_cloudpickle():
-    """Returns cloudpickle's dumps and what is wrong, if it is not there."""
+    """Returns cloudpickle and what is wrong, if it is not there."""
     try:
         import cloudpickle
 
-        return cloudpickle.dumps, None
+        return cloudpickle, None
     except Exception as error:
         return None, (
             "cloudpickle cannot be imported by %s (%s: %s); install it with: %s -m pip install cloudpickle"
@@ -72,11 +73,15 @@ def serve():
     except Exception:
         pass  # only the stack in the report of a crash is missed
     link = Link(descriptor)
-    cloud, problem = import_cloudpickle()
+    cloudpickle, problem = import_cloudpickle()
     if problem:
         link.send(FAILED, 0, pack_failure(problem, "", b""))
         return
-    tasks, streams = Tasks(control, cloud), Streams(link)
+    namespace, streams = Namespace(), Streams(link)
+    # up to 2.2 it was in the latter
+    for name in "cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast":
+        namespace.watch(sys.modules.get(name))
+    tasks = Tasks(control, cloudpickle.dumps, namespace)
     link.send(READY, PROTOCOL, ("%s\n%s" % (sys.executable, sys.version.split()[0])).encode())
     streams.install()
     while True:

@@ -14,9 +14,10 @@ STARTED, REVOKED, UNWANTED = 0, 1, 2
 class Tasks:
     """The tasks of this child: what they call, and which one runs."""
 
-    def __init__(self, control, cloud):
+    def __init__(self, control, cloud, namespace):
         self.control = control
-        self.functions = Functions()
+        self.namespace = namespace
+        self.functions = Functions(namespace)
         self.cloud = cloud
         self.started = 0  # how many tasks have begun, which is also the number of the running one
         self.armed = 0  # the number of the task whose code runs, for which an interrupt may be meant
@@ -32,10 +33,17 @@ class Tasks:
         self.control[STARTED] = started
         if started <= self.control[REVOKED]:
             return SKIPPED, b""
+        namespace = self.namespace
         try:
             try:
                 self.armed = started
-                data = self.pickled(self.functions.call(number)(loads(argument)))
+                call, scopes = self.functions.call(number)
+                argument = loads(argument)
+                if scopes or namespace.arrived or namespace.kept:
+                    result = namespace.call(call, argument, scopes)
+                else:
+                    result = call(argument)
+                data = self.pickled(result)
                 self.armed = 0
                 return OK, data
             except BaseException as error:
