@@ -148,6 +148,7 @@ fn flags_are_enough_and_too_much_is_refused_at_once() {
         (["start", "--hosts", "node1", "--nodes", "2"].as_slice(), "2 hosts asked for, but the list has 1"),
         (&["start"], "no host is named"),
         (&["start", "--hosts", "node1,-oX"], "`-oX` is no host"),
+        (&["start", "--hosts", "node1", "--walltime", "1h"], "scheduler `hosts` has none: leave it out"),
     ] {
         let (exit, _, err) = home.said(&[&["--profile", "lab"], words].concat());
         assert!(exit != Some(0) && err.contains(told), "{err}");

@@ -9,10 +9,10 @@ use crate::dialect::{States, moment, parse_clock};
 use crate::elements::together;
 use crate::hostlist;
 
-/// What is listed, each followed by `|`, which keeps it whole. The reason, which may hold anything, is last.
 /// Reasons that no waiting takes away, unless an admin changes something (squeue(1), JOB REASON CODES).
 const NEVER: [&str; 4] = ["BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionTimeLimit"];
 
+/// What is listed, each followed by `|`, which keeps it whole. The reason, which may hold anything, is last.
 pub(crate) const FORMAT: &str =
     "ArrayJobID:|,ArrayTaskID:|,State:|,exit_code:|,StartTime:|,TimeUsed:|,TimeLeft:|,NodeList:|,Reason:|";
 

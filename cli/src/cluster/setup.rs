@@ -30,6 +30,17 @@ pub enum SetupError {
         /// The scheduler.
         scheduler: String,
     },
+    /// The scheduler never takes nodes back by itself.
+    #[error(
+        "{place}: `scheduler.walltime` is set, and scheduler `{scheduler}` has none: leave it out; its engines stay until \
+         `rpar stop`"
+    )]
+    NoWalltime {
+        /// Where that is set.
+        place: String,
+        /// The scheduler.
+        scheduler: String,
+    },
     /// The path of this program, or of the cluster, has no form that a job script could hold.
     #[error("the path {} is not UTF-8, which a job script cannot hold", .0.display())]
     Path(PathBuf),
@@ -39,7 +50,7 @@ pub enum SetupError {
 /// cluster's directory holds the resolved profile.
 ///
 /// # Errors
-/// When the profile's job script cannot be rendered, a path is no text, or the scheduler has no such shape.
+/// When the profile's job script cannot be rendered, a path is no text, or the scheduler has no such shape or no walltime.
 pub(crate) fn growth(
     resolved: &Resolved,
     scheduler: &SchedulerInfo,
@@ -53,17 +64,26 @@ pub(crate) fn growth(
         let place = resolved.origins().place("scheduler.shape");
         return Err(SetupError::NoArrays { place, scheduler: scheduler.name.clone() });
     }
-    if shape != Shape::Each {
-        let request = request(resolved, directory, program, file, nodes, None)?;
-        return Ok(Growth { portions: vec![Portion { request, times: 1, engines: total }] });
+    if resolved.request.walltime.is_some() && !scheduler.walltime && !resolved.here {
+        let place = resolved.origins().place("scheduler.walltime");
+        return Err(SetupError::NoWalltime { place, scheduler: scheduler.name.clone() });
     }
-    // the last node may be short
     let mut portions = Vec::new();
-    for (times, engines) in [(total / ppn, ppn), (1, total % ppn)] {
-        if times > 0 && engines > 0 {
-            let request = request(resolved, directory, program, file, 1, Some(engines))?;
-            portions.push(Portion { request, times, engines });
+    if shape == Shape::Each {
+        // the last node may be short
+        for (times, engines) in [(total / ppn, ppn), (1, total % ppn)] {
+            if times > 0 && engines > 0 {
+                let request = request(resolved, directory, program, file, 1, Some(engines))?;
+                portions.push(Portion { request, times, engines });
+            }
         }
+    } else {
+        let request = request(resolved, directory, program, file, nodes, None)?;
+        portions.push(Portion { request, times: 1, engines: total });
+    }
+    if !scheduler.walltime {
+        // an allocation that is held already has its own, of which the pilot tells
+        portions.iter_mut().for_each(|portion| portion.request.walltime = None);
     }
     Ok(Growth { portions })
 }

@@ -250,7 +250,7 @@ impl Allocation {
                     let reason = state.reason.as_deref().unwrap_or("it does not say why");
                     news.problems.push(format!("{} will never run, says the site: {reason}", self.name()));
                 }
-                self.begin_anew(&state.phase, linked);
+                self.begin_anew(&state.phase, linked, news);
                 self.state = state;
                 if self.state.phase == AllocationPhase::Running {
                     self.heed_site(now);
@@ -264,10 +264,12 @@ impl Allocation {
 
     /// A site may put what has run back into its queue, after a node has failed for one: what was told of its time is over,
     /// and its engines are to come once more. While some are there, the site tells late of the beginning.
-    fn begin_anew(&mut self, phase: &AllocationPhase, linked: bool) {
+    fn begin_anew(&mut self, phase: &AllocationPhase, linked: bool, news: &mut News) {
         let waits = matches!(phase, AllocationPhase::Queued | AllocationPhase::Held);
         let ran = matches!(self.state.phase, AllocationPhase::Running | AllocationPhase::Ending);
-        if ran && waits && !linked {
+        if (ran || self.seen) && waits && !linked {
+            news.problems
+                .push(format!("{} has lost its nodes: the site has put it back into its queue", self.name()));
             self.told = Told::default();
             (self.seen, self.given_up) = (false, false);
         }
@@ -354,7 +356,11 @@ impl Allocation {
             Some(walltime) => format!("its walltime of {} was over", duration::clock(walltime)),
             None => AllocationEnd::Walltime.to_string(),
         });
-        let how: Vec<String> = end.into_iter().chain(self.state.reason.clone()).chain(walltime).collect();
+        let untold = self.state.end.is_none() && walltime.is_none();
+        let signal = self.told.signals.values().next().filter(|_| untold);
+        let signal = signal.map(|signal| format!("from outside: its pilot got {signal}"));
+        let how = end.into_iter().chain(self.state.reason.clone()).chain(walltime).chain(signal);
+        let how: Vec<String> = how.collect();
         if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) }
     }
 }

@@ -16,6 +16,7 @@ use super::pilots::Pilot;
 use super::site::Site;
 use crate::id::{EngineId, LinkId};
 use crate::profile::duration;
+use crate::scheduler::{AllocationPhase, AllocationState};
 use crate::time::Timestamp;
 
 /// What is to be looked at as time runs out.
@@ -87,6 +88,15 @@ impl Allocation {
         let told = || [*site, of_node].into_iter().flatten();
         let granted = || Some((*since)? + self.spec.walltime.filter(|_| !self.spec.array)?);
         told().filter(|end| *end > now).min().or_else(|| told().max()).or_else(granted)
+    }
+
+    /// What is known of it, with the time that is left where the site tells none.
+    pub(super) fn shown(&self, now: Timestamp) -> AllocationState {
+        let mut state = self.state.clone();
+        if state.phase == AllocationPhase::Running && state.remaining.is_none() {
+            state.remaining = self.end(None, now).map(|end| end.since(now));
+        }
+        state
     }
 
     /// How long its engines have, as far as is known.

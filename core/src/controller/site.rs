@@ -382,12 +382,12 @@ impl Site {
     }
 
     /// What the status shows; `engines` tells how many of an allocation are there, by its place.
-    pub(super) fn status(&self, engines: impl Fn(usize) -> u32) -> Vec<AllocationStatus> {
+    pub(super) fn status(&self, now: Timestamp, engines: impl Fn(usize) -> u32) -> Vec<AllocationStatus> {
         let status = self.all.iter().enumerate().map(|(place, one)| AllocationStatus {
             request: one.request,
             id: one.id.clone(),
             nodes: one.spec.nodes,
-            state: one.state.clone(),
+            state: one.shown(now),
             engines: engines(place),
             engines_wanted: one.wanted,
             coming: one.is_coming(),

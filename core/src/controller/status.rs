@@ -50,7 +50,9 @@ impl Controller {
             engines_coming: self.engines_coming(),
             engines: engines.collect(),
             nodes: self.nodes(),
-            allocations: self.allocations.status(|place| there.get(&Some(place)).copied().unwrap_or(0)),
+            allocations: self
+                .allocations
+                .status(self.now, |place| there.get(&Some(place)).copied().unwrap_or(0)),
             tasks: TaskCounts {
                 waiting: self.tasks.waiting,
                 queued: self.tasks.queued,

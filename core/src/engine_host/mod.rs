@@ -76,7 +76,9 @@ impl EngineHost {
             }
             Input::Ended { outcomes, bulk } => self.ended(now, outcomes, bulk, effects),
             Input::Output(output) => self.output(now, output, effects),
-            Input::Interrupted => self.leave(now, "interrupted".to_owned(), effects),
+            Input::Interrupted => {
+                self.leave(now, "a signal has asked the engine host to end".to_owned(), effects)
+            }
             Input::Tick => {}
         }
         self.keep_time(now, effects);

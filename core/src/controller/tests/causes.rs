@@ -150,5 +150,35 @@ fn what_was_told_to_end_and_is_known_no_more_has_ended() {
         assert!(!unmentioned(&mut bench) && !unmentioned(&mut bench));
         bench.drop_host(LinkId(100));
         assert_eq!(unmentioned(&mut bench), told);
+        let how = "allocation 1 has ended (from outside: its pilot got SIGTERM)";
+        assert_eq!(bench.notices.last().is_some_and(|last| last == how), told, "{:?}", bench.notices);
     }
+}
+
+/// After a node has failed for one.
+#[test]
+fn what_the_site_puts_back_into_its_queue_begins_anew() {
+    let mut bench = bench();
+    let state = |bench: &mut Bench, phase: AllocationPhase| {
+        let states = ["1", "2"].map(|id| (id.into(), AllocationState::new(phase.clone())));
+        bench.step(Input::Polled { answer: Ok(states.into()) });
+    };
+    // while an engine is there, the site tells late of the beginning
+    bench.host(LinkId(100), 1, Some("1"));
+    state(&mut bench, AllocationPhase::Queued);
+    assert_eq!(bench.notices, Vec::<String>::new());
+    state(&mut bench, AllocationPhase::Running);
+    // the site may tell before the last engine is gone
+    state(&mut bench, AllocationPhase::Queued);
+    bench.drop_host(LinkId(100));
+    bench.submit(CLIENT, 1, TaskOptions::default());
+    for _ in 0..2 {
+        state(&mut bench, AllocationPhase::Queued);
+    }
+    let told = "allocation 1 has lost its nodes: the site has put it back into its queue";
+    assert_eq!(bench.notices.iter().filter(|notice| *notice == told).count(), 1, "{:?}", bench.notices);
+    assert!(bench.controller.status().allocations[0].coming);
+    bench.host(LinkId(101), 1, Some("1"));
+    bench.work(1);
+    bench.all_ok(CLIENT);
 }

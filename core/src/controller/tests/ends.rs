@@ -74,6 +74,8 @@ fn the_earliest_end_that_was_told_counts() {
         bench.host(LinkId(100), 1, Some("1"));
         let case = (walltime, remaining, elapsed, told);
         assert_eq!(left(&bench), known.map(seconds), "{case:?}");
+        let shown = bench.controller.status().allocations[0].state.remaining;
+        assert_eq!(shown, remaining.or(known).map(seconds), "the status shows it: {case:?}");
     }
 }
 
