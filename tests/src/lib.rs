@@ -5,3 +5,4 @@ pub mod commands;
 pub mod secrets;
 pub mod services;
 pub mod sim;
+pub mod user;

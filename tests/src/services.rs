@@ -1,6 +1,7 @@
 //! Real services for tests, started by the scripts in `tests/services` by whoever needs them first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rpar_backends::Exec;
 use rpar_core::runner::{Answer, Invocation, RunError, Runner};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 
-/// A Slurm of eight nodes with 8 CPUs each, and its `qsub`, `qstat` and `qdel`.
+/// A Slurm of eight nodes with 8 CPUs each, six more in its partition `frail`, and its `qsub`, `qstat` and `qdel`.
 #[derive(Clone, Debug)]
 pub struct Slurm {
     /// What programs need in their environment to talk to it.
@@ -25,6 +28,56 @@ pub fn slurm() -> Slurm {
 }
 
 impl Slurm {
+    /// What a command of it prints on stdout and stderr.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn said(&self, program: &str, words: &[&str]) -> String {
+        let output = Command::new(program).args(words).envs(&self.environment).output().expect("it starts");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Has the admin take a node of `frail` down, which ends what runs there. It is up again when this is dropped.
+    ///
+    /// # Panics
+    /// When Slurm refuses.
+    pub fn take_down(&self, node: &str) -> Down {
+        let said = self.set_state(node, "down");
+        assert_eq!(said, "", "{node} is down");
+        Down { slurm: self.clone(), node: node.to_owned(), crashed: false }
+    }
+
+    /// Has a node of `frail` crash: its slurmd, and all that runs there, is gone at once. It is up again when this is
+    /// dropped.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn crash(&self, node: &str) -> Down {
+        let directory = Path::new(&self.environment["SLURM_CONF"]).parent().expect("a directory");
+        // who looks at what runs, to start it anew, must not see half of this
+        let lock = File::open(directory.with_file_name("lock")).expect("the scripts' lock");
+        flock(&lock, FlockOperation::LockExclusive).expect("it is ours");
+        let file = directory.join(format!("run/slurmd-{node}.pid"));
+        let slurmd = std::fs::read_to_string(&file).expect("a slurmd").trim().to_owned();
+        std::fs::remove_file(&file).expect("it is missed no more");
+        let down = Down { slurm: self.clone(), node: node.to_owned(), crashed: true };
+        let own = format!("SLURMD_NODENAME={node}");
+        let mut there: Vec<String> =
+            processes().filter(|pid| entry(pid, "environ").lines().any(|line| line == own)).collect();
+        let parents: BTreeSet<String> = there.iter().filter_map(|pid| parent(pid)).collect();
+        there.extend(parents.into_iter().filter(|pid| entry(pid, "comm").contains("slurmstepd")));
+        for pid in there.into_iter().chain([slurmd]) {
+            let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a pid");
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        down
+    }
+
+    fn set_state(&self, node: &str, state: &str) -> String {
+        let (node, state) = (format!("NodeName={node}"), format!("State={state}"));
+        self.said("scontrol", &["update", &node, &state, "Reason=test"])
+    }
+
     /// Runs commands with the environment that they need.
     pub fn runner(&self) -> Arc<dyn Runner> {
         self.runner_on(Arc::new(Exec))
@@ -34,6 +87,40 @@ impl Slurm {
     pub fn runner_on(&self, runner: Arc<dyn Runner>) -> Arc<dyn Runner> {
         Arc::new(With { environment: self.environment.clone(), runner })
     }
+}
+
+/// A node that is down, until this is dropped.
+#[derive(Debug)]
+pub struct Down {
+    slurm: Slurm,
+    node: String,
+    crashed: bool,
+}
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if self.crashed {
+            self.slurm.said("slurmd", &["-N", &self.node]);
+        }
+        // it may have come back by itself, which is fine
+        self.slurm.set_state(&self.node, "resume");
+    }
+}
+
+fn processes() -> impl Iterator<Item = String> {
+    let names = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What `/proc` says of a process, in lines.
+fn entry(pid: &str, name: &str) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', "\n")
+}
+
+fn parent(pid: &str) -> Option<String> {
+    entry(pid, "status").lines().find_map(|line| line.strip_prefix("PPid:\t").map(str::to_owned))
 }
 
 /// Starts the ssh hosts node1 to node3 unless they run; tells the `ssh_config` that knows them.
