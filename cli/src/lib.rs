@@ -17,6 +17,7 @@ pub mod registry;
 mod remote;
 pub mod site;
 mod survey;
+mod told;
 
 pub use api::{
     Argument, Arguments, AsyncResult, Balanced, Callable, Client, Cluster, Command, CommandError, Direct,

@@ -213,3 +213,23 @@ fn a_controller_whose_log_is_full_goes_on() {
     assert_eq!(rpar(&home, &["stop"]).0, Some(0));
     assert_eq!(controller.wait().expect("an end").code(), Some(0));
 }
+
+#[test]
+fn a_controller_that_cannot_begin_tells_why_and_what_to_do() {
+    let home = Home::new();
+    // an address for documentation (RFC 5737), which no host has
+    home.profile("unheard", "extends = \"local\"\n[transport]\nlisten = [\"tcp://203.0.113.1:0\"]\n");
+    for words in [&["start"][..], &["map", "--start", "echo {}", ":::", "a"]] {
+        let (exit, _, err) = home.said(&[&["--profile", "unheard"], words].concat());
+        assert_eq!(exit, Some(113), "{err}");
+        for told in [
+            "error: the controller ended before it was ready (exit status: 113)",
+            "caused by: the controller cannot listen: could not listen on tcp://203.0.113.1:0: Cannot assign",
+            "hint: `listen` and `advertise` in `[transport]`",
+            "`rpar profile check unheard` looks at both",
+        ] {
+            assert!(err.contains(told), "{err}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(home.temporary()).map_or(0, Iterator::count), 0, "nothing is left");
+}

@@ -258,6 +258,17 @@ fn no_secret_shows(home: &Home) {
 }
 
 #[test]
+fn hosts_that_ssh_does_not_reach_are_told_in_its_words() {
+    let home = user("[engines]\nrestarts = 1\n");
+    let (exit, _, err) =
+        home.said(&["--profile", "lab", "start", "--hosts", "127.0.0.250", "--timeout", "60s"]);
+    assert!(matches!(exit, Some(115)), "{exit:?} {err}");
+    assert!(err.contains("exit status 255: ssh: connect to host 127.0.0.250"), "{err}");
+    assert!(err.contains("hint: try `ssh NODE true` from where the pilot runs"), "{err}");
+    let _ = home.said(&["--profile", "lab", "stop"]);
+}
+
+#[test]
 fn what_cannot_be_brought_is_refused_in_words() {
     let home = user("[storage]\nshared = false\n");
     home.profile("forked", "extends = 'lab'\n[launcher]\nkind = 'fork'\n");

@@ -169,15 +169,8 @@ fn wait(
     loop {
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
         if let (Some(patience), Some(Duration::ZERO)) = (patience, left) {
-            let state = known.as_ref().map_or_else(
-                || "the controller does not answer".into(),
-                |status| {
-                    let death = |one: &&String| one.ends_with(STARTED_AGAIN) || one.ends_with(GIVEN_UP);
-                    let latest = status.problems.iter().rev().find(death).map(|death| once(death));
-                    let told = std::iter::once(describe(status)).chain(latest);
-                    told.collect::<Vec<_>>().join("; ")
-                },
-            );
+            let known = known.as_ref().map(|status| how_far(status, &describe));
+            let state = known.unwrap_or_else(|| "the controller does not answer".into());
             return Err(WaitError::TooLate { waited: patience, state });
         }
         match news.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
@@ -230,6 +223,13 @@ const GIVEN_UP: &str = "; it is not started again";
 
 /// How a death is told of that is ssh's own (ssh(1), EXIT STATUS).
 const OF_SSH: &str = "exit status 255: ";
+
+/// What is still missing, and the latest death, which may be why.
+fn how_far(status: &ClusterStatus, describe: &impl Fn(&ClusterStatus) -> String) -> String {
+    let death = |one: &&String| one.ends_with(STARTED_AGAIN) || one.ends_with(GIVEN_UP);
+    let latest = status.problems.iter().rev().find(death).map(|death| once(death));
+    std::iter::once(describe(status)).chain(latest).collect::<Vec<_>>().join("; ")
+}
 
 /// A text whose later lines do not repeat earlier ones: a log holds the same complaint for each try.
 fn once(text: &str) -> String {
@@ -285,5 +285,28 @@ mod tests {
             "the engine host on node n1 ended: exit status 255: ssh: no route; it is not started again";
         let error = no_more(&ClusterStatus { problems: vec![of_ssh.into()], ..ClusterStatus::default() });
         assert!(error.hint().contains("`ssh NODE true`"));
+        // 255 of a host's own program, and ssh's of another time
+        for other in
+            ["the engine host on node n1 ended: exit status 255; it is not started again", "no route"]
+        {
+            let error = no_more(&ClusterStatus { problems: vec![other.into()], ..ClusterStatus::default() });
+            assert!(!error.hint().contains("`ssh NODE true`"), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_latest_death_is_told_when_patience_is_over() {
+        let death = |word: &str| format!("the engine host on node n1 ended: {word}\n{word}{STARTED_AGAIN}");
+        let status = |problems: Vec<String>| ClusterStatus { problems, ..ClusterStatus::default() };
+        let told = |status: &ClusterStatus| how_far(status, &|_| "0 of 2 engines".into());
+        assert_eq!(
+            told(&status(vec!["no quota".into()])),
+            "0 of 2 engines",
+            "what is no death says nothing here"
+        );
+        let deaths = status(vec![death("ssh: first"), death("ssh: last"), "a warning".into()]);
+        let expected =
+            "0 of 2 engines; the engine host on node n1 ended: ssh: last\nssh: last; it is started again";
+        assert_eq!(told(&deaths), expected);
     }
 }

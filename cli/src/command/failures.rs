@@ -9,9 +9,10 @@ use crate::cluster::{FurtherError, LaunchError, LockError, SetupError, StopError
 use crate::command::exit::Exit;
 use crate::command::report::Report;
 use crate::profile::{ProfileError, ReadError};
+use crate::told;
 
 /// What can be done where files cannot be written.
-const PLACE: &str =
+pub(super) const PLACE: &str =
     "clusters live below $XDG_STATE_HOME (else ~/.local/state), or where the profile's `[storage] dir` says";
 
 impl From<ProfileError> for Report {
@@ -81,8 +82,16 @@ impl From<LaunchError> for Report {
             _ => Exit::Controller,
         };
         let mut report = Report::new(exit, error.to_string());
-        if let Some(log) = error.log() {
-            report = report.because(format!("its log ends with:\n{log}"));
+        let ended = matches!(error, LaunchError::Died { .. } | LaunchError::Ended { .. });
+        // a controller tells its own error, as any rpar does
+        if let Some((told, hint)) = error.log().filter(|_| ended).and_then(told::report) {
+            report = report.because(told);
+            report.hint = hint;
+        } else if let Some(log) = error.log() {
+            report = report.because(match &error {
+                LaunchError::Unreached { .. } => log.to_owned(),
+                _ => format!("its log ends with:\n{log}"),
+            });
         }
         match error {
             LaunchError::Directory { .. } => report.hint(PLACE),
@@ -90,6 +99,8 @@ impl From<LaunchError> for Report {
             LaunchError::Unreached { host, .. } => {
                 report.hint(format!("try `ssh {host} true`: rpar reaches what ssh does"))
             }
+            LaunchError::Died { .. } if report.hint.is_none() => report
+                .hint("`rpar profile check NAME` tells what is wrong with a profile, and with this host"),
             _ => report,
         }
     }
@@ -148,5 +159,22 @@ impl From<StopError> for Report {
             }
             StopError::Remove { .. } => Report::of(Exit::Files, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_that_dies_tells_its_own_error_and_hint() {
+        let died =
+            |log: &str| Report::from(LaunchError::Died { how: "exit status: 113".into(), log: log.into() });
+        let report = died("error: the controller cannot listen: no `ib7`\n  hint: see `[transport]`");
+        assert_eq!(report.causes, ["the controller cannot listen: no `ib7`"]);
+        assert_eq!(report.hint.as_deref(), Some("see `[transport]`"));
+        let report = died("Segmentation fault");
+        assert_eq!(report.causes, ["its log ends with:\nSegmentation fault"]);
+        assert!(report.hint.is_some_and(|hint| hint.contains("`rpar profile check NAME`")));
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use rpar_core::id::AllocationId;
 use rpar_core::profile::Shape;
 use rpar_core::wire::Registration;
+use rpar_runtime::controller::ControllerError;
 use rpar_runtime::engine::{Connection, EngineSetup, PythonSettings};
 use rpar_runtime::files::{ENGINE_FILE, Handed, host_name};
 use rpar_runtime::pilot::{ApartSetup, PilotSetup};
@@ -15,6 +16,7 @@ use rpar_runtime::{controller, engine, pilot};
 use rustix::process::{Signal, getpid, kill_process, setsid};
 
 use super::context::{Context, program};
+use super::failures::PLACE;
 use super::{node, walltime};
 use crate::Site;
 use crate::cluster::controller_setup;
@@ -34,11 +36,25 @@ pub(crate) fn controller(context: &Context, arguments: &ControllerArguments) -> 
     let (directory, resolved, site) = opened(context, &arguments.at)?;
     let setup = controller_setup(&resolved, &site, &directory, &program()?, arguments.throw_away)?;
     let served = serve(controller::serve(setup))?;
-    if arguments.throw_away {
+    // one that did not come up is waited for by who has started it, and reads why in its log
+    if arguments.throw_away && served.is_ok() {
         directory.remove().map_err(|error| Report::of(Exit::Files, &error))?;
     }
-    served.map_err(|error| Report::of(Exit::Controller, &error))?;
+    served.map_err(|error| failed(error, &directory))?;
     Ok(Exit::Ok)
+}
+
+fn failed(error: ControllerError, directory: &ClusterDir) -> Report {
+    let report = Report::of(Exit::Controller, &error);
+    match error {
+        ControllerError::Listen(_) | ControllerError::NoEndpoint => report.hint(format!(
+            "`listen` and `advertise` in `[transport]` say where a controller listens and what nodes are told: \
+             `rpar profile check {}` looks at both",
+            directory.profile
+        )),
+        ControllerError::File(_) => report.hint(PLACE),
+        _ => report,
+    }
 }
 
 /// Has this process end in good order when the process at the other end of stdin goes, however it goes.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::{PROGRAM, Remote, SSH, program};
 use crate::paths::flags;
 use crate::profile::ProfileError;
+use crate::told::report;
 
 /// A cluster of another host could not be reached.
 #[derive(Debug, Error)]
@@ -79,7 +80,7 @@ impl RemoteError {
             Some(exit) => {
                 let (error, hint) = match words.as_str() {
                     "" => (format!("rpar has ended with exit status {exit}"), None),
-                    words => report(words),
+                    words => report(words).unwrap_or_else(|| (words.to_owned(), None)),
                 };
                 let there = flags(&remote.profile, cluster_id);
                 let here = flags(&remote.name(), cluster_id);
@@ -119,16 +120,6 @@ impl RemoteError {
 
 fn told(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
-}
-
-/// Error and hint of what a far rpar has printed; what is no report is an error as it is.
-fn report(words: &str) -> (String, Option<String>) {
-    let Some((_, report)) = words.split_once("error: ") else { return (words.to_owned(), None) };
-    let (error, hint) = match report.split_once("\n  hint: ") {
-        Some((error, hint)) => (error, Some(hint.to_owned())),
-        None => (report, None),
-    };
-    (error.replace("\n  caused by: ", ": "), hint)
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use crate::files::FileError;
 #[derive(Debug, Error)]
 pub enum ControllerError {
     /// It could not listen.
-    #[error("the controller cannot listen: {0}; see [transport] in the profile")]
+    #[error("the controller cannot listen: {0}")]
     Listen(#[from] TransportError),
     /// There is nowhere to listen.
-    #[error("the controller has nowhere to listen; see [transport] in the profile")]
+    #[error("the controller has nowhere to listen")]
     NoEndpoint,
     /// A file of the cluster's directory could not be written or removed.
     #[error(transparent)]
