@@ -1,10 +1,13 @@
 //! A controller that `rpar start` puts on another host by ssh: real OpenSSH servers, each with processes of its own.
 
-use std::process::Command;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use rpar_runtime::files::{ControllerRecord, read_controller};
 use rpar_tests::binary::{Home, until};
 use rpar_tests::services;
+use rustix::process::{Pid, Signal, kill_process};
 
 struct Place {
     home: Home,
@@ -121,4 +124,27 @@ fn a_host_that_ssh_cannot_reach_starts_nothing() {
     place.home.profile("nowhere", "extends = \"local\"\n[controller]\nwhere = \"ssh\"\n");
     let (exit, _, err) = place.said(&["--profile", "nowhere", "start"]);
     assert!(exit == Some(110) && err.contains("`controller.host`"), "{err}");
+}
+
+/// An ssh that never answers holds the start where its controller may or may not be there.
+#[test]
+fn a_start_that_is_interrupted_early_says_what_may_be_left() {
+    let home = Home::new();
+    home.profile("away", "extends = 'local'\n[controller]\nwhere = 'ssh'\nhost = 'far'\n");
+    let (ssh, held) = (home.path().join("ssh"), home.path().join("held"));
+    let script = format!("#!/bin/sh\n: > {0}\nwhile [ -e {0} ]; do sleep 0.05; done\n", held.display());
+    std::fs::write(&ssh, script).unwrap();
+    std::fs::set_permissions(&ssh, Permissions::from_mode(0o700)).unwrap();
+    let mut start = home.command();
+    start.args(["--profile", "away", "start"]).env("RPAR_SSH", &ssh).stderr(Stdio::piped());
+    let child = start.spawn().unwrap();
+    until("ssh is asked", || held.exists());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    std::fs::remove_file(&held).unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    let told = "interrupted while the controller starts: `rpar --profile away status` shows whether it does, \
+                `rpar --profile away stop` clears it away";
+    assert!(err.contains(told), "{err}");
 }

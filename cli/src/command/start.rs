@@ -1,7 +1,7 @@
 //! `rpar start`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rpar_backends::shell;
@@ -51,11 +51,9 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
     let python = Look::begin(&resolved);
     let brought = match resolved.controller.r#where {
         Place::Allocation => bring_up_granted(context, &resolved, &site, &directory, arguments.timeout),
-        Place::Local | Place::Ssh => {
-            bring_up(context, &resolved, &site, &directory).map(|client| (client, None))
-        }
+        Place::Local | Place::Ssh => bring_up(context, &resolved, &site, &directory),
     };
-    let (client, given_up) = brought.inspect_err(|_| directory.remove_empty_parent())?;
+    let (client, phase) = brought.inspect_err(|_| directory.remove_empty_parent())?;
     if arguments.no_wait {
         let cluster = directory.cluster();
         let engines = plural(resolved.engines.total.into(), "engine");
@@ -66,8 +64,7 @@ pub(crate) fn run(context: &Context, arguments: &StartArguments) -> Outcome {
         }
         return Ok(Exit::Ok);
     }
-    let given_up = given_up.map_or_else(|| leave_on_signal(context, &directory), Ok)?;
-    let exit = wait(context, arguments.timeout, (&directory, &site), &client, &given_up)?;
+    let exit = wait(context, arguments.timeout, (&directory, &site), &client, &phase)?;
     if let Some(problem) = python.and_then(|look| look.problem()) {
         context.output.note(&problem);
     }
@@ -134,19 +131,28 @@ fn make_room(context: &Context, resolved: &Resolved, site: &Site, directory: &Cl
 }
 
 /// Starts the controller, in place of a dead one's remains, and links to it.
-fn bring_up(context: &Context, resolved: &Resolved, site: &Site, directory: &ClusterDir) -> Outcome<Client> {
+fn bring_up(
+    context: &Context,
+    resolved: &Resolved,
+    site: &Site,
+    directory: &ClusterDir,
+) -> Outcome<(Client, Arc<Phase>)> {
     let _lock = directory.lock()?;
     make_room(context, resolved, site, directory)?;
+    let phase = leave_on_signal(context, directory, Phase::BEGUN)?;
     let mut child = launch(resolved)?.run(directory)?;
     let linked = link(directory, site.transport.clone());
     if linked.is_err() {
+        phase.set(Phase::GIVEN_UP);
         // nobody else knows of it yet
         let _ = child.kill();
         let _ = child.wait();
         end_elsewhere(resolved, directory);
         clean(context, directory, site, resolved)?;
     }
-    linked.map_err(|report| match report.exit {
+    linked.inspect(|_| phase.set(Phase::COMING)).map(|client| (client, phase)).map_err(|report| match report
+        .exit
+    {
         Exit::Link => report.hint(
             "it is stopped again; `rpar profile check` tells whether this host reaches what is advertised",
         ),
@@ -161,7 +167,7 @@ fn bring_up_granted(
     site: &Site,
     directory: &ClusterDir,
     patience: Option<Duration>,
-) -> Outcome<(Client, Option<Arc<AtomicBool>>)> {
+) -> Outcome<(Client, Arc<Phase>)> {
     let scheduler = &*site.scheduler;
     if !scheduler.info().remote_pilot {
         let kind = scheduler.info().name;
@@ -177,7 +183,7 @@ fn bring_up_granted(
     let profile = resolved.to_toml()?;
     let id = super::block_on(granted::submit(&profile, directory, scheduler, &request))?;
     drop(lock);
-    let given_up = leave_on_signal(context, directory)?;
+    let phase = leave_on_signal(context, directory, Phase::COMING)?;
     let waiting = Waiting::new(&context.output, &format!("the controller's allocation {id} was submitted"));
     let times = (resolved.controller.poll_every, patience);
     let waited =
@@ -185,28 +191,49 @@ fn bring_up_granted(
     drop(waiting);
     let linked = waited.and_then(|()| link(directory, site.transport.clone()));
     if linked.is_err() && directory.path.is_dir() {
-        given_up.store(true, Ordering::SeqCst);
+        phase.set(Phase::GIVEN_UP);
         let _waiting = Waiting::new(&context.output, "taking back what was started");
         let _lock = directory.lock()?;
         clean(context, directory, site, resolved)?;
     }
-    linked.map(|client| (client, Some(given_up)))
+    linked.map(|client| (client, phase))
 }
 
-/// Has Ctrl-C leave the cluster as it is, and say so; or, once what this gives is set, that it is not taken back yet.
-fn leave_on_signal(context: &Context, directory: &ClusterDir) -> Outcome<Arc<AtomicBool>> {
+/// How far a start is, for what is said when it is interrupted.
+struct Phase(AtomicU8);
+
+impl Phase {
+    /// The controller is being started: it may not live on its own yet.
+    const BEGUN: u8 = 0;
+    /// The controller, or its allocation, goes on by itself.
+    const COMING: u8 = 1;
+    /// What was started is being taken back.
+    const GIVEN_UP: u8 = 2;
+
+    fn set(&self, phase: u8) {
+        self.0.store(phase, Ordering::SeqCst);
+    }
+}
+
+/// Has Ctrl-C leave the cluster as it is, and say so, as far as the start has come.
+fn leave_on_signal(context: &Context, directory: &ClusterDir, phase: u8) -> Outcome<Arc<Phase>> {
     let output = context.output;
     let (status, stop) = (directory.command("status"), directory.command("stop"));
-    let given_up = Arc::new(AtomicBool::new(false));
-    let over = Arc::clone(&given_up);
+    let phase = Arc::new(Phase(AtomicU8::new(phase)));
+    let reached = Arc::clone(&phase);
     Interrupts::watch(move |number| {
-        output.note_signal(&match over.load(Ordering::SeqCst) {
-            false => format!("the cluster goes on starting: {status} shows how far it is, {stop} ends it"),
-            true => format!("not everything is taken back yet: {stop} goes on with it"),
+        output.note_signal(&match reached.0.load(Ordering::SeqCst) {
+            Phase::BEGUN => {
+                format!("interrupted while the controller starts: {status} shows whether it does, {stop} clears it away")
+            }
+            Phase::COMING => {
+                format!("the cluster goes on starting: {status} shows how far it is, {stop} ends it")
+            }
+            _ => format!("not everything is taken back yet: {stop} goes on with it"),
         });
         std::process::exit(Exit::Signal(number).code().into());
     })?;
-    Ok(given_up)
+    Ok(phase)
 }
 
 /// Ends a controller that was started on another host. If that fails it ends by itself: its directory is removed.
@@ -231,7 +258,7 @@ fn wait(
     patience: Option<Duration>,
     (directory, site): (&ClusterDir, &Site),
     client: &Client,
-    given_up: &AtomicBool,
+    phase: &Phase,
 ) -> Outcome {
     let output = context.output;
     let waiting = Waiting::new(&output, "waiting for the controller");
@@ -248,7 +275,7 @@ fn wait(
     match waited {
         Ok(status) => complete(context, directory, &status),
         Err(error) => {
-            given_up.store(true, Ordering::SeqCst);
+            phase.set(Phase::GIVEN_UP);
             if matches!(error, WaitError::TooLate { .. }) && is_unanswered(client) {
                 leave_to_controller(context, directory, client);
                 return Err(error.into());

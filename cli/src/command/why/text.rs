@@ -43,8 +43,14 @@ impl Words<'_> {
         let mut text = String::new();
         if waiting.is_empty() {
             text += &format!("no task{of} waits");
-            text +=
-                &if assigned > 0 { format!("; {} at engines\n", is_or_are(assigned)) } else { "\n".into() };
+            if assigned > 0 {
+                text += &format!("; {} at engines", is_or_are(assigned));
+            }
+            // who asks before anything is submitted asks why the cluster is not there
+            if !self.coming.is_empty() && submission.is_none() {
+                text += &format!("; {}", self.coming());
+            }
+            text.push('\n');
         }
         for group in waiting {
             let verb = if group.tasks == 1 { "waits" } else { "wait" };

@@ -86,6 +86,10 @@ fn tasks_that_wait_are_summed_up() {
         "40 tasks wait: its client does not take its results\n1 task waits: the cluster is being stopped\n"
     );
     assert_eq!(told(about(3, vec![]), vec![]), "no task waits; 3 are at engines\n");
+    assert_eq!(
+        told(about(0, vec![]), vec![queued()]),
+        "no task waits; allocation 123.login1 is queued: not enough free nodes, estimated start 14:05\n"
+    );
 }
 
 #[test]
