@@ -145,17 +145,45 @@ pub struct Rule {
     pub hint: Option<&'static str>,
 }
 
-/// The site's words, in one line: what follows `error:` where that stands, else the last line.
+/// What stands before the text of how a command is used, which is long and tells nothing of what is wrong.
+pub(crate) fn before_usage(output: &str) -> &str {
+    let mut at = 0;
+    for line in output.split_inclusive('\n') {
+        if line.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("usage:")) {
+            break;
+        }
+        at += line.len();
+    }
+    &output[..at]
+}
+
+/// How many lines of what stands before a command's usage are told.
+const LINES_LIMIT: usize = 3;
+
+/// The site's words, in one line: what follows `error:` where that stands, what comes before the command's usage where
+/// that is told, else the last line.
 fn reason(output: &str) -> Option<String> {
     let told = output.lines().filter_map(|line| line.split_once("error:")).map(|(_, reason)| reason.trim());
     let told = told.filter(|reason| !reason.is_empty()).collect::<Vec<_>>().join("; ");
     let whole = if told.is_empty() {
+        let spoken = before_usage(output);
+        let used_wrongly = spoken.len() < output.len();
+        // the usage alone begins with what the command is
+        let text = if spoken.trim().is_empty() { output } else { spoken };
         let pointless = |line: &str| line.is_empty() || line == "'" || line.starts_with("Try \"");
-        let last = output.lines().map(str::trim).rfind(|line| !pointless(line))?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !pointless(line)).collect();
+        let told = match used_wrongly {
+            true => &lines[..lines.len().min(LINES_LIMIT)],
+            false => std::slice::from_ref(lines.last()?),
+        };
         // `qsub: what is wrong`, `sbatch: ...`: which command it was is told elsewhere
         let program =
             |name: &str| name.starts_with(['q', 's']) && name.chars().all(|c| c.is_ascii_lowercase());
-        last.split_once(": ").filter(|(name, _)| program(name)).map_or(last, |(_, told)| told).to_owned()
+        let plain = told.iter().map(|line| match line.split_once(": ") {
+            Some((name, told)) if program(name) => told,
+            _ => line,
+        });
+        plain.collect::<Vec<_>>().join("; ")
     } else {
         told
     };
@@ -225,6 +253,27 @@ mod tests {
     fn the_reason_is_not_where_to_read_more() {
         let output = "sbatch: unrecognized option '--nosuch=1'\nTry \"sbatch --help\" for more information\n";
         assert_eq!(reason(output).as_deref(), Some("unrecognized option '--nosuch=1'"));
+    }
+
+    #[test]
+    fn what_is_wrong_comes_before_how_the_command_is_used() {
+        for (output, told) in [
+            (
+                "Unknown option: f\nUsage:\n    qsub [-a start_time]\n    [-W x] [-h] [script]\n",
+                "Unknown option: f",
+            ),
+            (
+                "Unknown option: E\nUnknown option: x\nUsage:\n  qstat\n",
+                "Unknown option: E; Unknown option: x",
+            ),
+            ("qsub: invalid option -- 'f'\nusage: qsub [-a date_time]\n    [-z]\n", "invalid option -- 'f'"),
+            ("a\nb\nc\nd\nusage: q\n", "a; b; c"),
+            ("usage: qsub [-a]\n  [-b]\n", "usage: qsub [-a]; [-b]"),
+            ("welcome\nqsub: no such queue\n", "no such queue"),
+        ] {
+            assert_eq!(reason(output).as_deref(), Some(told), "{output}");
+        }
+        assert_eq!(reason("\n"), None);
     }
 
     #[test]

@@ -263,6 +263,12 @@ pub(crate) const RULES: &[Rule] = &[
         hint: Some("the batch server does not answer"),
     },
     Rule { pattern: "maximum number of jobs", retry: Later, hint: None },
+    // in the usage of OpenPBS's qsub, and of no other
+    Rule {
+        pattern: "[-j x-y[:z]]",
+        retry: Never,
+        hint: Some("this `qsub` is OpenPBS's: `extends = \"openpbs\"` fits"),
+    },
     Rule {
         pattern: "unknown queue",
         retry: Never,

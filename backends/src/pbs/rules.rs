@@ -3,7 +3,7 @@
 use rpar_core::error::Retry::{Later, Never, Unsure};
 use rpar_core::runner::Answer;
 
-use crate::dialect::{Refusal, Rule};
+use crate::dialect::{Refusal, Rule, before_usage};
 use crate::torque;
 
 /// The exit status of a command that was asked for a job that the server does not know.
@@ -16,15 +16,22 @@ pub(super) const UNREACHABLE: &str = "Server could not connect to MOM";
 /// Reads a refusal. Where the command said nothing (a site's wrapper may swallow it), its exit status tells.
 pub(super) fn refusal(answer: &Answer) -> Refusal {
     let output = answer.output();
-    // what is wrong comes before how the command is used
-    let mut words = output.split("\nusage:").next().unwrap_or_default();
+    let mut words = before_usage(&output);
     if words.trim().is_empty() {
         let told = CODES.iter().find(|(code, _)| answer.exit == Some(*code));
         words = told.map_or("", |(_, words)| words);
     }
     let spoken = Answer { exit: answer.exit, stdout: String::new(), stderr: words.to_owned() };
-    Refusal::read(&spoken, &[RULES, torque::RULES])
+    let refusal = Refusal::read(&spoken, &[RULES, torque::RULES]);
+    let slurm = output.contains(SLURMS_OPTION).then(|| SLURMS.to_owned());
+    Refusal { hint: slurm.or(refusal.hint), ..refusal }
 }
+
+/// Stands in the usage of Slurm's `qsub` for users of Torque, and of no other.
+const SLURMS_OPTION: &str = "[-P wckey]";
+
+const SLURMS: &str =
+    "this `qsub` is Slurm's, for users of Torque: `extends = \"slurm\"` fits, or `extends = \"torque\"`";
 
 /// Whether a failed `qdel` has complained of nothing but jobs that are over anyway.
 pub(super) fn all_gone(answer: &Answer) -> bool {
@@ -123,3 +130,16 @@ const RULES: &[Rule] = &[
 /// What to do when the request names a resource in two ways.
 const CHUNK: &str = "`directives` must not ask for resources that `select` is for, such as `-l nodes` or `-l ncpus`: \
                      name them in `chunk` of `[scheduler]`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_system_s_qsub_is_told_by_its_usage() {
+        let usage = "Unknown option: f\nUsage:\n    qsub [-a start_time] [-pe shm task_cnt] [-P wckey] [-h] [script]\n";
+        let answer = Answer { exit: Some(2), stdout: String::new(), stderr: usage.to_owned() };
+        let Refusal { reason, hint, .. } = refusal(&answer);
+        assert_eq!((reason.as_str(), hint.as_deref()), ("Unknown option: f", Some(SLURMS)));
+    }
+}
