@@ -114,10 +114,15 @@ impl Hosts {
         if (free.len() as u64) < u64::from(asked) {
             let reason = match taken.is_empty() {
                 true => format!("{asked} hosts asked for, but the list has {hosts}"),
-                false => {
-                    let free = free.len();
-                    format!("{asked} more asked for, but the cluster has all but {free} of the {hosts} hosts")
-                }
+                false => match free.len() {
+                    0 => format!("{asked} more asked for, but the cluster has all {hosts} hosts already"),
+                    1 => format!(
+                        "{asked} more asked for, but 1 of the {hosts} hosts is free: the cluster has the others"
+                    ),
+                    free => format!(
+                        "{asked} more asked for, but {free} of the {hosts} hosts are free: the cluster has the others"
+                    ),
+                },
             };
             let hint = "ask for fewer with --nodes, or name more in [scheduler] of the profile";
             return Err(wrong(reason, hint.to_owned()));

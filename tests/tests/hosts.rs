@@ -56,7 +56,7 @@ async fn each_allocation_gets_hosts_of_its_own_until_there_are_no_more() {
     // another process, which has nothing but /proc to go by
     let later = hosts("a,b:4,c");
     let error = later.submit(&request(2, directory.path())).await.unwrap_err();
-    assert_eq!(error.reason, "2 more asked for, but the cluster has all but 1 of the 3 hosts");
+    assert_eq!(error.reason, "2 more asked for, but 1 of the 3 hosts is free: the cluster has the others");
     let second = later.submit(&request(1, directory.path())).await.unwrap();
     let nodes =
         async |id: &AllocationId| later.poll(std::slice::from_ref(id)).await.unwrap()[id].nodes.join(" ");
@@ -127,7 +127,7 @@ fn a_cluster_on_a_list_of_hosts_grows_by_what_is_left_of_it() {
 
     let (exit, _, err) = home.said(&["--profile", "lab", "engines", "add", "--nodes", "1"]);
     assert!(
-        exit != Some(0) && err.contains("1 more asked for, but the cluster has all but 0 of the 2"),
+        exit != Some(0) && err.contains("1 more asked for, but the cluster has all 2 hosts already"),
         "{err}"
     );
     // the list is read anew

@@ -58,7 +58,7 @@ impl WaitError {
                 "what runs first on every node is `setup` in `[engines]` of the profile: try its lines on a node by hand"
             }
             WaitError::NoMore { .. } => {
-                "`rpar start --dry-run` shows the script and the command line that the site gets"
+                "`rpar profile check NAME --live` tries the profile on a node, and tells what is missing there"
             }
             WaitError::TooLate { .. } => {
                 "give it longer with --timeout, or ask for less, which starts sooner"
