@@ -35,6 +35,7 @@ fn a_task_an_engine_and_an_allocation_are_explained() {
         why(&home, &[&allocation]),
         format!("allocation {allocation} runs; 1 of 1 engines are there\n")
     );
+    assert_eq!(why(&home, &["allocation"]), why(&home, &[&allocation]), "there is only one");
     // a bare number is all that it may mean
     let (exit, _, err) = home.said(&["engines", "remove", "0", "--now"]);
     assert_eq!(exit, Some(0), "{err}");
@@ -51,6 +52,13 @@ fn a_task_an_engine_and_an_allocation_are_explained() {
     let (exit, _, err) = home.said(&["why", "engine", "7"]);
     assert_eq!(exit, Some(120), "{err}");
     assert!(err.contains("knows of no engine 7 (any more)") && err.contains("rpar engines list"), "{err}");
+    for _ in 0..2 {
+        let (exit, _, err) = home.said(&["engines", "add", "-n", "1"]);
+        assert_eq!(exit, Some(0), "{err}");
+    }
+    let (exit, _, err) = home.said(&["why", "allocation"]);
+    assert_eq!(exit, Some(2), "{err}");
+    assert!(err.contains("error: which allocation?\n  hint: cluster local/default has "), "{err}");
     let (exit, _, err) = home.said(&["why", "node", "n7"]);
     assert_eq!(exit, Some(2), "{err}");
 }

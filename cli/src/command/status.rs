@@ -1,6 +1,6 @@
 //! `rpar status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rpar_core::profile::{duration, size};
@@ -100,17 +100,33 @@ fn nodes(status: &ClusterStatus) -> Table {
         *sums = (sums.0 + 1, sums.1 + u64::from(engine.assigned), sums.2 + engine.completed);
     }
     for (node, (count, assigned, completed)) in nodes {
-        let here = status.nodes.iter().find(|one| one.node == node);
+        let (mut has, mut in_use, mut labels) = (Resources::default(), Resources::default(), BTreeSet::new());
+        // engine hosts of two allocations may share a node, and each counts what it has for its own engines
+        for here in status.nodes.iter().filter(|one| one.node == node) {
+            add(&mut has, &here.has);
+            add(&mut in_use, &here.taken);
+            labels.extend(here.labels.iter().cloned());
+        }
         table.row([
             node.into(),
             count.to_string(),
             assigned.to_string(),
             completed.to_string(),
-            here.map(|here| taken(&here.taken, &here.has)).unwrap_or_default(),
-            here.map(|here| here.labels.join(",")).unwrap_or_default(),
+            taken(&in_use, &has),
+            labels.into_iter().collect::<Vec<_>>().join(","),
         ]);
     }
     table
+}
+
+fn add(sum: &mut Resources, more: &Resources) {
+    sum.cpus = sum.cpus.saturating_add(more.cpus);
+    sum.gpus = sum.gpus.saturating_add(more.gpus);
+    sum.memory_bytes = sum.memory_bytes.saturating_add(more.memory_bytes);
+    for (name, count) in &more.custom {
+        let own = sum.custom.entry(name.clone()).or_default();
+        *own = own.saturating_add(*count);
+    }
 }
 
 /// What is taken of what a node has, but for memory that nobody has asked for.
@@ -130,4 +146,36 @@ fn taken(taken: &Resources, has: &Resources) -> String {
         parts.push(format!("{} of {}", size::display(taken.memory_bytes), size::display(has.memory_bytes)));
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use rpar_core::wire::{EngineStatus, NodeStatus};
+
+    use super::*;
+
+    #[test]
+    fn hosts_that_share_a_node_are_one_row() {
+        let resources = |cpus, tapes| Resources {
+            cpus,
+            custom: BTreeMap::from([("tapes".to_owned(), tapes)]),
+            ..Resources::default()
+        };
+        let host = |taken, label: &str| NodeStatus {
+            node: "n1".into(),
+            engines: 2,
+            labels: vec!["all".into(), label.into()],
+            has: resources(2, 1),
+            taken: resources(taken, 0),
+        };
+        let engine = EngineStatus { node: "n1".into(), assigned: 1, completed: 5, ..EngineStatus::default() };
+        let status = ClusterStatus {
+            engines: vec![engine; 4],
+            nodes: vec![host(2, "big"), host(1, "all")],
+            ..ClusterStatus::default()
+        };
+        let text = nodes(&status).render(false);
+        let row: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row, ["n1", "4", "4", "20", "3/4", "cpus,", "0/2", "tapes", "all,big"]);
+    }
 }

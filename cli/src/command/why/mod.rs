@@ -6,7 +6,7 @@ mod text;
 use std::time::Duration;
 
 use rpar_core::id::{EngineId, RequestId, SubmissionId, TaskId};
-use rpar_core::wire::Subject;
+use rpar_core::wire::{AllocationStatus, Subject};
 use serde_json::json;
 
 use super::context::Context;
@@ -14,6 +14,7 @@ use super::documents;
 use crate::command::arguments::WhyArguments;
 use crate::command::exit::Exit;
 use crate::command::report::{Outcome, Report};
+use crate::paths::ClusterDir;
 
 /// A controller answers in a millisecond; one that is this late is not well.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -22,11 +23,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub(super) const KINDS: [&str; 5] = ["task", "submission", "engine", "allocation", "request"];
 
 pub(crate) fn run(context: &Context, arguments: &WhyArguments) -> Outcome {
-    let subjects = subjects(&arguments.what)?;
+    let mut what = arguments.what.clone();
+    let which = what == ["allocation"];
+    let wanted = if which { Vec::new() } else { subjects(&what)? };
     let (directory, client) = context.client()?;
-    let because = client.why(subjects, ANSWER_WITHIN)?;
+    let wanted = match which {
+        false => wanted,
+        true => {
+            let status = client.status(None, ANSWER_WITHIN)?;
+            what.push(only_one(&status.allocations, &directory)?);
+            subjects(&what)?
+        }
+    };
+    let because = client.why(wanted, ANSWER_WITHIN)?;
     if because.about.is_empty() {
-        let what = arguments.what.join(" ");
+        let what = what.join(" ");
         let text = format!("cluster {} knows of no {what} (any more)", directory.cluster());
         let lists = ["tasks", "engines list", "status"].map(|verb| directory.command(verb)).join(", ");
         return Err(Report::new(Exit::NoSubmission, text).hint(format!("{lists} list what there is")));
@@ -39,6 +50,22 @@ pub(crate) fn run(context: &Context, arguments: &WhyArguments) -> Outcome {
         context.output.answer(&text::answer(&because, &|verb| directory.command(verb)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// The id of the only allocation.
+fn only_one(list: &[AllocationStatus], directory: &ClusterDir) -> Outcome<String> {
+    let ids: Vec<String> = list.iter().filter_map(|one| one.id.as_ref()).map(ToString::to_string).collect();
+    match &ids[..] {
+        [id] => Ok(id.clone()),
+        [] => {
+            Err(Report::new(Exit::NoSubmission, format!("cluster {} has no allocation", directory.cluster())))
+        }
+        _ => Err(Report::new(Exit::Usage, "which allocation?").hint(format!(
+            "cluster {} has {}",
+            directory.cluster(),
+            ids.join(", ")
+        ))),
+    }
 }
 
 /// What the words may mean: a bare number is a submission, an engine and an allocation.
@@ -98,7 +125,7 @@ mod tests {
         assert_eq!(read("engine 3").unwrap(), [engine]);
         assert_eq!(read("123.login1").unwrap(), [allocation("123.login1")]);
         assert_eq!(read("request 0").unwrap(), [Subject::Request(RequestId(0))]);
-        for wrong in ["engine", "engine x", "task 7", "task 7.0", "node n7", "engine 3 4"] {
+        for wrong in ["engine", "allocation", "engine x", "task 7", "task 7.0", "node n7", "engine 3 4"] {
             assert_eq!(read(wrong).unwrap_err(), Exit::Usage, "{wrong}");
         }
     }
