@@ -13,6 +13,7 @@ from ._rpar import __version__
 from .asyncresult import AsyncMapResult, AsyncResult
 from .balanced import LoadBalancedView
 from .client import Client
+from .cluster import Cluster
 from .decorators import ParallelFunction, RemoteFunction, interactive, parallel, remote
 from .dependency import Dependency, depend, require
 from .direct import BroadcastView, DirectView
@@ -25,6 +26,7 @@ __all__ = [
     "AsyncResult",
     "BroadcastView",
     "Client",
+    "Cluster",
     "CompositeError",
     "Dependency",
     "DirectView",

@@ -1,18 +1,21 @@
 """The link to a running cluster."""
 
-import json
 import os
 import weakref
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Union
 
 from . import _rpar, serialize
 from .balanced import LoadBalancedView
 from .direct import BroadcastView, DirectView
-from .targets import Targets, resolve
+from .engines import Engines
 from .history import History
+from .targets import Targets, resolve
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 
-class Client:
+class Client(Engines):
     """A link to the controller of a running cluster, which ``rpar start`` has started.
 
     Parameters
@@ -43,6 +46,8 @@ class Client:
         # the functions of `on_engine` that were used, by function and the directories that are told along
         self._functions: Dict[Tuple[Any, ...], _rpar.Function] = {}
         self._history = History()
+        #: the `Cluster` that it belongs to, if this program has started it
+        self.cluster: Optional["Cluster"] = None
         # also at the interpreter's exit, while the link's thread can still send what is left
         self._close = weakref.finalize(self, self._session.close)
 
@@ -62,28 +67,6 @@ class Client:
 
     def _number(self, count: int) -> int:
         return self._history.number(count)
-
-    @property
-    def ids(self) -> List[int]:
-        """Ids of the engines that are there now, in order. Asks the controller."""
-        return [engine["id"] for engine in self.status()["engines"]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def status(self, timeout: float = 10.0) -> Dict[str, Any]:
-        """The cluster's state as ``rpar status --json`` shows it: engines, allocations, counts of tasks.
-
-        Raises
-        ------
-        TimeoutError
-            If the controller does not answer within `timeout` seconds.
-        """
-        status: Dict[str, Any] = json.loads(self._session.status(timeout))
-        return status
 
     def __getitem__(self, key: Targets) -> DirectView:
         """A direct view: of one engine by its id, of a list of ids, of a slice of the engines that are there now, or of
@@ -146,17 +129,6 @@ class Client:
         if known is None:
             known = self._functions[key] = self._session.define(serialize.function_bytes(serialize.CALL, function))
         return known
-
-    def shutdown(self, timeout: float = 60.0) -> None:
-        """Ends the cluster: its tasks, its engines, its allocations and the controller; as ``rpar stop`` does.
-
-        Raises
-        ------
-        TimeoutError
-            If that takes longer than `timeout` seconds.
-        """
-        self._session.stop_cluster(timeout)
-        self.close()
 
     def close(self) -> None:
         """Closes the link. Tasks that were submitted go on, but their results are lost."""

@@ -8,7 +8,6 @@ from typing import Any, Dict, List, Optional
 
 from . import program
 from .client import Client
-from .error import ConnectionError
 
 #: What a class of engine launchers of ipyparallel is here: a profile.
 _PROFILES = {
@@ -216,7 +215,7 @@ class Cluster:
             If the cluster does not run.
         """
         with self._borrowed() as client:
-            client.restart(engines)
+            client.restart("all" if engines is None else engines)
 
     def restart_engine_sync(self, engine_id: int) -> None:
         """Gives one engine a fresh interpreter.

@@ -18,6 +18,10 @@ class ConnectionError(Error, builtins.ConnectionError):
     """The cluster does not run, cannot be reached, or has gone away. The text says what to do."""
 
 
+class ClusterError(Error):
+    """A cluster cannot be started or stopped as asked. The text is that of the command ``rpar``, with cause and hint."""
+
+
 class RemoteTraceback(Exception):
     """Shows the traceback of another process, as the cause of the exception that stands for it here."""
 
