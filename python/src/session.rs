@@ -22,6 +22,10 @@ import_exception!(rpar.error, ConnectionError);
 /// Arguments up to this length are copied; longer ones are lent, which costs more than copying a short one.
 const COPY_BYTES: usize = 64 << 10;
 
+/// A longer argument is refused: it stands in this process and in the engine's host at once. The engines' interpreters have
+/// the same limit for results.
+const OBJECT_LIMIT_BYTES: usize = 4 << 30;
+
 /// One round of waiting for the status, so that Ctrl-C is noticed.
 const SLICE: Duration = Duration::from_millis(200);
 
@@ -71,7 +75,8 @@ impl Session {
         Ok(Group { inner: self.client()?.printed_group() })
     }
 
-    /// Submits a task for each argument. Waits first while more than 64 MiB of arguments have not left this process.
+    /// Submits a task for each argument, of at most 4 GiB. Waits first while more than 64 MiB of arguments have not left this
+    /// process.
     fn submit(
         &self,
         py: Python<'_>,
@@ -81,6 +86,15 @@ impl Session {
         arguments: Vec<PyBackedBytes>,
     ) -> PyResult<()> {
         let client = self.client()?;
+        if let Some(long) =
+            arguments.iter().map(|argument| argument.len()).find(|len| *len > OBJECT_LIMIT_BYTES)
+        {
+            let (long, limit) = (long as f64 / 1e9, OBJECT_LIMIT_BYTES as f64 / 1e9);
+            return Err(PyValueError::new_err(format!(
+                "an argument takes {long:.1} GB when it is pickled, and at most {limit:.1} GB can be sent: save it to a file and \
+                 pass its name"
+            )));
+        }
         wait::wait(py, None, |deadline| client.wait_ready(Some(deadline)).then_some(()))?;
         let arguments: Vec<Bytes> = arguments.into_iter().map(lend_or_copy).collect();
         py.detach(|| {

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use bytes::Bytes;
 
 /// Names and texts; each imports only those before it, and the last one serves.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("failures", include_str!("interpreter/failures.py")),
     ("link", include_str!("interpreter/link.py")),
     ("streams", include_str!("interpreter/streams.py")),
     ("namespace", include_str!("interpreter/namespace.py")),
+    ("room", include_str!("interpreter/room.py")),
     ("functions", include_str!("interpreter/functions.py")),
     ("tasks", include_str!("interpreter/tasks.py")),
     ("serve", include_str!("interpreter/serve.py")),
@@ -38,6 +39,7 @@ pub(super) fn bootstrap() -> String {
          sys.modules[p]=type(sys)(p)\n\
          for n,l in {lengths}:\n \
          m=sys.modules[p+'.'+n]=type(sys)(p+'.'+n)\n \
+         setattr(sys.modules[p],n,m)\n \
          exec(compile(s[:l],'<rpar '+n+'>','exec'),m.__dict__)\n \
          s=s[l:]\n\"\"\",{{}})"
     )

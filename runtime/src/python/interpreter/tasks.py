@@ -3,6 +3,7 @@
 import signal
 from pickle import dumps, loads
 
+from rpar_interpreter import room
 from rpar_interpreter.failures import describe, pack_failure
 from rpar_interpreter.functions import Functions
 from rpar_interpreter.link import FAILED, INTERRUPTED, OK, SKIPPED
@@ -58,8 +59,11 @@ class Tasks:
         try:
             data = dumps(result, 5)
             # a pickle that names __main__ means this process's, which the client does not have
-            if b"__main__" not in data:
-                return data
+            by_value = b"__main__" in data
         except Exception:
-            pass
-        return self.cloud(result, 5)
+            by_value = True
+        if by_value:
+            data = self.cloud(result, 5)
+        if len(data) > room.LONG_BYTES:
+            room.check(len(data))
+        return data
