@@ -11,6 +11,9 @@ pub(crate) fn allocation(allocation: &AllocationStatus) -> String {
     };
     let text = match (&allocation.id, phase(&allocation.state.phase)) {
         (None, _) if allocation.problem.is_some() => format!("{name} failed"),
+        (None, _) if allocation.state.reason.is_some() => {
+            format!("{name} was refused, and is made again in a while")
+        }
         (None, _) => format!("{name} is on its way to the site"),
         (Some(_), phase) if allocation.state.never => format!("{name} {phase}, and will never run"),
         (Some(_), phase) => format!("{name} {phase}"),
@@ -191,6 +194,10 @@ mod tests {
             (
                 status(None, AllocationPhase::Unknown, None, None),
                 "the request for 2 nodes is on its way to the site",
+            ),
+            (
+                status(None, AllocationPhase::Unknown, Some("too many jobs"), None),
+                "the request for 2 nodes was refused, and is made again in a while: too many jobs",
             ),
             (
                 status(None, AllocationPhase::Unknown, None, Some("no such queue")),

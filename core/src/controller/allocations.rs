@@ -142,6 +142,11 @@ impl Allocation {
         self.stage != Stage::Over && !self.retired && !(self.stage == Stage::Live && self.given_up)
     }
 
+    /// Whether it is to be submitted now: the poll waits for that, since many requests are not to be a poll each.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        matches!(self.stage, Stage::Due(at) if at <= now)
+    }
+
     /// How many elements of an array may have a pilot: all, until the site has told how far they are.
     pub(super) fn elements_due(&self) -> u32 {
         match self.state.elements {
@@ -159,6 +164,7 @@ impl Allocation {
     /// The site knows it by this id.
     pub(super) fn accepted(&mut self, now: Timestamp, id: AllocationId, stopping: bool, news: &mut News) {
         self.id = Some(id);
+        self.state.reason = None;
         self.stage = Stage::Live;
         self.cancel = if stopping { Cancel::Due(now) } else { Cancel::No };
         news.changed = true;
@@ -176,7 +182,12 @@ impl Allocation {
             Retry::Later if !stopping && self.tries < SUBMIT_TRIES => {
                 let pause = backoff(self.tries);
                 self.stage = Stage::Due(now + pause);
-                news.problems.push(format!("{}; trying again in {pause:?}", in_words(error)));
+                let told = Some(in_words(error));
+                if self.state.reason != told {
+                    news.problems.push(format!("{}; trying again in {pause:?}", in_words(error)));
+                }
+                self.state.reason = told;
+                news.changed = true;
             }
             Retry::Never | Retry::Later => self.fail(in_words(error), news),
         }
@@ -223,7 +234,8 @@ impl Allocation {
     /// Its own processes are here, before the site has said that it runs.
     pub(super) fn shows_life(&mut self, now: Timestamp) {
         self.told.since.get_or_insert(now);
-        if matches!(self.state.phase, AllocationPhase::Unknown | AllocationPhase::Queued) {
+        let before = [AllocationPhase::Unknown, AllocationPhase::Queued, AllocationPhase::Held];
+        if before.contains(&self.state.phase) {
             self.state.phase = AllocationPhase::Running;
             self.state.reason = None;
         }
@@ -254,6 +266,8 @@ impl Allocation {
                 self.state = state;
                 if self.state.phase == AllocationPhase::Running {
                     self.heed_site(now);
+                } else {
+                    self.stop_counting();
                 }
                 if self.state.phase == AllocationPhase::Ended {
                     self.ended(now, stopping, news);

@@ -32,6 +32,8 @@ pub(super) struct Ends {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     site: Option<Timestamp>,
+    /// The time left that the site has told last, and since when it tells that.
+    counted: Option<(Duration, Timestamp)>,
     /// Its pilots, for their nodes; of an array, for each element's.
     nodes: BTreeMap<(Option<u32>, String), PilotTold>,
     /// Since when it is known to run.
@@ -50,15 +52,23 @@ struct PilotTold {
 
 impl Allocation {
     /// Takes note of what the site tells of it while it runs. The elements of an array begin when they may, and end at
-    /// different times: of them the pilots tell.
+    /// different times: of them the pilots tell. Some sites count from time to time only, PBS's nodes every two minutes:
+    /// what they tell again was true when they told it first.
     pub(super) fn heed_site(&mut self, now: Timestamp) {
         self.told.since.get_or_insert(now);
         let (state, walltime) = (&self.state, self.spec.walltime);
         let from_elapsed = || Some(walltime?.saturating_sub(state.elapsed?));
-        let remaining = state.remaining.or_else(from_elapsed).filter(|_| !self.spec.array);
-        if let Some(remaining) = remaining {
-            self.told.site = Some(now + remaining);
+        let remaining = state.remaining.or_else(from_elapsed);
+        let known = self.told.counted.filter(|(left, _)| Some(*left) == remaining);
+        self.told.counted = known.or_else(|| Some((remaining?, now)));
+        if let Some((left, at)) = self.told.counted.filter(|_| !self.spec.array) {
+            self.told.site = Some(at + left);
         }
+    }
+
+    /// It does not run: its time may stand still.
+    pub(super) fn stop_counting(&mut self) {
+        self.told.counted = None;
     }
 
     /// Takes note of what a pilot tells of its nodes: when they end, or that it is there since then.
@@ -90,13 +100,12 @@ impl Allocation {
         told().filter(|end| *end > now).min().or_else(|| told().max()).or_else(granted)
     }
 
-    /// What is known of it, with the time that is left where the site tells none.
+    /// What is known of it, with the time that is left if it runs: of an array, until the first element's ends.
     pub(super) fn shown(&self, now: Timestamp) -> AllocationState {
-        let mut state = self.state.clone();
-        if state.phase == AllocationPhase::Running && state.remaining.is_none() {
-            state.remaining = self.end(None, now).map(|end| end.since(now));
-        }
-        state
+        let counted = self.told.counted.filter(|_| self.spec.array).map(|(left, at)| at + left);
+        let running = self.state.phase == AllocationPhase::Running;
+        let end = counted.or_else(|| self.end(None, now)).filter(|_| running);
+        AllocationState { remaining: end.map(|end| end.since(now)), ..self.state.clone() }
     }
 
     /// How long its engines have, as far as is known.

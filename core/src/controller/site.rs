@@ -204,7 +204,9 @@ impl Site {
         match answer {
             Ok(id) => {
                 one.accepted(now, id, stopping || one.retired, news);
-                self.poll_due = now;
+                if stopping || !self.all.iter().any(|one| one.is_due(now)) {
+                    self.poll_due = now;
+                }
             }
             Err(error) => {
                 one.refused(now, &error, stopping || one.retired, news);

@@ -77,6 +77,22 @@ fn requests_are_made_one_at_a_time_and_watched() {
 }
 
 #[test]
+fn many_requests_are_not_a_poll_each() {
+    let mut bench = with_requests(20);
+    let ids: Vec<String> = (0..20).map(|number| format!("{number}.pbs")).collect();
+    for (number, id) in ids.iter().enumerate() {
+        submitted(&mut bench, number as u64, Ok(id));
+        let states: Vec<_> = ids[..=number].iter().map(|id| (&**id, AllocationPhase::Queued)).collect();
+        polled(&mut bench, &states);
+    }
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(asked(&bench), [20, 0, 2, 0, 0], "the first, and all of them");
+    assert!(
+        bench.controller.status().allocations.iter().all(|one| one.state.phase == AllocationPhase::Queued)
+    );
+}
+
+#[test]
 fn a_refused_request_ends_what_waits_for_it() {
     let mut bench = with_requests(1);
     bench.client(CLIENT);
@@ -100,10 +116,27 @@ fn a_request_that_may_pass_later_is_tried_again_within_bounds() {
     for tries in 1..=6 {
         assert_eq!(asked(&bench)[0], tries);
         submitted(&mut bench, 0, Err(Retry::Later));
+        let status = bench.controller.status();
+        let reason = status.allocations[0].state.reason.as_deref().unwrap_or_default();
+        assert!(tries == 6 || reason.contains("the queue is closed"), "{reason}");
+        assert_eq!(status.problems.len(), 1 + tries / 6, "not told of each try: {:?}", status.problems);
         bench.wait(Duration::from_secs(301));
     }
     assert_eq!(asked(&bench)[0], 6);
     assert!(!bench.controller.status().engines_coming);
+}
+
+#[test]
+fn what_was_held_runs_once_its_pilot_is_here() {
+    let mut bench = with_requests(1);
+    submitted(&mut bench, 0, Ok("1.pbs"));
+    for phase in [AllocationPhase::Held, AllocationPhase::Queued] {
+        polled(&mut bench, &[("1.pbs", phase.clone())]);
+        assert_eq!(bench.controller.status().allocations[0].state.phase, phase);
+        bench.host(LinkId(100), 1, Some("1.pbs"));
+        assert_eq!(bench.controller.status().allocations[0].state.phase, AllocationPhase::Running);
+        bench.step(Input::LinkDown { link: LinkId(100), reason: "gone".into() });
+    }
 }
 
 #[test]
