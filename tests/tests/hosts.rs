@@ -10,9 +10,10 @@ use rpar_backends::hosts::{Config, Hosts};
 use rpar_core::id::AllocationId;
 use rpar_core::scheduler::{AllocationRequest, Scheduler};
 use rpar_testkit::conformance::scheduler::{Setup, suite};
-use rpar_tests::binary::{Home, rpar};
+use rpar_tests::binary::{Home, rpar, until};
 use rpar_tests::secrets::Secrets;
 use rpar_tests::services;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn hosts(list: &str) -> Hosts {
@@ -154,6 +155,56 @@ fn flags_are_enough_and_too_much_is_refused_at_once() {
         assert!(exit != Some(0) && err.contains(told), "{err}");
     }
     assert_eq!(std::fs::read_dir(home.state()).map_or(0, Iterator::count), 0, "nothing was started");
+}
+
+/// The first of all processes whose command line has these words, with this in its environment.
+fn victim(words: &str, variable: &str) -> Option<Pid> {
+    let mut all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let entry = all.find(|entry| {
+        let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+        let text = |name: &str| String::from_utf8_lossy(&read(name)).replace('\0', " ");
+        text("cmdline").contains(words) && text("environ").contains(variable)
+    })?;
+    Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)
+}
+
+#[test]
+fn what_is_lost_on_a_host_runs_on_another_and_its_engine_comes_back() {
+    let home = user("[controller]\npoll_every = '200ms'\n");
+    ok(&home, &["start", "--hosts", "node1:1,node2:1"]);
+    let status = || home.json(&["--profile", "lab", "status"]);
+    let id = status()["allocations"][0]["allocation"].as_str().expect("an id").to_owned();
+    for round in ["1", "2"] {
+        let go = home.work().join(format!("go-{round}"));
+        let task = format!("until [ -e {} ]; do sleep 0.1; done; echo $RPAR_NODE; :", go.display());
+        ok(&home, &["submit", "--workdir", "/", &task, ":::", "1"]);
+        let why = || ok(&home, &["why", &format!("{round}.1")]);
+        until("it has begun", || why().contains("is at engine"));
+        let (node, other) =
+            if why().contains("on node node1") { ("node1", "node2") } else { ("node2", "node1") };
+        // the engine host itself, or the connection that it hangs on
+        let found = match round {
+            "1" => victim(&format!("engine --handed --allocation {id} "), &format!("RPAR_NODE={node} ")),
+            _ => victim(&format!(" -- {node} exec bash"), &home.path().display().to_string()),
+        };
+        kill_process(found.expect("it runs"), Signal::KILL).expect("it is killed");
+        until("its task runs elsewhere", || why().contains(&format!("on node {other}, as attempt 2")));
+        until("the engine is there again", || engines(&home) == counts([("node1", 1), ("node2", 1)]));
+        let told = status()["problems"].to_string();
+        assert!(told.contains(&format!("the engine host on node {node} ended: ")), "{told}");
+        std::fs::write(go, "").unwrap();
+        assert!(ok(&home, &["results", round]).starts_with(other));
+    }
+    // somebody cancels it: to end the pilot is all that there is
+    let pilot = victim("pilot --directory", &home.path().display().to_string()).expect("a pilot");
+    kill_process(pilot, Signal::TERM).expect("it is told to end");
+    let ended = format!("allocation {id} has ended (exit status 0, from outside: its pilot got SIGTERM)");
+    until("its end is told", || status()["problems"].to_string().contains(&ended));
+    ok(&home, &["engines", "add", "--nodes", "1"]);
+    assert_eq!(ok(&home, &["map", "--workdir", "/", "echo {}", ":::", "1"]), "1\n");
+    ok(&home, &["stop"]);
+    assert!(victim(&format!("--allocation {id} "), "").is_none(), "no engine host is left");
+    until("no process is left", || home.processes().is_empty());
 }
 
 #[test]

@@ -370,7 +370,8 @@ impl Allocation {
             Some(walltime) => format!("its walltime of {} was over", duration::clock(walltime)),
             None => AllocationEnd::Walltime.to_string(),
         });
-        let untold = self.state.end.is_none() && walltime.is_none();
+        // a pilot that was told to end does so in good order
+        let untold = matches!(self.state.end, None | Some(AllocationEnd::Exit(0))) && walltime.is_none();
         let signal = self.told.signals.values().next().filter(|_| untold);
         let signal = signal.map(|signal| format!("from outside: its pilot got {signal}"));
         let how = end.into_iter().chain(self.state.reason.clone()).chain(walltime).chain(signal);
