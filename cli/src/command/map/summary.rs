@@ -14,6 +14,12 @@ const SHOWN: usize = 20;
 /// An argument is shown up to this many characters.
 const ARGUMENT_CHARACTERS: usize = 60;
 
+/// What shells end with when there is no such command.
+const NOT_FOUND: i32 = 127;
+
+/// What to do then: a batch system starts engines without the user's environment.
+const NOT_FOUND_HINT: &str = "exit status 127 means that a command was not found there: --env PATH passes on the PATH that you have here";
+
 /// Counts tasks, and keeps what the first failures have to say.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -21,6 +27,8 @@ pub(super) struct Summary {
     failed: u64,
     /// How long all of them ran, one after the other.
     serial: Duration,
+    /// Whether a command was not found.
+    not_found: bool,
     lines: Vec<Line>,
 }
 
@@ -52,6 +60,7 @@ impl Summary {
             return;
         }
         self.failed += 1;
+        self.not_found |= end.command.exit == Some(NOT_FOUND);
         // what was not the command's own doing, such as the end of all engines, befalls many alike
         if let (Some(last), Some(message)) = (self.lines.last_mut(), &end.message)
             && last.message.as_ref() == Some(message)
@@ -95,6 +104,9 @@ impl Summary {
         if more > 0 {
             text += &format!("  and {more} more\n");
         }
+        if self.not_found {
+            text += &format!("  hint: {NOT_FOUND_HINT}\n");
+        }
         text
     }
 }
@@ -132,6 +144,15 @@ mod tests {
         (0..30).for_each(|number| summary.add(&record(number, &[b'x'; 100]), &failed));
         assert!(summary.text(None).ends_with("  and 11 more\n"));
         assert_eq!(summary.failed, 31);
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_comes_with_a_hint() {
+        let mut summary = Summary::default();
+        let command = CommandOutcome { exit: Some(NOT_FOUND), ..Default::default() };
+        summary.add(&record(1, b"a"), &End { status: Some(TaskStatus::Failed), command, ..End::default() });
+        let text = format!("1 of 1 task failed:\n  1  'a'  exit status 127\n  hint: {NOT_FOUND_HINT}\n");
+        assert_eq!(summary.text(None), text);
     }
 
     #[test]
