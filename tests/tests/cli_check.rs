@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rpar_tests::binary::Home;
+use rpar_tests::binary::{Home, rpar};
 use rpar_tests::services;
 use serde_json::Value;
 
@@ -164,4 +164,19 @@ fn a_list_of_hosts_is_not_asked_for_more_than_it_has() {
     home.profile("lab", "extends = 'hosts'\n[scheduler]\nhosts = ['node1:4', 'node2']\n");
     let (exit, answer) = check(&home, &["lab"]);
     assert_eq!(exit, Some(0), "{answer}");
+}
+
+#[test]
+fn a_program_that_other_hosts_do_not_see_matters_where_they_run_it() {
+    let home = Home::new();
+    let own = tempfile::tempdir_in("/tmp").expect("a directory that this host has for itself");
+    let program = own.path().join("rpar");
+    std::fs::copy(rpar(), &program).expect("a copy");
+    home.profile("shared", "extends = \"hosts\"\n[scheduler]\nhosts = \"node1\"\n[storage]\nshared = true\n");
+    home.profile("apart", "extends = \"hosts\"\n[scheduler]\nhosts = \"node1\"\n");
+    for (profile, matters) in [("local", false), ("apart", false), ("shared", true)] {
+        let output = home.command_of(&program).args(["profile", "check", profile]).output().expect("it runs");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(out.contains("which other hosts may not see"), matters, "{profile}: {out}");
+    }
 }

@@ -81,7 +81,7 @@ fn launcher(resolved: &Resolved, surroundings: &Surroundings) -> Option<Finding>
 }
 
 /// What the nodes run: rpar itself, and Python.
-pub(super) fn programs(resolved: &Resolved, program: &Path) -> Vec<Finding> {
+pub(super) fn programs(resolved: &Resolved, site: &Site, program: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(own) = &resolved.engines.program {
         let (origins, key) = (resolved.origins(), "engines.program");
@@ -98,7 +98,7 @@ pub(super) fn programs(resolved: &Resolved, program: &Path) -> Vec<Finding> {
                 .because("the nodes run it")
                 .next("`--live` tells whether they have it")
         });
-    } else if own_of_host(program) {
+    } else if own_of_host(program) && resolved.storage.shared && site.scheduler.info().name != "local" {
         findings.push(
             Finding::warning(format!("this rpar is {}, which other hosts may not see", program.display()))
                 .because("the nodes run the same program, by its path")

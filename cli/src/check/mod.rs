@@ -74,7 +74,7 @@ pub async fn check(check: &Check<'_>, observe: &dyn Fn(&str)) -> Checked {
     let tools = host::tools(&resolved, surroundings);
     let complete = tools.iter().all(|finding| finding.severity < Severity::Error);
     findings.extend(tools);
-    findings.extend(host::programs(&resolved, program));
+    findings.extend(host::programs(&resolved, &site, program));
     findings.extend(match elsewhere(&resolved) {
         Some(finding) => vec![finding],
         None => host::network(&resolved, &site).await,
