@@ -20,11 +20,11 @@ unset = None
 def read():
     return x
 
-def helper():
+def lookup():
     return x
 
 def through():
-    return helper()
+    return lookup()
 
 def nested():
     def inner():
@@ -217,7 +217,7 @@ def test_calls_with_arguments(one, program):
 
 
 def test_names_pushed_before_anything_has_travelled(one, program):
-    push(one, x="pushed", helper=len)
+    push(one, x="pushed", lookup=len)
     assert one.apply_sync(program["read"]) == "pushed"
     with pytest.raises(error.RemoteError, match="TypeError"):
         one.apply_sync(program["through"])
