@@ -5,7 +5,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
-from . import error
+from . import error, versions
 
 if TYPE_CHECKING:
     from ._rpar import Failure, Group
@@ -243,6 +243,8 @@ class AsyncResult:
             while end < stop and fetched[end] is _MISSING:
                 end += 1
             payloads = self._group.results(index, end - index)
+            if isinstance(payloads[0], bytes):
+                versions.warn(payloads[0])
             fetched[index : index + len(payloads)] = self._decode(payloads)
             self._group.forget(index, len(payloads))
             return len(payloads)
@@ -261,7 +263,8 @@ class AsyncResult:
         try:
             return pickle.loads(payload)
         except Exception as problem:
-            what = "the result of %s cannot be unpickled here: %s" % (self._fname, problem)
+            why = "%s%s" % (problem, versions.explained(payload))
+            what = "the result of %s cannot be unpickled here: %s" % (self._fname, why)
             failed = error.RemoteError(type(problem).__name__, what, "", {"engine_id": None, "method": self._fname})
             failed.__cause__ = problem
             return _Failed(failed)

@@ -11,6 +11,8 @@ import sys
 from functools import lru_cache
 from typing import Any, Callable, List, Tuple
 
+from . import versions
+
 #: Ways of calling, known to the interpreters of the engines by these numbers.
 #: `CALL`: the argument is a tuple of positional arguments. `APPLY`: a pair (args, kwargs). `CHUNK`: a list of tuples,
 #: answered by the list of results.
@@ -41,7 +43,7 @@ def function_bytes(how: int, function: Callable[..., Any]) -> bytes:
     """
     if not callable(function):
         raise TypeError("%r is not callable" % (function,))
-    return by_value((_Way(how, own_paths()), function))
+    return by_value((_Way(how, own_paths()), function)) + versions.stamp()
 
 
 def argument_bytes(argument: Any) -> bytes:

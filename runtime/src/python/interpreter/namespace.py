@@ -108,6 +108,10 @@ class Namespace:
 
         module._function_setstate = watched
 
+    def forget(self):
+        """Forgets functions that have arrived for something that was given up."""
+        self.arrived.clear()
+
     def scopes(self):
         """The scopes of the main program's functions that have arrived."""
         scopes = {}

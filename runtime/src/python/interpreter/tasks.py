@@ -5,7 +5,7 @@ from pickle import dumps, loads
 
 from rpar_interpreter import room
 from rpar_interpreter.failures import describe, pack_failure
-from rpar_interpreter.functions import Functions
+from rpar_interpreter.functions import Functions, unfit
 from rpar_interpreter.link import FAILED, INTERRUPTED, OK, SKIPPED
 
 # words of the control file
@@ -38,13 +38,19 @@ class Tasks:
         try:
             try:
                 self.armed = started
-                call, scopes = self.functions.call(number)
+                call, scopes, told = self.functions.call(number)
+                if told:
+                    namespace.forget()
                 argument = loads(argument)
+                if told and namespace.arrived:
+                    raise unfit("a function among the arguments")
                 if scopes or namespace.arrived or namespace.kept:
                     result = namespace.call(call, argument, scopes)
                 else:
                     result = call(argument)
                 data = self.pickled(result)
+                if told:
+                    data += told
                 self.armed = 0
                 return OK, data
             except BaseException as error:
