@@ -44,6 +44,8 @@ impl Slurm {
     pub fn take_down(&self, node: &str) -> Down {
         let said = self.set_state(node, "down");
         assert_eq!(said, "", "{node} is down");
+        // its slurmd answers, and would have it back at once: too early for a job of which something is still there
+        self.set_state(node, "drain");
         Down { slurm: self.clone(), node: node.to_owned(), crashed: false }
     }
 

@@ -3,51 +3,15 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use rpar_tests::binary::{Home, rpar};
-use rpar_tests::services::{self, Slurm};
+use rpar_tests::user::User;
 
-/// A user with a home, at a site.
-struct User {
-    home: Home,
-    slurm: Slurm,
-}
-
-impl User {
-    fn new() -> User {
-        User { home: Home::new(), slurm: services::slurm() }
-    }
-
-    fn rpar(&self, words: &[&str]) -> Output {
-        let mut command = self.home.command();
-        command.args(["--profile", "carver"]).args(words).envs(&self.slurm.environment);
-        command.output().expect("rpar starts")
-    }
-
-    fn ok(&self, words: &[&str]) -> String {
-        let output = self.rpar(words);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rpar {words:?} ended with {}: {stderr}", output.status);
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    /// What the site shows to everybody.
-    fn site(&self, program: &str, words: &[&str]) -> String {
-        let output =
-            Command::new(program).args(words).envs(&self.slurm.environment).output().expect("it starts");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-    }
-
-    fn directory(&self) -> std::path::PathBuf {
-        self.home.state().join("carver/default")
-    }
-
-    /// The names of this cluster's jobs that have not ended, as Slurm tells them.
-    fn jobs(&self, name: &str) -> Vec<String> {
-        let jobs = self.site("squeue", &["-h", "-o", "%j %T"]);
-        jobs.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
-    }
+/// The names of this cluster's jobs that have not ended, as Slurm tells them.
+fn jobs(user: &User, name: &str) -> Vec<String> {
+    let jobs = user.site("squeue", &["-h", "-o", "%j %T"]);
+    jobs.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
 }
 
 /// The walk through `docs/carver.md`, and what it says is seen on the way.
@@ -75,7 +39,7 @@ fn told() -> Vec<(&'static str, Vec<&'static str>)> {
 
 #[test]
 fn the_document_word_for_word() {
-    let user = User::new();
+    let user = User::new("carver");
     let bin = rpar().parent().expect("a directory").to_owned();
     let simulate = user.home.path().join("bin/simulate");
     fs::create_dir(user.home.path().join("bin")).expect("a directory");
@@ -122,7 +86,7 @@ fn environment(home: &Home) -> Vec<(OsString, OsString)> {
 
 #[test]
 fn two_nodes_of_eight_engines() {
-    let user = User::new();
+    let user = User::new("carver");
 
     let script = user.ok(&["start", "--nodes", "2", "--ppn", "8", "--dry-run"]);
     for line in ["qsub", "#PBS -l nodes=2:ppn=8", "#PBS -l walltime=00:30:00", "#PBS -q regular"] {
@@ -139,7 +103,7 @@ fn two_nodes_of_eight_engines() {
         "sixteen engines, each with its node: {status}"
     );
     let name = find_name(&script);
-    assert_eq!(user.jobs(&name).len(), 1, "one job, named {name}");
+    assert_eq!(jobs(&user, &name).len(), 1, "one job, named {name}");
 
     assert_eq!(user.ok(&["map", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
     let nodes = user.ok(&[
@@ -162,20 +126,20 @@ fn two_nodes_of_eight_engines() {
     assert_eq!(used.len(), 2, "nine tasks at once need both nodes: {nodes}");
 
     user.ok(&["stop"]);
-    assert_eq!(user.jobs(&name), Vec::<String>::new(), "nothing is left in the queue");
+    assert_eq!(jobs(&user, &name), Vec::<String>::new(), "nothing is left in the queue");
     assert!(!user.directory().exists(), "no file is left");
     assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
 }
 
 #[test]
 fn a_node_more_and_a_node_less() {
-    let user = User::new();
+    let user = User::new("carver");
     let name = find_name(&user.ok(&["start", "--nodes", "1", "--ppn", "4", "--dry-run"]));
     user.ok(&["start", "--nodes", "1", "--ppn", "4"]);
     let added: serde_json::Value =
         serde_json::from_str(&user.ok(&["engines", "add", "--nodes", "2", "--json"])).expect("json");
     assert_eq!(added["engines"].as_array().map(Vec::len), Some(8), "as many a node as at the start: {added}");
-    assert_eq!(user.jobs(&name).len(), 2, "two jobs of one name");
+    assert_eq!(jobs(&user, &name).len(), 2, "two jobs of one name");
 
     let list = |user: &User| -> Vec<(u64, String)> {
         let list: serde_json::Value =
@@ -192,14 +156,14 @@ fn a_node_more_and_a_node_less() {
     let node = there.iter().rev().find(|(id, node)| *id >= 4 && whole(node)).expect("a node").1.clone();
     user.ok(&["engines", "remove", "--node", &node]);
     assert!(list(&user).len() == 8 && list(&user).iter().all(|(_, other)| *other != node));
-    assert_eq!(user.jobs(&name).len(), 2, "the other node of that job is still wanted");
+    assert_eq!(jobs(&user, &name).len(), 2, "the other node of that job is still wanted");
     assert_eq!(user.ok(&["map", "echo {}", ":::", "1", "2", "3"]), "1\n2\n3\n");
 
     let allocation = added["allocation"].as_str().expect("an id");
     user.ok(&["engines", "remove", "--allocation", allocation.split('.').next().expect("a number")]);
-    assert_eq!((list(&user).len(), user.jobs(&name).len()), (4, 1));
+    assert_eq!((list(&user).len(), jobs(&user, &name).len()), (4, 1));
     user.ok(&["stop"]);
-    assert_eq!(user.jobs(&name), Vec::<String>::new(), "nothing is left in the queue");
+    assert_eq!(jobs(&user, &name), Vec::<String>::new(), "nothing is left in the queue");
     assert_eq!(user.home.processes(), Vec::<String>::new(), "no process is left");
 }
 
@@ -227,7 +191,7 @@ fn no_qsub_on_the_path() {
 
 #[test]
 fn a_refused_request() {
-    let user = User::new();
+    let user = User::new("carver");
     user.home.profile(
         "lost",
         "extends = \"carver\"\n[params.queue]\nchoices = [\"nosuch\"]\ndefault = \"nosuch\"\n",

@@ -2,39 +2,17 @@
 
 use std::process::Output;
 
-use rpar_tests::binary::{Home, rpar, until};
-use rpar_tests::services::{self, Slurm};
+use rpar_tests::binary::{rpar, until};
+use rpar_tests::user::User;
 
-/// Somebody with an interactive job.
-struct User {
-    home: Home,
-    slurm: Slurm,
-}
-
-impl User {
-    fn new() -> User {
-        User { home: Home::new(), slurm: services::slurm() }
-    }
-
-    fn rpar(&self, words: &[&str]) -> Output {
-        let mut command = self.home.command();
-        command.args(["--profile", "slurm"]).args(words).envs(&self.slurm.environment);
-        command.output().expect("rpar starts")
-    }
-
-    fn ok(&self, words: &[&str]) -> String {
-        told(&self.rpar(words))
-    }
-
-    /// What these lines say in an allocation of so many nodes with two cores each; `rpar` is a function there.
-    fn inside(&self, nodes: u32, lines: &str) -> Output {
-        let script = format!("set -e\nrpar() {{ '{}' --profile slurm \"$@\"; }}\n{lines}", rpar().display());
-        let mut command = self.home.command_of("salloc".as_ref());
-        let (nodes, tasks) = (format!("-N{nodes}"), format!("-n{}", 2 * nodes));
-        command.args(["--quiet", &nodes, &tasks, "--ntasks-per-node=2", "-t5"]);
-        command.args(["bash", "-c", &script]).envs(&self.slurm.environment);
-        command.output().expect("salloc starts")
-    }
+/// What these lines say in an allocation of so many nodes with two cores each; `rpar` is a function there.
+fn inside(user: &User, nodes: u32, lines: &str) -> Output {
+    let script = format!("set -e\nrpar() {{ '{}' --profile slurm \"$@\"; }}\n{lines}", rpar().display());
+    let mut command = user.home.command_of("salloc".as_ref());
+    let (nodes, tasks) = (format!("-N{nodes}"), format!("-n{}", 2 * nodes));
+    command.args(["--quiet", &nodes, &tasks, "--ntasks-per-node=2", "-t5"]);
+    command.args(["bash", "-c", &script]).envs(&user.slurm.environment);
+    command.output().expect("salloc starts")
 }
 
 fn told(output: &Output) -> String {
@@ -45,13 +23,13 @@ fn told(output: &Output) -> String {
 
 #[test]
 fn a_held_allocation_gets_a_cluster_and_stays_the_users() {
-    let user = User::new();
+    let user = User::new("slurm");
     let lines = "rpar start --here
         rpar engines list --json > list
         rpar map 'echo $SLURM_JOB_ID {}' ::: 1 2 3
         rpar stop
         echo left: $(squeue -h -j $SLURM_JOB_ID -o '%i %T') of $SLURM_JOB_ID";
-    let said = told(&user.inside(2, lines));
+    let said = told(&inside(&user, 2, lines));
     let list: serde_json::Value =
         serde_json::from_slice(&std::fs::read(user.home.work().join("list")).expect("a list")).expect("JSON");
     assert_eq!(list["engines"].as_array().map(Vec::len), Some(4), "as many as there are cores: {list}");
@@ -63,12 +41,12 @@ fn a_held_allocation_gets_a_cluster_and_stays_the_users() {
 
 #[test]
 fn a_running_cluster_is_joined_for_as_long_as_the_allocation_lasts() {
-    let user = User::new();
+    let user = User::new("slurm");
     user.ok(&["start", "--nodes", "1", "--ppn", "1"]);
     let lines = "rpar start --here --ppn 1 --nodes 1
         rpar map 'sleep 0.3; echo $SLURM_JOB_ID' ::: 1 2
         echo in $SLURM_JOB_ID";
-    let said = told(&user.inside(2, lines));
+    let said = told(&inside(&user, 2, lines));
     let jobs: Vec<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
     let held = said.trim_end().rsplit(' ').next().expect("a job");
     assert!(jobs[0] != jobs[1] && jobs[..2].contains(&held), "each allocation ran one: {said}");
@@ -84,13 +62,13 @@ fn a_running_cluster_is_joined_for_as_long_as_the_allocation_lasts() {
 
 #[test]
 fn outside_of_an_allocation_it_says_what_it_looked_for() {
-    let user = User::new();
+    let user = User::new("slurm");
     let output = user.rpar(&["start", "--here"]);
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && err.contains("SLURM_JOB_NODELIST is set"), "{err}");
     let (exit, _, err) = user.home.said(&["start", "--here"]);
     assert!(exit != Some(0) && err.contains("profile local has no allocations"), "{err}");
-    let output = user.inside(1, "rpar start --here --nodes 7");
+    let output = inside(&user, 1, "rpar start --here --nodes 7");
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(err.contains("7 nodes were asked for, and this allocation has 1"), "{err}");
     assert!(!user.home.state().exists(), "nothing was started");
@@ -99,12 +77,12 @@ fn outside_of_an_allocation_it_says_what_it_looked_for() {
 /// The advice for results that are too much for a login node: take them on a compute node.
 #[test]
 fn an_interactive_job_works_with_the_cluster_of_the_login_node() {
-    let user = User::new();
+    let user = User::new("slurm");
     user.ok(&["start", "--nodes", "1", "--ppn", "2"]);
     let lines = "srun -N1 -n1 '$RPAR' --profile slurm map 'echo {} $SLURM_JOB_ID' ::: 1 2
         srun -N1 -n1 '$RPAR' --profile slurm status --json
         echo in $SLURM_JOB_ID";
-    let said = told(&user.inside(1, &lines.replace("$RPAR", &rpar().display().to_string())));
+    let said = told(&inside(&user, 1, &lines.replace("$RPAR", &rpar().display().to_string())));
     let held = said.trim_end().rsplit(' ').next().expect("a job");
     let ran: Vec<&str> = said.lines().take(2).collect();
     assert!(ran[0].starts_with("1 ") && ran[1].starts_with("2 "), "{said}");
