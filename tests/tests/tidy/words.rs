@@ -8,11 +8,13 @@ fn words_are_those_of_the_glossary() {
     let banned =
         ["work\u{65}r", "hu\u{62}", "mast\u{65}r", "slav\u{65}", "handl\u{65}r", "util\u{73}", "help\u{65}r"];
     for (name, text) in files(&[".rs", ".py", ".toml", ".md"]) {
+        // what has IPython Parallel's names has also those of its controller
+        let theirs = name.starts_with("python/") || name == "docs/from-ipyparallel.md";
         for (number, line) in text.lines().enumerate() {
             // names of other projects keep their spelling
             let line = line.to_lowercase().replace("github", "");
             let words = line.split(|c: char| !c.is_ascii_alphabetic());
-            for word in words {
+            for word in words.filter(|word| !(theirs && *word == banned[1])) {
                 let bad =
                     banned.iter().any(|banned| word == *banned || word.strip_suffix('s') == Some(banned));
                 assert!(!bad, "{name}:{}: `{word}` is not a word of the glossary", number + 1);
