@@ -1,33 +1,22 @@
 """Results that may not be there yet."""
 
-import pickle
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
-from . import error, versions
+from . import error
+from .futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, LazyFuture, late, make_future
+from .known import Known
+from .tasks import MISSING, SHARE, Failed, Tasks
 
 if TYPE_CHECKING:
-    from ._rpar import Failure, Group
+    from ._rpar import Group
     from .client import Client
 
-#: Results are fetched in lots, of so many at most.
-LOT = 4096
-
-_MISSING: Any = object()
-
-#: The exception for each way in which a task can end, by the name of its status.
-_ERRORS = {
-    "TimedOut": error.TaskTimeout,
-    "Cancelled": error.TaskAborted,
-    "Crashed": error.EngineError,
-    "Lost": error.EngineError,
-    "Unplaced": error.NoEnginesRegistered,
-}
+__all__ = ["AsyncMapResult", "AsyncResult"]
 
 
-class AsyncResult:
-    """The result of a call, on one engine or on several, which may not be there yet.
+class AsyncResult(Known, LazyFuture):
+    """The result of a call, on one engine or on several, which may not be there yet. It is a future.
 
     Parameters
     ----------
@@ -44,6 +33,15 @@ class AsyncResult:
         Whether exceptions are returned in place of being raised.
     """
 
+    #: whether there is a result already, and `concurrent.futures`
+    _is_future = False
+    #: whether a task's result is one value, and not a list of several
+    _flat = True
+    #: whether it is given as a list of that one
+    _wrap = False
+    #: whether `get` shows how far the tasks are
+    _shown = False
+
     def __init__(
         self,
         client: "Client",
@@ -54,30 +52,37 @@ class AsyncResult:
         single: bool = True,
         return_exceptions: bool = False,
     ) -> None:
-        self._client = client
-        self._group = group
-        self._fname = fname
-        self._targets = targets
+        if not self._is_future:
+            make_future(AsyncResult)
+            AsyncResult._is_future = True
+        tasks = Tasks(client, group, fname, targets)
+        self._begin(((tasks, 0, tasks.count),), single, return_exceptions)
+        client._history.add(tasks, self)
+
+    def _begin(self, parts: Tuple[Tuple[Tasks, int, int], ...], single: bool, return_exceptions: bool) -> None:
+        self._parts = parts
+        self._client = parts[0][0].client
+        self._fname = parts[0][0].fname
         self._single = single
         self._return_exceptions = return_exceptions
-        # whether a task's result is one value, and not a list of several
-        self._flat = True
-        self._first = client._number(len(group))
-        client._history.add(self._first, group, self)
-        # what has been fetched, by task; an exception is kept as the exception
-        self._fetched: List[Any] = [_MISSING] * len(group)
-        self._lock = threading.Lock()
-        self._submitted = time.monotonic()
-        self._finished: Optional[float] = None
+        self._split: Optional[Tuple["AsyncResult", ...]] = None
 
     def __repr__(self) -> str:
         state = ("finished" if self.successful() else "failed") if self.ready() else "pending"
         return "<%s(%s): %s>" % (type(self).__name__, self._fname, state)
 
     def __len__(self) -> int:
-        return len(self._group)
+        return sum(stop - start for _, start, stop in self._parts)
 
-    def get(self, timeout: Optional[float] = None, return_exceptions: Optional[bool] = None) -> Any:
+    def __bool__(self) -> bool:
+        return True
+
+    def get(
+        self,
+        timeout: Optional[float] = None,
+        return_exceptions: Optional[bool] = None,
+        return_when: Optional[str] = None,
+    ) -> Any:
         """Waits for the result and returns it.
 
         Parameters
@@ -86,43 +91,103 @@ class AsyncResult:
             Seconds to wait at most; None or a negative number is for ever.
         return_exceptions : bool, optional
             Whether an exception is returned in place of being raised.
+        return_when : str, optional
+            ``concurrent.futures.FIRST_EXCEPTION`` raises as soon as a task has failed, whatever the others do.
 
         Raises
         ------
         TimeoutError
             If it is not there in time.
         rpar.error.RemoteError
-            If the function has raised an exception, or its interpreter has died.
+            If the function has raised an exception, or its interpreter has died. Of several tasks it is a
+            `CompositeError` with all of them.
         """
-        if not self.wait(timeout):
-            raise error.TimeoutError("Result not ready.")
-        if return_exceptions is None:
-            return_exceptions = self._return_exceptions
-        return self._gather(self._fetch_all(), return_exceptions)
+        if self._shown and not self.ready():
+            first = FIRST_EXCEPTION if return_when == FIRST_EXCEPTION else ALL_COMPLETED
+            self.wait_interactive(timeout=timeout, return_when=first)
+            timeout = 0
+        if return_when == FIRST_EXCEPTION:
+            done, pending = self.wait(timeout, return_when)
+            for part in done if pending else ():
+                if not part.successful():
+                    return part.get(return_exceptions=return_exceptions)
+            timeout = 0
+        elif return_when == FIRST_COMPLETED:
+            import warnings
 
-    def _gather(self, values: Sequence[Any], return_exceptions: bool) -> Any:
-        failed = [value for value in values if isinstance(value, _Failed)]
-        if failed and not return_exceptions:
+            warnings.warn("get cannot return what is completed first: it waits for all", UserWarning, stacklevel=2)
+        if not self.wait(timeout):
+            raise late()
+        keep = self._return_exceptions if return_exceptions is None else return_exceptions
+        return self._gather(self._values(), keep)
+
+    def _values(self) -> Sequence[Any]:
+        """All values; they are there."""
+        if len(self._parts) == 1:
+            tasks, start, stop = self._parts[0]
+            return tasks.fetch_all(start, stop)
+        return [value for tasks, start, stop in self._parts for value in tasks.fetch_all(start, stop)]
+
+    def _gather(self, values: Sequence[Any], keep: bool) -> Any:
+        failed = [value for value in values if isinstance(value, Failed)]
+        if failed and not keep:
             raise failed[0].error if self._single else self._composite(failed)
-        plain = [v.error if isinstance(v, _Failed) else v for v in values] if failed else list(values)
+        plain = [v.error if isinstance(v, Failed) else v for v in values] if failed else list(values)
+        if self._wrap and not failed:
+            return [plain]
         return plain[0] if self._single else plain
 
-    def _composite(self, failed: Sequence["_Failed"]) -> error.CompositeError:
+    def _composite(self, failed: Sequence[Failed]) -> error.CompositeError:
         return error.CompositeError("one or more exceptions raised in: %s" % self._fname, [f.error for f in failed])
 
-    def wait(self, timeout: Optional[float] = -1) -> bool:
-        """Waits until it is there, at most `timeout` seconds (None or -1 is for ever), and tells whether it is."""
-        ready = self._group.wait_all(None if timeout is None or timeout < 0 else timeout)
-        if ready and self._finished is None:
-            self._finished = time.monotonic()
-        return ready
+    def _problem(self) -> Optional[error.RemoteError]:
+        if self._return_exceptions and not self._single:
+            return None
+        failed = [value for value in self._values() if isinstance(value, Failed)]
+        if not failed:
+            return None
+        return failed[0].error if self._single else self._composite(failed)
+
+    def _value(self) -> Any:
+        return self._gather(self._values(), True)
+
+    def wait(self, timeout: Optional[float] = -1, return_when: Optional[str] = None) -> Any:
+        """Waits until the result is there, at most `timeout` seconds (None or a negative number is for ever).
+
+        Parameters
+        ----------
+        return_when : str, optional
+            One of the constants that `concurrent.futures.wait` takes: when to return.
+
+        Returns
+        -------
+        bool
+            Whether it is there, unless `return_when` is given.
+        (set of AsyncResult, set of AsyncResult)
+            With `return_when`: those of ``split()`` that are done, and the others.
+        """
+        if timeout is not None and timeout < 0:
+            timeout = None
+        if return_when is not None:
+            from concurrent.futures import wait
+
+            return wait(self.split(), timeout, return_when)
+        if len(self._parts) == 1:
+            tasks, start, stop = self._parts[0]
+            return tasks.wait(start, stop, timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        for tasks, start, stop in self._parts:
+            if not tasks.wait(start, stop, None if end is None else max(0.0, end - time.monotonic())):
+                return False
+        return True
 
     def ready(self) -> bool:
         """Whether all tasks have ended."""
-        return self.wait(0)
+        ready: bool = self.wait(0)
+        return ready
 
     def successful(self) -> bool:
-        """Whether all tasks have ended well.
+        """Whether all tasks have ended without an exception; one that is returned as a result is none.
 
         Raises
         ------
@@ -131,7 +196,44 @@ class AsyncResult:
         """
         if not self.ready():
             raise RuntimeError("Cannot check successful() if not done.")
-        return not any(isinstance(value, _Failed) for value in self._fetch_all())
+        return self._problem() is None
+
+    @property
+    def r(self) -> Any:
+        """`get` as an attribute."""
+        return self.get()
+
+    @property
+    def sent(self) -> bool:
+        """Whether the arguments may be changed again: always, for they were pickled when the tasks were submitted."""
+        return True
+
+    def wait_for_send(self, timeout: Optional[float] = -1) -> None:
+        """Waits until `sent`, which is at once."""
+
+    def wait_interactive(
+        self,
+        interval: float = 0.1,
+        timeout: Optional[float] = -1,
+        widget: Optional[bool] = None,
+        return_when: str = ALL_COMPLETED,
+    ) -> None:
+        """Waits until the result is there, and shows how far it is.
+
+        Parameters
+        ----------
+        interval : float, default 0.1
+            Seconds from one look to the next.
+        timeout : float, optional
+            Seconds to wait at most; None or a negative number is for ever.
+        widget : bool, optional
+            Whether to show a widget of a notebook; by default, in a notebook.
+        return_when : str
+            One of the constants that `concurrent.futures.wait` takes: when to return.
+        """
+        from .progress import watch
+
+        watch(self, interval, timeout, widget, return_when)
 
     def abort(self) -> None:
         """Cancels what has not ended. Tasks that run are interrupted; each ends as `rpar.error.TaskAborted`.
@@ -141,74 +243,42 @@ class AsyncResult:
         RuntimeError
             If all have ended.
         """
-        if self.ready():
+        if not self.cancel():
             raise RuntimeError("Can't abort, I am already done!")
-        self._client._session.cancel(self._group)
 
     def cancel(self) -> bool:
         """`abort` as futures have it: tells whether there was anything to cancel."""
         if self.ready():
             return False
-        self._client._session.cancel(self._group)
+        for tasks, start, stop in self._parts:
+            self._client._session.cancel_some(tasks.group, start, stop - start)
         return True
 
-    @property
-    def r(self) -> Any:
-        """`get` as an attribute."""
-        return self.get()
+    def running(self) -> bool:
+        return 0 < sum(tasks.ended(start, stop) for tasks, start, stop in self._parts) and not self.ready()
 
     @property
     def progress(self) -> int:
         """How many items are done; ``len`` tells how many there are."""
-        return self._group.finished()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the submission; once all is done and was looked at, until then."""
-        self.ready()
-        return (self._finished or time.monotonic()) - self._submitted
-
-    @property
-    def serial_time(self) -> float:
-        """Seconds that all tasks have run, in sum: what a single engine would have needed.
-
-        Raises
-        ------
-        TimeoutError
-            If some have not ended.
-        """
-        self._check_ready()
-        return sum(self._group.outcome(index).duration for index in range(len(self._group)))
-
-    @property
-    def engine_id(self) -> Union[Optional[int], List[Optional[int]]]:
-        """Id of the engine that ran it; a list with one for each task, unless there is a single value."""
-        self._check_ready()
-        engines = [self._group.outcome(index).engine for index in range(len(self._group))]
-        return engines[0] if self._single else engines
-
-    @property
-    def msg_ids(self) -> List[str]:
-        """What its tasks are called, in the order of submission."""
-        return self._client._history.names(self._first, len(self._group))
+        return sum(tasks.ended(start, stop) for tasks, start, stop in self._parts)
 
     def __iter__(self) -> Iterator[Any]:
-        """Yields the results in order, each as soon as it is there."""
+        """Yields the results in order, each as soon as it is there; raises at the first that has failed."""
         if self._single:
             raise TypeError("AsyncResults with a single result are not iterable.")
         return self._each()
 
     def _each(self) -> Iterator[Any]:
-        return self._in_order(range(len(self._fetched)))
+        for tasks, start, stop in self._parts:
+            yield from self._iterate(tasks, range(start, stop))
 
-    def _in_order(self, indexes: Iterable[int]) -> Iterator[Any]:
-        fetched, flat = self._fetched, self._flat
+    def _iterate(self, tasks: Tasks, indexes: Iterable[int]) -> Iterator[Any]:
+        values, flat = tasks.values, self._flat
         for index in indexes:
-            value = fetched[index]
-            if value is _MISSING:
-                self._fetch(index)
-                value = fetched[index]
-            if isinstance(value, _Failed):
+            value = values[index]
+            if value is MISSING:
+                value = tasks.fetch(index)
+            if isinstance(value, Failed):
                 if not self._return_exceptions:
                     raise self._composite([value])
                 yield value.error
@@ -217,65 +287,18 @@ class AsyncResult:
             else:
                 yield from value
 
-    def __getitem__(self, key: Union[int, slice]) -> Any:
+    def __getitem__(self, key: Union[int, slice, str]) -> Any:
+        """By number or slice the results, which have to be there; by name what `metadata` has of each task."""
+        if isinstance(key, str):
+            return self._named(key)
+        if not isinstance(key, (int, slice)):
+            raise TypeError("Invalid key type %r, must be 'int','slice', or 'str'" % type(key))
         self._check_ready()
         return self.get()[key]
 
     def _check_ready(self) -> None:
         if not self.ready():
-            raise error.TimeoutError("Result not ready.")
-
-    def _fetch_all(self) -> List[Any]:
-        """All results; they are there."""
-        index = 0
-        while index < len(self._fetched):
-            index += self._fetch(index)
-        return self._fetched
-
-    def _fetch(self, index: int) -> int:
-        """Waits for task `index` and fetches what there is from there on; returns how many are in `_fetched` now."""
-        with self._lock:
-            fetched = self._fetched
-            if fetched[index] is not _MISSING:
-                return 1
-            end = index + 1
-            stop = min(len(fetched), index + LOT)
-            while end < stop and fetched[end] is _MISSING:
-                end += 1
-            payloads = self._group.results(index, end - index)
-            if isinstance(payloads[0], bytes):
-                versions.warn(payloads[0])
-            fetched[index : index + len(payloads)] = self._decode(payloads)
-            self._group.forget(index, len(payloads))
-            return len(payloads)
-
-    def _decode(self, payloads: List[Any]) -> List[Any]:
-        loads = pickle.loads
-        try:
-            # nearly always all are well
-            return [loads(payload) for payload in payloads]
-        except Exception:
-            return [self._decode_one(payload) for payload in payloads]
-
-    def _decode_one(self, payload: Union[bytes, "Failure"]) -> Any:
-        if not isinstance(payload, bytes):
-            return _Failed(self._error(payload))
-        try:
-            return pickle.loads(payload)
-        except Exception as problem:
-            why = "%s%s" % (problem, versions.explained(payload))
-            what = "the result of %s cannot be unpickled here: %s" % (self._fname, why)
-            failed = error.RemoteError(type(problem).__name__, what, "", {"engine_id": None, "method": self._fname})
-            failed.__cause__ = problem
-            return _Failed(failed)
-
-    def _error(self, failure: "Failure") -> error.RemoteError:
-        info: Dict[str, Any] = {"engine_id": failure.engine, "method": self._fname}
-        kind = _ERRORS.get(failure.status)
-        if kind is not None:
-            return kind(kind.__name__, failure.message, failure.detail, info)
-        name, _, text = failure.message.partition(": ")
-        return error.RemoteError(name, text, failure.detail, info, failure.exception)
+            raise late()
 
 
 class AsyncMapResult(AsyncResult):
@@ -305,49 +328,49 @@ class AsyncMapResult(AsyncResult):
         self.ordered = ordered
         self._chunk, self._items = chunks
         self._flat = self._chunk == 1
-        # tasks in order of completion, as far as somebody has asked
-        self._arrived: List[int] = []
 
     def __len__(self) -> int:
         return self._items
 
     @property
+    def _tasks(self) -> Tasks:
+        return self._parts[0][0]
+
+    @property
     def progress(self) -> int:
         """How many items are done; ``len`` tells how many there are."""
+        group = self._tasks.group
         if isinstance(self._chunk, int):
-            return min(self._group.finished() * self._chunk, self._items)
-        return sum(size for index, size in enumerate(self._chunk) if self._group.has_ended(index))
+            return min(group.finished() * self._chunk, self._items)
+        return sum(size for index, size in enumerate(self._chunk) if group.has_ended(index))
 
     def _each(self) -> Iterator[Any]:
-        return self._in_order(range(len(self._fetched)) if self.ordered else self._completion())
+        tasks = self._tasks
+        return self._iterate(tasks, range(tasks.count) if self.ordered else self._completion())
 
     def _completion(self) -> Iterator[int]:
-        place = 0
-        while place < len(self._fetched):
-            with self._lock:
-                if place == len(self._arrived):
-                    self._arrived += self._group.next_finished(LOT)
-                index = self._arrived[place]
-            yield index
-            place += 1
+        tasks, place = self._tasks, 0
+        while place < tasks.count:
+            if place < len(tasks.arrived):
+                yield tasks.arrived[place]
+                place += 1
+            else:
+                tasks.arrive(SHARE)
 
-    def _gather(self, values: Sequence[Any], return_exceptions: bool) -> List[Any]:
-        plain: List[Any] = super()._gather(values, return_exceptions)
+    def _child(self, tasks: Tasks, index: int) -> "AsyncResult":
+        # the items of a task are a list, also if it has but one
+        child = super()._child(tasks, index)
+        child._single, child._wrap = False, self._flat
+        return child
+
+    def _gather(self, values: Sequence[Any], keep: bool) -> List[Any]:
+        plain: List[Any] = super()._gather(values, keep)
         if self._flat:
             return plain
         flat: List[Any] = []
         for before, value in zip(values, plain):
-            if isinstance(before, _Failed):
+            if isinstance(before, Failed):
                 flat.append(value)
             else:
                 flat += value
         return flat
-
-
-class _Failed:
-    """Stands among results for a task that did not end well, which a result that is an exception does not."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: error.RemoteError) -> None:
-        self.error = error

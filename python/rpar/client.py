@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 from . import _rpar, serialize
 from .balanced import LoadBalancedView
+from .callbacks import Callbacks
 from .direct import BroadcastView, DirectView
 from .engines import Engines
 from .history import History
@@ -13,6 +14,7 @@ from .targets import Targets, resolve
 
 if TYPE_CHECKING:
     from .cluster import Cluster
+    from .executor import Executor
 
 
 class Client(Engines):
@@ -48,8 +50,9 @@ class Client(Engines):
         self._history = History()
         #: the `Cluster` that it belongs to, if this program has started it
         self.cluster: Optional["Cluster"] = None
+        self._callbacks = Callbacks()
         # also at the interpreter's exit, while the link's thread can still send what is left
-        self._close = weakref.finalize(self, self._session.close)
+        self._close = weakref.finalize(self, _close, self._session, self._callbacks)
 
     @property
     def history(self) -> List[str]:
@@ -115,6 +118,10 @@ class Client(Engines):
             targets = resolve(self, targets)
         return LoadBalancedView(self, targets=targets, **flags)
 
+    def executor(self, targets: Targets = None) -> "Executor":
+        """The cluster as `concurrent.futures` has executors: calls go to whichever engine is free, among `targets`."""
+        return self.load_balanced_view(targets).executor
+
     def _fixed(self, targets: Targets) -> Union[int, List[int], str]:
         """Which engines are meant now; all are not fixed."""
         if targets is None or (isinstance(targets, str) and targets.lower() == "all"):
@@ -139,3 +146,9 @@ class Client(Engines):
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def _close(session: _rpar.Session, callbacks: Callbacks) -> None:
+    session.close()
+    # all tasks have ended now, if only by being lost
+    callbacks.close()

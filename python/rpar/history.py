@@ -3,14 +3,62 @@
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Dict, List, Optional, Set, Tuple
+from collections import deque
+from typing import TYPE_CHECKING, Deque, Dict, List, Optional, Set, Tuple
 
 if TYPE_CHECKING:
     from ._rpar import Group
     from .asyncresult import AsyncResult
+    from .tasks import Tasks
 
 #: Groups that have ended are let go once so many are remembered, or twice as many as were left at the last time.
 SWEEP = 64
+
+
+class Unfinished:
+    """Groups of tasks by a number, until all their tasks have ended.
+
+    Attributes
+    ----------
+    dropped : deque of int
+        Groups that nobody can ask any more, and which go with the next that is added if they have ended.
+    """
+
+    def __init__(self) -> None:
+        # a garbage collection may add to it at any time, so that it is looked at without surprise
+        self.dropped: Deque[int] = deque()
+        self._lock = threading.Lock()
+        self._groups: Dict[int, "Group"] = {}
+        self._sweep_at = SWEEP
+
+    def add(self, number: int, group: "Group") -> None:
+        """Adds a group. Those that have ended go now and then, so that adding costs the same however many there are."""
+        with self._lock:
+            while self.dropped:
+                self._let_go(self.dropped.popleft())
+            self._groups[number] = group
+            if len(self._groups) >= self._sweep_at:
+                self._sweep()
+                self._sweep_at = max(SWEEP, 2 * len(self._groups))
+
+    def items(self) -> List[Tuple[int, "Group"]]:
+        """Those of which something has not ended, with their numbers."""
+        with self._lock:
+            self._sweep()
+            return list(self._groups.items())
+
+    def groups(self) -> List["Group"]:
+        """Those of which something has not ended."""
+        return [group for _, group in self.items()]
+
+    def _sweep(self) -> None:
+        for number in list(self._groups):
+            self._let_go(number)
+
+    def _let_go(self, number: int) -> None:
+        group = self._groups.get(number)
+        if group is not None and group.finished() >= len(group):
+            del self._groups[number]
 
 
 class History:
@@ -29,10 +77,9 @@ class History:
         self.session_id = os.urandom(16).hex()
         self._lock = threading.Lock()
         self._next = 0
-        # groups of which something may not have ended, by the number of their first task
-        self._groups: Dict[int, "Group"] = {}
+        #: groups by the number of their first task
+        self.unfinished = Unfinished()
         self._results: "weakref.WeakValueDictionary[int, AsyncResult]" = weakref.WeakValueDictionary()
-        self._sweep_at = SWEEP
 
     def number(self, count: int) -> int:
         """Numbers `count` more tasks and returns the first of their numbers."""
@@ -41,18 +88,19 @@ class History:
             self._next += count
             return first
 
-    def add(self, first: int, group: "Group", result: "AsyncResult") -> None:
-        """Remembers a group, whose tasks are numbered from `first` on, until all of it has ended."""
+    def add(self, tasks: "Tasks", result: "AsyncResult") -> None:
+        """Remembers tasks until all have ended, and their result for as long as somebody has it."""
+        self.unfinished.add(tasks.first, tasks.group)
         with self._lock:
-            self._groups[first] = group
-            self._results[first] = result
-            if len(self._groups) >= self._sweep_at:
-                self._unfinished()
-                self._sweep_at = max(SWEEP, 2 * len(self._groups))
+            self._results[tasks.first] = result
+
+    def name(self, number: int) -> str:
+        """A task's message id."""
+        return "%s_%d" % (self.session_id, number)
 
     def names(self, first: int, count: int) -> List[str]:
         """Message ids of `count` tasks from number `first` on."""
-        return ["%s_%d" % (self.session_id, number) for number in range(first, first + count)]
+        return list(map(self.name, range(first, first + count)))
 
     def all_names(self) -> List[str]:
         """Message ids of all tasks so far."""
@@ -60,19 +108,12 @@ class History:
 
     def outstanding(self) -> Set[str]:
         """Message ids of the tasks that have not ended, or whose end is not known here yet."""
-        with self._lock:
-            groups = self._unfinished()
         return {
-            "%s_%d" % (self.session_id, first + index)
-            for first, group in groups
+            self.name(first + index)
+            for first, group in self.unfinished.items()
             for index in range(len(group))
             if not group.has_ended(index)
         }
-
-    def groups(self) -> List["Group"]:
-        """The groups of which something has not ended."""
-        with self._lock:
-            return [group for _, group in self._unfinished()]
 
     def find(self, msg_id: str) -> Optional[Tuple["AsyncResult", int]]:
         """The result that a message id belongs to, and the task's place in it; None once nobody has that result."""
@@ -81,12 +122,6 @@ class History:
             return None
         number = int(text)
         for first, result in list(self._results.items()):
-            if first <= number < first + len(result._group):
+            if first <= number < first + result._parts[0][0].count:
                 return result, number - first
         return None
-
-    def _unfinished(self) -> List[Tuple[int, "Group"]]:
-        # a group's end is looked at with its own lock alone, so that this is the only place where both are held
-        for first in [first for first, group in self._groups.items() if group.finished() >= len(group)]:
-            del self._groups[first]
-        return list(self._groups.items())

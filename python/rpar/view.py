@@ -10,6 +10,7 @@ from .asyncresult import AsyncMapResult, AsyncResult
 if TYPE_CHECKING:
     from ._rpar import Function, Group
     from .client import Client
+    from .executor import Executor
 
 _Result = TypeVar("_Result", bound=AsyncResult)
 
@@ -82,6 +83,13 @@ class View:
             yield
         finally:
             self.set_flags(**before)
+
+    @property
+    def executor(self) -> "Executor":
+        """This view as `concurrent.futures` has executors."""
+        from .executor import Executor
+
+        return Executor(self)
 
     def apply(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Calls ``f(*args, **kwargs)``; returns an `AsyncResult`, or the result if `block` is set."""

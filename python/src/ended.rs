@@ -7,8 +7,8 @@ use rpar::raw::Outcome;
 
 use crate::failure;
 
-/// When, where, and at which try a task ended. Times are seconds since 1970: `submitted` by this process's clock, the others
-/// by that of the node where it ended.
+/// When, where, and at which try a task ended. Times are seconds since 1970: `submitted` and `received` by this process's
+/// clock, the others by that of the node where it ended.
 #[pyclass(frozen, get_all, module = "rpar._rpar")]
 pub(crate) struct Ended {
     /// `Ok`, `Failed`, `TimedOut`, `Cancelled`, `Crashed`, `Lost` or `Unplaced`.
@@ -25,6 +25,8 @@ pub(crate) struct Ended {
     completed: f64,
     /// How long that ran, in seconds.
     duration: f64,
+    /// When this process came to know.
+    received: f64,
 }
 
 impl Ended {
@@ -38,6 +40,7 @@ impl Ended {
             started: since_epoch(outcome.started()),
             completed: since_epoch(outcome.ended),
             duration: outcome.duration.as_secs_f64(),
+            received: since_epoch(outcome.received),
         }
     }
 }

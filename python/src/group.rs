@@ -41,6 +41,14 @@ impl Group {
         Ok(ended.is_some())
     }
 
+    /// The same for `count` tasks from `index` on.
+    fn wait_some(&self, py: Python<'_>, index: usize, count: usize, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = timeout.map(wait::seconds).transpose()?;
+        let end = index.saturating_add(count).min(self.inner.len());
+        let all = |deadline| (index..end).all(|index| self.inner.wait(index, Some(deadline)).is_some());
+        Ok(wait::wait(py, timeout, |deadline| all(deadline).then_some(()))?.is_some())
+    }
+
     /// Waits for task `index`, and returns the results that are there from it on without a gap, at most `limit`: bytes
     /// for a task that ended well, a Failure for another.
     fn results<'py>(&self, py: Python<'py>, index: usize, limit: usize) -> PyResult<Bound<'py, PyList>> {
@@ -58,9 +66,11 @@ impl Group {
     }
 
     /// The indexes of tasks that have ended since the last call, in order of completion, at most `limit`; waits for one
-    /// if there is none. Empty once all have been returned.
-    fn next_finished(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<usize>> {
-        let first = wait::wait(py, None, |deadline| match self.inner.next_finished(Some(deadline)) {
+    /// if there is none. Empty once all have been returned, or if none ends within so many seconds.
+    #[pyo3(signature = (limit, timeout = None))]
+    fn next_finished(&self, py: Python<'_>, limit: usize, timeout: Option<f64>) -> PyResult<Vec<usize>> {
+        let timeout = timeout.map(wait::seconds).transpose()?;
+        let first = wait::wait(py, timeout, |deadline| match self.inner.next_finished(Some(deadline)) {
             Some((index, _)) => Some(Some(index)),
             // all have been taken, or it is just late
             None => (self.inner.finished() >= self.inner.len()).then_some(None),

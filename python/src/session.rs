@@ -123,6 +123,12 @@ impl Session {
         Ok(())
     }
 
+    /// Cancels those of `count` tasks of the group from `index` on that have not ended.
+    fn cancel_some(&self, group: &Group, index: usize, count: usize) -> PyResult<()> {
+        self.client()?.cancel_some(&group.inner, index..index.saturating_add(count));
+        Ok(())
+    }
+
     /// The cluster's status, in JSON; with `after`, once it is newer than that version.
     #[pyo3(signature = (timeout, after = None))]
     fn status(&self, py: Python<'_>, timeout: f64, after: Option<u64>) -> PyResult<String> {

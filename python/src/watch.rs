@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::group::Group;
 use crate::wait;
 
-/// Groups whose tasks have not all ended. Each is told of once.
+/// Groups whose tasks have not all ended.
 #[pyclass(frozen, module = "rpar._rpar")]
 pub(crate) struct Watch {
     shared: Arc<Shared>,
@@ -24,10 +24,19 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    watched: HashMap<u64, rpar::raw::Group>,
+    watched: HashMap<u64, Watched>,
     /// In which something has ended; a group stands here once at most for each time that it is asked again.
     stirred: VecDeque<u64>,
     closed: bool,
+}
+
+#[derive(Clone)]
+struct Watched {
+    group: rpar::raw::Group,
+    /// Whether it is told of whenever something has ended, and not only in the end.
+    each: bool,
+    /// How many had ended when it was last told of.
+    told: usize,
 }
 
 #[pymethods]
@@ -37,27 +46,26 @@ impl Watch {
         Watch { shared: Arc::default() }
     }
 
-    /// Adds a group under a number of the caller's, which no other one has.
-    fn add(&self, group: &Group, number: u64) {
+    /// Adds a group under a number of the caller's, which no other one has. It is told of once all its tasks have ended;
+    /// with `each`, also whenever some have.
+    #[pyo3(signature = (group, number, each = false))]
+    fn add(&self, group: &Group, number: u64, each: bool) {
         let mut state = self.shared.lock();
-        state.watched.insert(number, group.inner.clone());
+        state.watched.insert(number, Watched { group: group.inner.clone(), each, told: 0 });
         state.stirred.push_back(number);
         drop(state);
         self.shared.changed.notify_all();
     }
 
-    /// Waits until all tasks of some group have ended, and tells its number; None once the watch is closed. One thread at a
-    /// time.
+    /// Waits until there is something to tell of a group, and returns its number; None once the watch is closed. One thread
+    /// at a time.
     fn next(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         wait::wait(py, None, |deadline| self.shared.next(deadline)).map(Option::flatten)
     }
 
-    /// Ends the wait of `next`, for good.
+    /// Ends the wait of `next`, for good, once it has told of all that has ended.
     fn close(&self) {
-        let mut state = self.shared.lock();
-        state.closed = true;
-        state.watched.clear();
-        drop(state);
+        self.shared.lock().closed = true;
         self.shared.changed.notify_all();
     }
 }
@@ -67,14 +75,22 @@ impl Shared {
         let mut state = self.lock();
         loop {
             while let Some(number) = state.stirred.pop_front() {
-                let Some(group) = state.watched.get(&number).cloned() else { continue };
+                let Some(Watched { group, each, told }) = state.watched.get(&number).cloned() else {
+                    continue;
+                };
                 // the group's lock is taken without ours: whoever fills a group holds its lock when it wakes us
                 drop(state);
                 let waker = Waker::from(Arc::new(Stir { number, shared: Arc::clone(self) }));
-                let ready = group.poll_all(&mut Context::from_waker(&waker)).is_ready();
+                // what ends after this wakes us again
+                let all = group.poll_all(&mut Context::from_waker(&waker)).is_ready();
+                let finished = group.finished();
                 state = self.lock();
-                if ready {
+                if all {
                     state.watched.remove(&number);
+                    return Some(Some(number));
+                }
+                if each && finished > told {
+                    state.watched.entry(number).and_modify(|watched| watched.told = finished);
                     return Some(Some(number));
                 }
             }

@@ -205,7 +205,17 @@ mod tests {
     fn outcome(status: TaskStatus, payload: Bytes) -> TaskOutcome {
         let (submitted, ended) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
         let (engine, node, duration) = (None, None, Duration::ZERO);
-        TaskOutcome { status, engine, node, attempts: 1, submitted, ended, duration, payload }
+        TaskOutcome {
+            status,
+            engine,
+            node,
+            attempts: 1,
+            submitted,
+            ended,
+            duration,
+            received: ended,
+            payload,
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Outcome {
     pub ended: SystemTime,
     /// How long it ran there.
     pub duration: Duration,
+    /// When that came to be known here, by this program's clock.
+    pub received: SystemTime,
     /// Its result, in the form of the function's kind, or a [`Failure`](rpar_core::task::Failure) in CBOR.
     pub payload: Bytes,
 }
@@ -117,20 +119,32 @@ pub(super) struct End {
     /// Packed.
     pub(super) ran: u32,
     pub(super) ended_micros: u64,
+    /// When it was put into the group; before, 0.
+    pub(super) received_micros: u64,
     pub(super) payload: Bytes,
 }
 
 impl End {
     /// The end of a task that never came to an engine, or that the link took along.
     pub(super) fn without_engine(status: TaskStatus, why: Bytes) -> Self {
-        End { status, attempts: 0, engine: None, ran: 0, ended_micros: wall_micros(), payload: why }
+        End {
+            status,
+            attempts: 0,
+            engine: None,
+            ran: 0,
+            ended_micros: wall_micros(),
+            received_micros: 0,
+            payload: why,
+        }
     }
 }
 
 impl State {
     pub(super) fn outcome(&self, index: usize) -> Option<Outcome> {
         let slot = self.slots.get(index.checked_sub(self.first)?)?;
-        let Slot::Finished(End { status, attempts, engine, ran, ended_micros, payload }) = slot else {
+        let Slot::Finished(End { status, attempts, engine, ran, ended_micros, received_micros, payload }) =
+            slot
+        else {
             return None;
         };
         let submitted = self.submitted.range(..=index).next_back().map_or(0, |(_, at)| *at);
@@ -142,6 +156,7 @@ impl State {
             submitted: UNIX_EPOCH + Duration::from_micros(submitted),
             ended: UNIX_EPOCH + Duration::from_micros(*ended_micros),
             duration: unpack_duration(*ran),
+            received: UNIX_EPOCH + Duration::from_micros(*received_micros),
             payload: payload.clone(),
         })
     }
@@ -265,7 +280,7 @@ impl Group {
     pub(super) fn fill<T>(&self, fill: impl FnOnce(&mut Filling<'_>) -> T) -> T {
         let mut state = self.lock();
         let before = state.finished;
-        let mut filling = Filling { state: &mut state, wake: false };
+        let mut filling = Filling { state: &mut state, now_micros: wall_micros(), wake: false };
         let filled = fill(&mut filling);
         let mut wake = filling.wake;
         let mut wakers = Vec::new();
@@ -345,6 +360,7 @@ impl State {
 /// A group's slots, while results are put into them.
 pub(super) struct Filling<'a> {
     state: &'a mut State,
+    now_micros: u64,
     wake: bool,
 }
 
@@ -370,7 +386,7 @@ impl Filling<'_> {
         if let Some(pace) = &state.pace {
             pace.keep(end.payload.len());
         }
-        state.slots[at] = Slot::Finished(end);
+        state.slots[at] = Slot::Finished(End { received_micros: self.now_micros, ..end });
         state.finished += 1;
         match state.order.back_mut() {
             Some((first, count)) if *first + *count == index => *count += 1,

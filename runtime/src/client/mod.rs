@@ -23,6 +23,7 @@ pub use output::{Event, TaskOutput};
 pub use printed::{Heard, Listening, Piece};
 pub use submission::Reading;
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -162,12 +163,21 @@ impl Client {
 
     /// Cancels the group's unfinished tasks. Each still ends: as cancelled, or as it would have, if that came first.
     pub fn cancel(&self, group: &Group) {
-        self.guard.outbox.request(Request::Cancel { group: group.clone(), running: true });
+        self.cancel_some(group, 0..usize::MAX);
+    }
+
+    /// The same for some of its tasks.
+    pub fn cancel_some(&self, group: &Group, indexes: Range<usize>) {
+        self.guard.outbox.request(Request::Cancel { group: group.clone(), indexes, running: true });
     }
 
     /// Cancels those of the group's tasks that have not begun. What runs goes on to its end, and is not tried again.
     pub fn cancel_queued(&self, group: &Group) {
-        self.guard.outbox.request(Request::Cancel { group: group.clone(), running: false });
+        self.guard.outbox.request(Request::Cancel {
+            group: group.clone(),
+            indexes: 0..usize::MAX,
+            running: false,
+        });
     }
 
     /// Asks for the cluster's status; with `after`, the answer waits until the status is newer than that version.

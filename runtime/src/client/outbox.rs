@@ -1,6 +1,7 @@
 //! What the program's threads and the client's thread exchange.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ pub(super) enum Request {
     /// With those that run, or only what has not begun.
     Cancel {
         group: Group,
+        indexes: Range<usize>,
         running: bool,
     },
     Open {

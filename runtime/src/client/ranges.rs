@@ -1,6 +1,7 @@
 //! Which group and index each unfinished task id stands for.
 
 use std::collections::BTreeMap;
+use std::ops;
 
 use bytes::Bytes;
 use rpar_core::id::TaskId;
@@ -98,11 +99,16 @@ impl Ranges {
         released
     }
 
-    /// The ids of a group's batches that have not all ended.
-    pub(super) fn of(&self, group: &Group) -> Runs {
+    /// The ids of a group's batches that have not all ended, as far as they are among these indexes.
+    pub(super) fn of(&self, group: &Group, indexes: &ops::Range<usize>) -> Runs {
         let mut runs = RunsBuilder::default();
-        let ranges = self.ranges.iter().filter(|(_, range)| range.group.is(group));
-        ranges.for_each(|(base, range)| runs.push_run(TaskId(*base), range.count));
+        for (base, range) in self.ranges.iter().filter(|(_, range)| range.group.is(group)) {
+            let begin = indexes.start.max(range.index);
+            let end = indexes.end.min(range.index + range.count as usize);
+            if begin < end {
+                runs.push_run(TaskId(*base + (begin - range.index) as u64), (end - begin) as u32);
+            }
+        }
         runs.finish()
     }
 
@@ -157,6 +163,7 @@ impl Results<'_> {
                 engine: outcomes.engine,
                 ran: outcomes.ran.get(self.task),
                 ended_micros: outcomes.ended_micros,
+                received_micros: 0,
                 payload: self.payload(),
             };
             ended += slots.put(index, end) as u32;
@@ -223,11 +230,12 @@ mod tests {
         ranges.deliver(&outcomes(Runs::one(TaskId(1), 3), &[b"a", b"", b"c"]), Vec::new());
         assert_eq!(payload(&one, 1), "a");
         assert_eq!((payload(&two, 0), payload(&two, 1)), (Bytes::new(), "c".into()));
-        assert_eq!(ranges.of(&one), Runs::one(TaskId(0), 2));
+        assert_eq!(ranges.of(&one, &(0..9)), Runs::one(TaskId(0), 2));
+        assert_eq!(ranges.of(&two, &(1..2)), Runs::one(TaskId(3), 1));
         assert_eq!(ranges.find(TaskId(4)).unwrap().1, 2);
         ranges.deliver(&outcomes(Runs::one(TaskId(0), 1), &[b"z"]), Vec::new());
         assert!(one.wait_all(None));
-        assert_eq!(ranges.of(&one), Runs::default());
+        assert_eq!(ranges.of(&one, &(0..9)), Runs::default());
         ranges.lose(&Bytes::from_static(b"why"));
         assert_eq!(two.wait(2, None).unwrap().status, TaskStatus::Lost);
         assert_eq!(two.wait(1, None).unwrap().status, TaskStatus::Ok);

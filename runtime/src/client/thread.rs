@@ -197,8 +197,8 @@ impl Desk {
         let mut leaving = false;
         for request in requests {
             match request {
-                Request::Cancel { group, running } => {
-                    self.step(Input::Cancel { runs: self.ranges.of(&group), running });
+                Request::Cancel { group, indexes, running } => {
+                    self.step(Input::Cancel { runs: self.ranges.of(&group, &indexes), running });
                 }
                 Request::Open { name, answer } => {
                     let input = self.submission.open(name, answer);

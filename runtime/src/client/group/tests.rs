@@ -14,6 +14,7 @@ fn end(group: &Group, indexes: &[usize]) {
                     engine: Some(EngineId(1)),
                     ran: 7,
                     ended_micros: 9,
+                    received_micros: 0,
                     payload: Bytes::from(vec![*index as u8]),
                 },
             );
@@ -38,6 +39,7 @@ fn results_come_by_index_and_in_order_of_completion() {
     end(&group, &[0]);
     assert_eq!((group.len(), group.finished()), (4, 3));
     assert_eq!(group.wait(3, None).unwrap().payload, Bytes::from_static(&[3]));
+    assert!(group.wait(3, None).unwrap().received > UNIX_EPOCH);
     let taken: Vec<_> = std::iter::from_fn(|| group.next_finished(soon()).map(|(index, _)| index)).collect();
     assert_eq!(taken, [2, 3, 0]);
     assert!(group.wait(1, soon()).is_none());
