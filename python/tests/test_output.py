@@ -110,6 +110,15 @@ def test_what_others_write_to_the_descriptors_of_a_long_task(one):
     assert printed(result) == [("from the shell\nto the descriptor\nfrom Python\n", "")]
 
 
+def test_programs_in_a_map(lview):
+    def echo(x):
+        return os.system("echo line %d" % x)
+
+    result = lview.map(echo, range(40))
+    assert result.get(timeout=GENEROUS) == [0] * 40
+    assert printed(result) == [("line %d\n" % x, "") for x in range(40)]
+
+
 def test_a_retried_task_prints_anew(one, tmp_path):
     def second_time_lucky(path):
         if os.path.exists(path):

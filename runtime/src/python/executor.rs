@@ -132,8 +132,9 @@ impl PythonExecutor {
                 child.send(frames::define(number, task.function.body.len()));
                 child.send(task.function.body.clone());
             }
-            let apart = is_apart(&task) || self.pipeline.is_apart();
-            if !self.pipeline.fits(cost, task.argument.len()) || apart && !self.pipeline.is_empty() {
+            let apart = is_apart(&task) || self.functions.is_alone(number);
+            let fits = self.pipeline.fits(cost, task.argument.len());
+            if !fits || (apart || self.pipeline.is_apart()) && !self.pipeline.is_empty() {
                 self.waiting.push_front(task);
                 break;
             }
@@ -143,7 +144,8 @@ impl PythonExecutor {
             } else {
                 frame.push(&task.argument);
             }
-            self.pipeline.push(task, number, cost);
+            self.functions.given(number);
+            self.pipeline.push(task, number, cost, apart);
         }
         child.send(frame.finish());
     }
@@ -162,6 +164,9 @@ impl PythonExecutor {
             Wanted { link: self.held.is_none(), output: self.pipeline.writer().is_none() || feed.has_room() };
         let ready = if alive { ready(child, feed, deadline, wanted) } else { Ready::default() };
         if ready.output {
+            if let Some(function) = self.pipeline.writing_function() {
+                self.functions.leave_alone(function);
+            }
             live::pass(&mut child.output, self.pipeline.writer(), feed);
         }
         if ready.link && !wanted.link {

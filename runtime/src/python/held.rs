@@ -7,7 +7,6 @@ use rpar_core::id::FunctionHash;
 use rpar_core::task::Function;
 
 use super::live::is_passed_on;
-use super::means::is_apart;
 use super::pace::{Ahead, Pace};
 use crate::engine::Task;
 
@@ -15,12 +14,18 @@ use crate::engine::Task;
 /// fill its memory.
 const MOST_FUNCTIONS: usize = 256;
 
+/// For so many tasks after the latest output a function is taken for one that writes past Python's streams: a library's
+/// single warning does not slow it for ever.
+const LONELY_TASKS: u32 = 1000;
+
 /// A function that the child knows under its number.
 #[derive(Debug)]
 pub(super) struct Known {
     function: Arc<Function>,
     hash: FunctionHash,
     pub(super) pace: Pace,
+    /// How many of its tasks are still given to the child alone.
+    alone: u32,
 }
 
 /// The functions that a child knows; the number is the place.
@@ -43,7 +48,7 @@ impl Functions {
             self.last = place;
             return (place as u32, false);
         }
-        let new = Known { function: Arc::clone(function), hash, pace: Pace::default() };
+        let new = Known { function: Arc::clone(function), hash, pace: Pace::default(), alone: 0 };
         if self.known.len() < MOST_FUNCTIONS {
             self.last = self.known.len();
             self.known.push(new);
@@ -53,6 +58,25 @@ impl Functions {
             self.oldest = (self.oldest + 1) % MOST_FUNCTIONS;
         }
         (self.last as u32, true)
+    }
+
+    /// Takes note that tasks of a function write past Python's streams: only of a lone task that output's owner is known.
+    pub(super) fn leave_alone(&mut self, number: u32) {
+        if let Some(known) = self.known.get_mut(number as usize) {
+            known.alone = LONELY_TASKS;
+        }
+    }
+
+    /// Whether the next task of a function is to be given to the child alone.
+    pub(super) fn is_alone(&self, number: u32) -> bool {
+        self.known.get(number as usize).is_some_and(|known| known.alone > 0)
+    }
+
+    /// Takes note that a task of a function was given to the child.
+    pub(super) fn given(&mut self, number: u32) {
+        if let Some(known) = self.known.get_mut(number as usize) {
+            known.alone = known.alone.saturating_sub(1);
+        }
     }
 
     pub(super) fn pace(&mut self, number: u32) -> Option<&mut Pace> {
@@ -88,9 +112,10 @@ impl Pipeline {
         self.ahead.fits(micros, bytes)
     }
 
-    pub(super) fn push(&mut self, task: Task, function: u32, micros: u64) {
+    /// A task that is `apart` has nothing behind it.
+    pub(super) fn push(&mut self, task: Task, function: u32, micros: u64, apart: bool) {
         self.ahead.add(micros, task.argument.len());
-        self.apart |= is_apart(&task);
+        self.apart |= apart;
         self.tasks.push_back(Written { task: Some(task), function });
     }
 
@@ -102,6 +127,12 @@ impl Pipeline {
     /// The task that runs, if it is still wanted.
     pub(super) fn head(&self) -> Option<&Task> {
         self.tasks.front()?.task.as_ref()
+    }
+
+    /// The function of the task that runs, if what that writes is passed on.
+    pub(super) fn writing_function(&self) -> Option<u32> {
+        let written = self.tasks.front()?;
+        written.task.as_ref().filter(|task| is_passed_on(task)).map(|_| written.function)
     }
 
     /// The task that what comes through the child's descriptors is passed on for: the one that runs, if no other could be
@@ -184,7 +215,7 @@ mod tests {
             let argument = Bytes::new();
             let task =
                 Task { id: TaskId(id), function: function(String::new()), options: Arc::default(), argument };
-            pipeline.push(task, 0, 1);
+            pipeline.push(task, 0, 1, false);
         }
         assert!(pipeline.answer().is_some_and(|written| written.task.is_some()));
         let revoked: Vec<_> = pipeline.revoke_after(3).iter().map(|task| task.id.0).collect();

@@ -91,6 +91,7 @@ class Namespace:
 
     def __init__(self):
         self.main = sys.modules["__main__"].__dict__
+        self.lacks = self.main.keys().isdisjoint
         self.arrived = []  # functions that were unpickled and not been looked at
         self.kept = []
 
@@ -128,6 +129,12 @@ class Namespace:
 
     def call(self, call, argument, scopes):
         """Calls with the namespace's names in these scopes; those that the argument has brought are the last."""
+        if not self.arrived and not self.kept:
+            for scope in scopes:
+                if scope.stores or scope.shadowed or not self.lacks(scope.names):
+                    break
+            else:  # nearly always
+                return call(argument)
         brought = self.scopes() if self.arrived else []
         # the function's own come last: what it assigns is not undone by what others had before
         every = [*(scope for scope in self.kept if scope not in scopes), *brought, *scopes]

@@ -3,12 +3,9 @@ that runs out of memory is killed with all its engines.
 """
 
 import os
-import platform
 
 # the client's limit for arguments is the same
 OBJECT_LIMIT_BYTES = 4 << 30
-# what is shorter is not looked at
-LONG_BYTES = 64 << 20
 
 
 def check(length):
@@ -22,7 +19,7 @@ def check(length):
         raise MemoryError(told(length, "at most %s can be sent" % size(OBJECT_LIMIT_BYTES)))
     free = available()
     if free is not None and length > free:
-        raise MemoryError(told(length, "%s has %s of memory left" % (platform.node(), size(free))))
+        raise MemoryError(told(length, "%s has %s of memory left" % (os.uname().nodename, size(free))))
 
 
 def told(length, why):

@@ -84,6 +84,7 @@ def serve():
     tasks = Tasks(control, cloudpickle.dumps, namespace)
     link.send(READY, PROTOCOL, ("%s\n%s" % (sys.executable, sys.version.split()[0])).encode())
     streams.install()
+    out, err = streams.out, streams.err
     while True:
         frame = link.receive()
         if frame is None:
@@ -96,7 +97,8 @@ def serve():
         for argument in split(body, count):
             code, data = tasks.run(number, argument)
             after = perf_counter_ns()
-            streams.flush()
+            if out.pending or err.pending:
+                streams.flush()
             link.send(code, (after - before) // 1000, data)
             before = after
             data = None  # a long result is not kept while the next task runs

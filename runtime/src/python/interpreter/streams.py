@@ -77,7 +77,5 @@ class Streams:
         sys.stdout, sys.stderr = text(self.out, "surrogateescape"), text(self.err, "backslashreplace")
 
     def flush(self):
-        """At the end of a task; nearly always there is nothing."""
-        if self.out.pending or self.err.pending:
-            self.out.flush()
-            self.err.flush()
+        self.out.flush()
+        self.err.flush()

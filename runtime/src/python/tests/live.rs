@@ -157,3 +157,15 @@ fn forked_processes_and_threads_print_too() {
     assert_eq!(engine.number(thread), 7);
     assert_eq!(printed(&engine, 1), "from the thread\n");
 }
+
+#[test]
+fn of_tasks_that_write_to_the_descriptors_each_line_is_its_own() {
+    let mut engine = live(Live::Printed);
+    let expressions: Vec<String> =
+        (0..200).map(|number| format!("__import__('os').write(1, b'line {number}\\n') and 1")).collect();
+    engine.submit(&expressions.iter().map(String::as_str).collect::<Vec<_>>());
+    for number in 0..200 {
+        assert_eq!(engine.next().0, TaskStatus::Ok);
+        assert_eq!(printed(&engine, number), format!("line {number}\n"));
+    }
+}
