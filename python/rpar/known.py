@@ -35,6 +35,11 @@ class Known(Parts):
         assert not others, "a joined result has no group"
         return tasks.group
 
+    def _wait_for(self, after: List[str], follow: List[str]) -> None:
+        """Takes note of message ids of tasks that these wait for, and of those on whose engines they are to run."""
+        for tasks, _, _ in self._parts:
+            tasks.after, tasks.follow = after or None, follow or None
+
     def _one_or_all(self, values: List[Any]) -> Any:
         return values[0] if self._single else values
 

@@ -21,7 +21,7 @@ MISSING: Any = object()
 #: Seconds for which a wait may miss that another thread has taken what it waits for.
 SHARE = 0.1
 
-#: The exception for a way in which a task can end, by the name of its status; for `Cancelled` see below.
+#: The exception for a way in which a task can end, by the name of its status; the rest is in `Tasks`.
 ERRORS = {
     "TimedOut": error.TaskTimeout,
     "Crashed": error.EngineError,
@@ -67,7 +67,7 @@ class Tasks:
         self.values: List[Any] = [MISSING] * self.count
         self.arrived: List[int] = []
         self.metadata: Dict[int, "Metadata"] = {}
-        # message ids of tasks that these run after, or where those ran
+        # message ids of tasks that these wait for, and of those on whose engines they are to run
         self.after: Optional[List[str]] = None
         self.follow: Optional[List[str]] = None
         self._lock = threading.Lock()
@@ -153,16 +153,17 @@ class Tasks:
 
     def _error(self, failure: "Failure") -> error.RemoteError:
         info: Dict[str, Any] = {"engine_id": failure.engine, "method": self.fname}
-        kind = _kind(failure.status)
+        kind = self._kind(failure.status)
         if kind is not None:
             return kind(kind.__name__, failure.message, failure.detail, info)
         name, _, text = failure.message.partition(": ")
         return error.RemoteError(name, text, failure.detail, info, failure.exception)
 
+    def _kind(self, status: str) -> Optional[Type[error.RemoteError]]:
+        if status == "Cancelled":
+            from .shared_errors import Cancelled
 
-def _kind(status: str) -> Optional[Type[error.RemoteError]]:
-    if status == "Cancelled":
-        from .shared_errors import Cancelled
-
-        return Cancelled
-    return ERRORS.get(status)
+            return Cancelled
+        if status == "Unplaced" and (self.after or self.follow):
+            return error.ImpossibleDependency
+        return ERRORS.get(status)

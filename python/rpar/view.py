@@ -118,6 +118,7 @@ class View:
         chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
+        progress: bool = False,
     ) -> Any:
         """Calls `f` with the items of the sequences, as the built-in ``map`` does, spread over the engines.
 
@@ -135,12 +136,16 @@ class View:
             Whether iteration over the `AsyncMapResult` is in the order of the sequences, or of completion.
         return_exceptions : bool, default False
             Whether exceptions stand among the results, in place of being raised.
+        progress : bool, default False
+            Whether to show how far it is while it is waited for: a bar on a terminal or in a notebook, else lines of text.
 
         Returns
         -------
         AsyncMapResult, or the list of results if it blocks.
         """
-        result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        result = self.map_async(
+            f, *sequences, chunksize=chunksize, ordered=ordered, return_exceptions=return_exceptions, progress=progress
+        )
         return result.get() if (self.block if block is None else block) else result
 
     def map_async(
@@ -150,9 +155,12 @@ class View:
         chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
+        progress: bool = False,
     ) -> AsyncMapResult:
         """`map` that does not block."""
-        return self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        result._shown = progress
+        return result
 
     def map_sync(
         self,
@@ -161,6 +169,7 @@ class View:
         chunksize: Optional[int] = None,
         ordered: bool = True,
         return_exceptions: bool = False,
+        progress: bool = False,
     ) -> List[Any]:
         """`map` that blocks; results are in the order of the sequences, whatever `ordered` says.
 
@@ -169,7 +178,9 @@ class View:
         rpar.error.CompositeError
             If any call has failed.
         """
-        result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
+        result = self.map_async(
+            f, *sequences, chunksize=chunksize, ordered=ordered, return_exceptions=return_exceptions, progress=progress
+        )
         values: List[Any] = result.get()
         return values
 

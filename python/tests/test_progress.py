@@ -76,6 +76,24 @@ def test_lines_where_there_is_no_terminal(lview, capsys):
     assert re.fullmatch(r"sleep: 100%, 4/4 tasks, 0:00\n", capsys.readouterr().err)
 
 
+def test_a_map_that_shows_progress(lview, capsys):
+    spans = [0.05, 0.05]
+    assert lview.map_sync(time.sleep, spans, progress=True) == [None, None]
+    assert lview.map(time.sleep, spans, block=True, progress=True) == [None, None]
+    result = lview.map_async(time.sleep, spans, chunksize=2, progress=True)
+    assert list(result) == [None, None], "who iterates sees for himself"
+    assert capsys.readouterr().err.count("sleep: 100%, 2/2 tasks") == 2
+    assert result.get() == [None, None] and capsys.readouterr().err == "", "there is nothing to wait for"
+
+
+def test_progress_and_a_time_out(lview, capsys):
+    slow = lview.map(time.sleep, [0, 600], progress=True)
+    with pytest.raises(TimeoutError):
+        slow.get(timeout=0.1)
+    assert "/2 tasks" in capsys.readouterr().err
+    slow.abort()
+
+
 def test_a_line_for_each_tenth(monkeypatch, capsys):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     bar = progress.progress_bar(40, "f")
