@@ -173,5 +173,15 @@ class dependent:
 
     def checked(self, *args: Any, **kwargs: Any) -> Any:
         """What is called on the engines."""
-        self.check_dependency()
-        return self.f(*args, **kwargs)
+        f: Any = self
+        names: List[str] = []
+        while isinstance(f, dependent):
+            f.check_dependency()
+            if f.df is require:
+                names += [*(module.partition(".")[0] for module in f.dargs), *f.dkwargs]
+            f = f.f
+        scope = getattr(f, "__globals__", {})
+        if scope.get("__name__") == "__main__":
+            # such a function got the namespace's names before what it requires was there
+            scope.update((name, namespace()[name]) for name in names)
+        return f(*args, **kwargs)

@@ -3,6 +3,9 @@
 import functools
 import inspect
 import os
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -149,3 +152,26 @@ def test_interactive_functions_use_the_namespace():
     assert bound.__module__ == "__main__" and bound.__name__ == "scaled" and bound.__doc__ == "Scales."
     assert bound(3) == 6 and bound(3, factor=3) == 9
     assert bound.__globals__ is vars(__import__("__main__"))
+
+
+def test_what_is_required_is_there_for_the_main_program(client, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import rpar
+
+            @rpar.require("os.path", unit=3)
+            @rpar.depend(lambda: True)
+            @rpar.require("json")
+            def named(x):
+                return json.dumps([x * unit, os.path.sep])
+
+            with rpar.Client() as client:
+                print(client.load_balanced_view().map_sync(named, [1, 2]))
+                client[:].clear(block=True)
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.stdout == """['[3, "/"]', '[6, "/"]']\n""", done.stderr
