@@ -6,7 +6,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 from . import partition, serialize
-from .joined import AsyncJoinedResult
 from .reference import callable_of
 
 if TYPE_CHECKING:
@@ -113,16 +112,7 @@ class ParallelFunction(RemoteFunction):
 
         function = view.client._session.define(serialize.function_bytes(serialize.CALL, callable_of(self.func)))
         group, targets = view._submit_parts(function, lengths[0], self.chunksize, pack)
-        result = view._keep(
-            AsyncJoinedResult(
-                view.client,
-                group,
-                self.__name__,
-                dist=self.dist,
-                targets=targets,
-                return_exceptions=self.return_exceptions,
-            )
-        )
+        result = view._joined_result(group, self.__name__, self.dist, targets, self.return_exceptions)
         return result.get() if view.block else result
 
     def map(self, *sequences: Any) -> Any:

@@ -1,13 +1,16 @@
 """What must hold before a task runs: other tasks' ends (`Dependency`), or what an engine has (`depend`, `require`)."""
 
 from types import ModuleType
-from typing import Any, Callable, Dict, Iterable, List, Set, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple, Union
 
-from . import on_engine
-from .asyncresult import AsyncResult
+from . import error, on_engine
+
+if TYPE_CHECKING:
+    from .asyncresult import AsyncResult
+    from .client import Client
 
 #: A result, a message id, a list of those, or a `Dependency`.
-Dependencies = Union["Dependency", AsyncResult, str, Iterable[Union[AsyncResult, str]], Dict[str, Any], None]
+Dependencies = Union["Dependency", "AsyncResult", str, Iterable[Union["AsyncResult", str]], Dict[str, Any], None]
 
 
 class Dependency(Set[str]):
@@ -76,17 +79,103 @@ def dependency(what: Dependencies) -> Dependency:
     return what if isinstance(what, Dependency) else Dependency(() if what is None else what)
 
 
+def is_dependency(what: Any) -> bool:
+    """Whether it can be what a task depends on."""
+    try:
+        dependency(what)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def msg_ids(what: Any) -> List[str]:
     """Message ids of results and of such."""
     found: List[str] = []
-    for one in [what] if isinstance(what, (str, AsyncResult)) else what:
-        if isinstance(one, AsyncResult):
-            found += one.msg_ids
-        elif isinstance(one, str):
+    for one in what if isinstance(what, (list, tuple, set, frozenset)) else [what]:
+        if isinstance(one, str):
             found.append(one)
+        elif hasattr(type(one), "msg_ids"):
+            found += one.msg_ids
         else:
             raise TypeError("a dependency is a result or a message id, not %r" % (one,))
     return found
+
+
+def after_options(client: "Client", dependency: Dependency) -> Dict[str, Any]:
+    """What `Options` are to say, so that tasks wait for those of a dependency.
+
+    Raises
+    ------
+    rpar.error.InvalidDependency
+        If a message id is not of this client, or nobody has its result any more.
+    """
+    after: List[Tuple[int, int]] = []
+    for result, places in results_of(client, dependency):
+        runs = client._session.task_ids(result._group)
+        if len(places) == len(result._group):
+            after += runs
+        else:
+            numbers = [number for first, count in runs for number in range(first, first + count)]
+            after += [(numbers[place], 1) for place in places]
+    return {"after": after, "on": dependency.on, "any": not dependency.all}
+
+
+def engines_to_follow(client: "Client", dependency: Dependency) -> List[int]:
+    """Waits for the tasks of a dependency to end, and tells the engines where it is met.
+
+    Raises
+    ------
+    rpar.error.InvalidDependency
+        If a message id is not of this client, or nobody has its result any more.
+    rpar.error.ImpossibleDependency
+        If it is not met, or on no engine as all are to be followed and ran on several.
+    """
+    completed: Set[str] = set()
+    failed: Set[str] = set()
+    engines: Dict[str, int] = {}
+    for result, places in results_of(client, dependency):
+        result.wait()
+        names = result.msg_ids
+        for place in places:
+            ended = result._group.outcome(place)
+            (completed if ended.status == "Ok" else failed).add(names[place])
+            if ended.engine is not None:
+                engines[names[place]] = ended.engine
+    if not dependency.check(completed, failed):
+        raise _impossible(
+            "the tasks to be followed did not end as asked: %d well, %d not" % (len(completed), len(failed))
+        )
+    met = (completed if dependency.success else set()) | (failed if dependency.failure else set())
+    there = sorted({engine for name, engine in engines.items() if name in met})
+    if dependency.all and len(there) > 1:
+        raise _impossible("the tasks to be followed ran on several engines: %s" % there)
+    return there
+
+
+def results_of(client: "Client", names: Iterable[str]) -> Iterator[Tuple["AsyncResult", List[int]]]:
+    """The results that message ids belong to, and which of their tasks are meant."""
+    numbers: Dict[int, str] = {}
+    for name in names:
+        session_id, _, number = name.rpartition("_")
+        if session_id != client._session_id or not number.isdigit():
+            raise error.InvalidDependency("InvalidDependency", "no task of this client is called %s" % name)
+        numbers[int(number)] = name
+    left = sorted(numbers, reverse=True)
+    while left:
+        found = client._history.find(numbers[left[-1]])
+        if found is None:
+            what = "nobody has the result of task %s any more: keep it until what depends on it is submitted"
+            raise error.InvalidDependency("InvalidDependency", what % numbers[left[-1]])
+        result, place = found
+        first = left[-1] - place
+        places = []
+        while left and left[-1] < first + len(result._group):
+            places.append(left.pop() - first)
+        yield result, places
+
+
+def _impossible(what: str) -> error.ImpossibleDependency:
+    return error.ImpossibleDependency("ImpossibleDependency", what)
 
 
 class depend:

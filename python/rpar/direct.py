@@ -2,19 +2,31 @@
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from . import on_engine, partition, serialize
-from .asyncresult import AsyncMapResult, AsyncResult
 from .decorators import name_of
 from .imports import SyncImports
-from .joined import AsyncJoinedResult
 from .reference import callable_of
 from .targets import Targets, is_targets, resolve
 from .view import View, check_map
 
 if TYPE_CHECKING:
     from ._rpar import Function, Group
+    from .asyncresult import AsyncMapResult, AsyncResult
     from .client import Client
 
 
@@ -51,7 +63,7 @@ class DirectView(View):
 
     def execute(
         self, code: str, silent: bool = True, targets: Targets = None, block: Optional[bool] = None
-    ) -> AsyncResult:
+    ) -> "AsyncResult":
         """Executes a text in the namespaces of the engines.
 
         Parameters
@@ -74,7 +86,7 @@ class DirectView(View):
 
     def run(
         self, filename: Union[str, "os.PathLike[str]"], targets: Targets = None, block: Optional[bool] = None
-    ) -> AsyncResult:
+    ) -> "AsyncResult":
         """Executes a file of this machine in the namespaces of the engines.
 
         Raises
@@ -87,7 +99,7 @@ class DirectView(View):
 
     def _execute(
         self, code: str, filename: Optional[str], silent: bool, targets: Targets, block: Optional[bool]
-    ) -> AsyncResult:
+    ) -> "AsyncResult":
         result = self._task(on_engine.execute, (code, filename, silent), "execute", targets)
         if self.block if block is None else block:
             result.get()
@@ -168,7 +180,7 @@ class DirectView(View):
         targets: Targets = None,
         block: Optional[bool] = None,
         track: Optional[bool] = None,
-    ) -> Optional[AsyncResult]:
+    ) -> Optional["AsyncResult"]:
         """Parts a sequence among the engines, into their namespaces.
 
         Parameters
@@ -196,7 +208,7 @@ class DirectView(View):
         values = [part[0] if flatten and len(part) == 1 else part for part in parts]
         arguments = (serialize.argument_bytes(({key: value},)) for value in values)
         group = self._submit_each(function, ids, arguments)
-        result = self._keep(AsyncResult(self.client, group, "scatter", targets=ids, single=False))
+        result = self._result(group, "scatter", ids, single=False)
         if self.block if block is None else block:
             result.get()
             return None
@@ -221,7 +233,7 @@ class DirectView(View):
         partition.check_way(dist)
         ids = self._ids(targets)
         group = self._submit_all(self.client._remote(on_engine.pull), ids, serialize.argument_bytes((key,)))
-        return self._got(self._keep(AsyncJoinedResult(self.client, group, "gather", dist=dist, targets=ids)), block)
+        return self._got(self._joined_result(group, "gather", dist, ids), block)
 
     def clear(self, targets: Targets = None, block: Optional[bool] = None) -> Any:
         """Empties the engines' namespaces."""
@@ -251,6 +263,10 @@ class DirectView(View):
         """`sync_imports` as an attribute."""
         return self.sync_imports()
 
+    def imap(self, f: Callable[..., Any], *sequences: Iterable[Any], **flags: Any) -> Iterator[Any]:
+        """Iterates over the results of `map`, as they come; arguments are those of `map_async`."""
+        return iter(self.map_async(f, *sequences, **flags))
+
     def _ids(self, targets: Targets) -> List[int]:
         """The engines that are meant, where None is the view's."""
         if targets is not None:
@@ -263,22 +279,22 @@ class DirectView(View):
     def _is_single(self, targets: Targets) -> bool:
         return isinstance(self.targets if targets is None else targets, int)
 
-    def _got(self, result: AsyncResult, block: Optional[bool]) -> Any:
+    def _got(self, result: "AsyncResult", block: Optional[bool]) -> Any:
         return result.get() if (self.block if block is None else block) else result
 
     def _task(
         self, function: Callable[..., Any], arguments: Tuple[Any, ...], fname: str, targets: Targets
-    ) -> AsyncResult:
+    ) -> "AsyncResult":
         """Runs a function of `on_engine` on each engine."""
         ids = self._ids(targets)
         group = self._submit_all(self.client._remote(function), ids, serialize.argument_bytes(arguments))
-        return self._keep(AsyncResult(self.client, group, fname, targets=ids, single=self._is_single(targets)))
+        return self._result(group, fname, ids, single=self._is_single(targets))
 
-    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
+    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> "AsyncResult":
         ids = self._ids(None)
         function = self.client._session.define(serialize.function_bytes(serialize.APPLY, callable_of(f)))
         group = self._submit_all(function, ids, serialize.argument_bytes((args, kwargs)))
-        return self._keep(AsyncResult(self.client, group, name_of(f), targets=ids, single=self._is_single(None)))
+        return self._result(group, name_of(f), ids, single=self._is_single(None))
 
     def _submit_map(
         self,
@@ -287,7 +303,7 @@ class DirectView(View):
         chunksize: Optional[int],
         ordered: bool,
         return_exceptions: bool,
-    ) -> AsyncMapResult:
+    ) -> "AsyncMapResult":
         check_map(sequences, chunksize)
         ids = self._ids(None)
         whole = [partition.sliceable(sequence) for sequence in sequences]
@@ -300,17 +316,8 @@ class DirectView(View):
         body = serialize.function_bytes(serialize.CALL, partial(on_engine.map_part, callable_of(f)))
         arguments = (serialize.argument_bytes(tuple(seq[low:high] for seq in whole)) for low, high in spans)
         group = self._submit_each(self.client._session.define(body), engines, arguments)
-        return self._keep(
-            AsyncMapResult(
-                self.client,
-                group,
-                name_of(f),
-                chunks=([high - low for low, high in spans], items),
-                ordered=ordered,
-                return_exceptions=return_exceptions,
-                targets=engines,
-            )
-        )
+        chunks = ([high - low for low, high in spans], items)
+        return self._map_result(group, name_of(f), chunks, ordered, return_exceptions, targets=engines)
 
     def _submit_parts(
         self, function: "Function", items: int, chunksize: Optional[int], pack: Callable[[int], Iterable[bytes]]

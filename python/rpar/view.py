@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 
 from . import decorators
 from ._rpar import Options
-from .asyncresult import AsyncMapResult, AsyncResult
 
 if TYPE_CHECKING:
     from ._rpar import Function, Group
+    from .asyncresult import AsyncMapResult, AsyncResult
     from .client import Client
     from .executor import Executor
+    from .joined import AsyncJoinedResult
 
-_Result = TypeVar("_Result", bound=AsyncResult)
+_Result = TypeVar("_Result", bound="AsyncResult")
 
 #: The flags of a view, and whether a value is one of them; what they mean stands in the class.
 _FLAGS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
@@ -21,6 +22,15 @@ _FLAGS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "retries": ("a whole number from 0 to 65535", lambda value: isinstance(value, int) and 0 <= value < 1 << 16),
     "timeout": ("a positive number of seconds or None", lambda value: value is None or value > 0),
     "time": ("a positive number of seconds or None", lambda value: value is None or value > 0),
+    "priority": ("a whole number", lambda value: isinstance(value, int)),
+    "rerun": ("true or false", lambda value: isinstance(value, (bool, int))),
+    "cpus": ("a whole number of at least 0", lambda value: _is_count(value)),
+    "gpus": ("a whole number of at least 0", lambda value: _is_count(value)),
+    "memory_bytes": ("a whole number of bytes of at least 0", lambda value: _is_count(value)),
+    "resources": (
+        "a dict of names and whole numbers",
+        lambda value: isinstance(value, dict) and all(_is_count(count) for count in value.values()),
+    ),
 }
 
 
@@ -40,6 +50,16 @@ class View:
         Seconds of running after which a task is ended.
     time : float or None, default None
         Seconds that a task takes at most: it is not started where a walltime ends sooner. Nothing ends it.
+    priority : int, default 0
+        Tasks of a higher one go first.
+    rerun : bool, default True
+        Whether a task runs again whose engine was lost, in the midst of it.
+    cpus, gpus : int, default 0
+        How many cores and GPUs of its node a task takes; 0 is its engine's share of the cores, and no GPU.
+    memory_bytes : int, default 0
+        How much memory of its node a task takes, in bytes; 0 is what it likes.
+    resources : dict of str to int, default {}
+        What a task takes of the site's own counts.
     """
 
     #: What `set_flags` may set, with a check and what it wants.
@@ -52,6 +72,10 @@ class View:
         self.retries = 0
         self.timeout: Optional[float] = None
         self.time: Optional[float] = None
+        self.priority = 0
+        self.rerun: bool = True
+        self.cpus = self.gpus = self.memory_bytes = 0
+        self.resources: Dict[str, int] = {}
         self.set_flags(**flags)
 
     def set_flags(self, **flags: Any) -> "View":
@@ -96,7 +120,7 @@ class View:
         result = self._submit_call(f, args, kwargs)
         return result.get() if self.block else result
 
-    def apply_async(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
+    def apply_async(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "AsyncResult":
         """Calls ``f(*args, **kwargs)`` and returns an `AsyncResult`."""
         return self._submit_call(f, args, kwargs)
 
@@ -156,7 +180,7 @@ class View:
         ordered: bool = True,
         return_exceptions: bool = False,
         progress: bool = False,
-    ) -> AsyncMapResult:
+    ) -> "AsyncMapResult":
         """`map` that does not block."""
         result = self._submit_map(f, sequences, chunksize, ordered, return_exceptions)
         result._shown = progress
@@ -205,10 +229,23 @@ class View:
         takes the same arguments."""
         return decorators.parallel(self, dist, block, ordered, **flags)
 
-    def _options(self, targets: Optional[List[int]] = None) -> Options:
-        return Options(retries=self.retries, timeout=self.timeout, time=self.time, targets=targets)
+    def _options(self, targets: Optional[List[int]] = None, **more: Any) -> Options:
+        """How tasks are run, by the view's attributes and what is given beside them."""
+        return Options(
+            retries=self.retries,
+            timeout=self.timeout,
+            time=self.time,
+            targets=targets,
+            priority=self.priority,
+            rerun=bool(self.rerun),
+            cpus=self.cpus,
+            gpus=self.gpus,
+            memory_bytes=self.memory_bytes,
+            resources=self.resources,
+            **more,
+        )
 
-    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> AsyncResult:
+    def _submit_call(self, f: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> "AsyncResult":
         raise NotImplementedError
 
     def _submit_map(
@@ -218,7 +255,7 @@ class View:
         chunksize: Optional[int],
         ordered: bool,
         return_exceptions: bool,
-    ) -> AsyncMapResult:
+    ) -> "AsyncMapResult":
         raise NotImplementedError
 
     def _submit_parts(
@@ -227,6 +264,49 @@ class View:
         """Submits a parallel function's tasks: `pack` makes so many arguments of sequences of so many items. Their group,
         and the engine of each if those are told."""
         raise NotImplementedError
+
+    def _result(
+        self,
+        group: "Group",
+        fname: str,
+        targets: Optional[List[int]] = None,
+        single: bool = True,
+        return_exceptions: bool = False,
+    ) -> "AsyncResult":
+        """The result of what was submitted."""
+        from .asyncresult import AsyncResult
+
+        result = AsyncResult(
+            self.client, group, fname, targets=targets, single=single, return_exceptions=return_exceptions
+        )
+        return self._keep(result)
+
+    def _map_result(
+        self, group: "Group", fname: str, chunks: Tuple[Any, int], ordered: bool, return_exceptions: bool, **how: Any
+    ) -> "AsyncMapResult":
+        """The result of a map that was submitted."""
+        from .asyncresult import AsyncMapResult
+
+        result = AsyncMapResult(
+            self.client, group, fname, chunks=chunks, ordered=ordered, return_exceptions=return_exceptions, **how
+        )
+        return self._keep(result)
+
+    def _joined_result(
+        self,
+        group: "Group",
+        fname: str,
+        dist: str,
+        targets: Optional[List[int]],
+        return_exceptions: bool = False,
+    ) -> "AsyncJoinedResult":
+        """The result of tasks whose results are parts of one sequence."""
+        from .joined import AsyncJoinedResult
+
+        result = AsyncJoinedResult(
+            self.client, group, fname, dist=dist, targets=targets, return_exceptions=return_exceptions
+        )
+        return self._keep(result)
 
     def _keep(self, result: _Result) -> _Result:
         """Takes note of what was submitted."""
@@ -247,3 +327,7 @@ def check_map(sequences: Tuple[Iterable[Any], ...], chunksize: Optional[int]) ->
         raise TypeError("map needs at least one sequence")
     if chunksize is not None and (not isinstance(chunksize, int) or chunksize < 1):
         raise ValueError("chunksize must be a whole number of at least 1, not %r" % (chunksize,))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0

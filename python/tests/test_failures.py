@@ -202,7 +202,7 @@ def test_a_forked_copy_does_not_answer(one):
 
 def test_flags_are_checked(lview):
     with pytest.raises(KeyError):
-        lview.set_flags(after=[])
+        lview.set_flags(colour=1)
     with pytest.raises(ValueError):
         lview.set_flags(retries=-1)
     with pytest.raises(ValueError):
