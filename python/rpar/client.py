@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from . import _rpar, serialize
 from .balanced import LoadBalancedView
@@ -10,6 +10,7 @@ from .callbacks import Callbacks
 from .direct import BroadcastView, DirectView
 from .engines import Engines
 from .history import History
+from .jobs import Submitter
 from .targets import Targets, resolve
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .executor import Executor
 
 
-class Client(Engines):
+class Client(Engines, Submitter):
     """A link to the controller of a running cluster, which ``rpar start`` has started.
 
     Parameters
@@ -53,23 +54,6 @@ class Client(Engines):
         self._callbacks = Callbacks()
         # also at the interpreter's exit, while the link's thread can still send what is left
         self._close = weakref.finalize(self, _close, self._session, self._callbacks)
-
-    @property
-    def history(self) -> List[str]:
-        """Message ids of all tasks that this client has submitted, in that order."""
-        return self._history.all_names()
-
-    @property
-    def outstanding(self) -> Set[str]:
-        """Message ids of the tasks that have not ended."""
-        return self._history.outstanding()
-
-    @property
-    def _session_id(self) -> str:
-        return self._history.session_id
-
-    def _number(self, count: int) -> int:
-        return self._history.number(count)
 
     def __getitem__(self, key: Targets) -> DirectView:
         """A direct view: of one engine by its id, of a list of ids, of a slice of the engines that are there now, or of

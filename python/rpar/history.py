@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Deque, Dict, Iterable, List, Optional, Set, Tuple
 
 if TYPE_CHECKING:
     from ._rpar import Group
@@ -114,6 +114,28 @@ class History:
             for index in range(len(group))
             if not group.has_ended(index)
         }
+
+    def at(self, place: int) -> str:
+        """The message id at a place of `all_names`.
+
+        Raises
+        ------
+        IndexError
+            If there are not so many.
+        """
+        return self.name(range(self._next)[place])
+
+    def results(self) -> List["AsyncResult"]:
+        """The results that somebody still has, in the order of submission."""
+        with self._lock:
+            return [result for _, result in sorted(self._results.items())]
+
+    def purge(self, results: Iterable["AsyncResult"]) -> None:
+        """Forgets results, also if somebody has them."""
+        with self._lock:
+            for result in results:
+                for tasks, _, _ in result._parts:
+                    self._results.pop(tasks.first, None)
 
     def find(self, msg_id: str) -> Optional[Tuple["AsyncResult", int]]:
         """The result that a message id belongs to, and the task's place in it; None once nobody has that result."""

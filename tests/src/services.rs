@@ -68,7 +68,8 @@ impl Slurm {
             processes().filter(|pid| entry(pid, "environ").lines().any(|line| line == own)).collect();
         let parents: BTreeSet<String> = there.iter().filter_map(|pid| parent(pid)).collect();
         there.extend(parents.into_iter().filter(|pid| entry(pid, "comm").contains("slurmstepd")));
-        for pid in there.into_iter().chain([slurmd]) {
+        // the daemon first: it would still tell of the ends of the others
+        for pid in [slurmd].into_iter().chain(there) {
             let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a pid");
             let _ = kill_process(pid, Signal::KILL);
         }
