@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 
 from . import decorators
 from ._rpar import Options
+from .submitted import Submitted
 
 if TYPE_CHECKING:
     from ._rpar import Function, Group
@@ -34,7 +35,7 @@ _FLAGS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-class View:
+class View(Submitted):
     """Engines of a client's cluster, and how tasks are run on them.
 
     Attributes
@@ -66,6 +67,7 @@ class View:
     _flags = _FLAGS
 
     def __init__(self, client: "Client", **flags: Any) -> None:
+        super().__init__()
         self.client = client
         self.block: bool = False
         self.track: bool = False
@@ -310,6 +312,7 @@ class View:
 
     def _keep(self, result: _Result) -> _Result:
         """Takes note of what was submitted."""
+        self._runs.add(result._parts[0][0].first, result._parts[0][0].count)
         return result
 
 
