@@ -12,6 +12,7 @@ use std::path::Path;
 
 use rpar_core::profile::{Param, ParamValue, Place};
 use rpar_core::runner::Runner;
+use rpar_core::scheduler::SchedulerInfo;
 
 pub use self::finding::{Finding, Severity};
 pub(crate) use self::host::is_loopback;
@@ -69,7 +70,7 @@ pub async fn check(check: &Check<'_>, observe: &dyn Fn(&str)) -> Checked {
         }
     };
     let (resolved, site) = (rendered.resolved, rendered.site);
-    findings.extend(texts(check, &profile, &resolved).await);
+    findings.extend(texts(check, &profile, &resolved, &site.scheduler.info()).await);
     let surroundings = check.profiles.surroundings();
     let tools = host::tools(&resolved, surroundings);
     let complete = tools.iter().all(|finding| finding.severity < Severity::Error);
@@ -111,9 +112,12 @@ fn loaded(check: &Check<'_>) -> Finding {
     Finding::ok(format!("loads: {}", layers.join(", ")))
 }
 
-/// The parameters, with no more nodes than the list of hosts has, where there is one and nobody else says how many.
-fn reasonable(profile: &Profile, resolved: &Resolved) -> Vec<Param> {
+/// The parameters that the scheduler takes, with no more nodes than the list of hosts has, where there is one and nobody
+/// else says how many.
+fn reasonable(profile: &Profile, resolved: &Resolved, scheduler: &SchedulerInfo) -> Vec<Param> {
     let mut params = profile.params().to_vec();
+    // it is refused wherever it is given
+    params.retain(|param| param.name != "walltime" || scheduler.walltime);
     let listed = resolved.scheduler.get("kind").and_then(|kind| kind.as_str()) == Some("hosts");
     if listed && profile.origins().of("params.nodes.range") == Some(&Origin::BuiltIn) {
         let nodes = params.iter_mut().filter(|param| param.name == "nodes");
@@ -125,10 +129,15 @@ fn reasonable(profile: &Profile, resolved: &Resolved) -> Vec<Param> {
 }
 
 /// What is in the profile's texts: scripts for all values tried, shell lines, secrets.
-async fn texts(check: &Check<'_>, profile: &Profile, resolved: &Resolved) -> Vec<Finding> {
+async fn texts(
+    check: &Check<'_>,
+    profile: &Profile,
+    resolved: &Resolved,
+    scheduler: &SchedulerInfo,
+) -> Vec<Finding> {
     let Check { registry, values, program, runner, .. } = *check;
     let tried = match values.is_empty() {
-        true => matrix::edges(&reasonable(profile, resolved)),
+        true => matrix::edges(&reasonable(profile, resolved, scheduler)),
         false => vec![values.clone()],
     };
     let mut findings = render::scripts(profile, registry, &tried, program, runner).await;
