@@ -293,6 +293,32 @@ def test_functions_that_are_only_put_there_assign_nothing(one, program):
     assert pull(one, "counter") == 2
 
 
+def test_the_names_in_all_code_are_found(one):
+    def compare():
+        import argparse
+        import dis
+        import pickle
+        import typing
+        import types
+
+        found, operations = sys.modules["rpar_interpreter.namespace"].global_names, 0
+        for module in argparse, dis, pickle, typing:
+            with open(module.__file__, encoding="utf-8") as file:
+                left = [compile(file.read(), module.__file__, "exec")]
+            while left:
+                code = left.pop()
+                left += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+                wanted = []
+                for instruction in dis.get_instructions(code):
+                    if instruction.opname.endswith("_GLOBAL") or instruction.opname == "LOAD_NAME":
+                        wanted.append((instruction.argval, not instruction.opname.startswith("LOAD")))
+                assert list(found(code)) == wanted, code
+                operations += len(wanted)
+        return operations
+
+    assert one.apply_sync(compare) > 1000
+
+
 def test_functions_as_arguments(one, program):
     call = lambda function: function()
     assert one.apply_sync(call, program["through"]) == "travelled"
