@@ -136,6 +136,16 @@ fn a_cluster_on_a_list_of_hosts_grows_by_what_is_left_of_it() {
     ok(&home, &["engines", "add", "--nodes", "1", "--ppn", "2"]);
     assert_eq!(engines(&home), counts([("node1", 2), ("node2", 3), ("node3", 2)]));
     ok(&home, &["stop"]);
+
+    // each host has what the list says of it, whenever it comes
+    std::fs::write(&machines, "node1\nnode2:3\nnode3:2\n").unwrap();
+    ok(&home, &["start", "--nodes", "1"]);
+    assert_eq!(engines(&home), counts([("node1", 1)]));
+    ok(&home, &["engines", "add", "--nodes", "1"]);
+    assert_eq!(engines(&home), counts([("node1", 1), ("node2", 3)]));
+    ok(&home, &["engines", "add"]);
+    assert_eq!(engines(&home), counts([("node1", 1), ("node2", 3), ("node3", 2)]));
+    ok(&home, &["stop"]);
     assert_eq!(home.processes(), Vec::<String>::new(), "no process is left");
 }
 

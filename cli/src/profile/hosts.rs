@@ -18,9 +18,11 @@ const FILE: &str = "hostfile";
 
 impl Resolving<'_> {
     /// Takes the numbers of nodes, and of engines on each, from the list of `kind = "hosts"` if neither the user nor a
-    /// profile has set them. A list that cannot be read counts as none here: the scheduler says what is wrong with it.
+    /// profile has set them; hosts that are taken count only where all are. A list that cannot be read counts as none here: the scheduler says what is wrong with it.
     pub(super) fn settle_hosts(&mut self) -> Result<(), ProfileError> {
-        let hosts = self.hosts()?;
+        let all = self.hosts()?;
+        let free: Vec<Node> = all.iter().filter(|node| !self.taken.contains(&node.name)).cloned().collect();
+        let hosts = if free.is_empty() { all } else { free };
         if hosts.is_empty() {
             return Ok(());
         }
@@ -34,7 +36,7 @@ impl Resolving<'_> {
         Ok(())
     }
 
-    /// How many engines so many hosts have in all, if the list has told how many each has.
+    /// How many engines the first so many hosts that are free have in all, if the list has told how many each has.
     pub(super) fn engines_of_hosts(&self, nodes: u32) -> Option<u32> {
         let first = self.hosts.iter().take(nodes as usize);
         (!self.hosts.is_empty()).then(|| first.map(engines).fold(0, u32::saturating_add))

@@ -37,7 +37,20 @@ impl Profile {
         values: &BTreeMap<String, String>,
         total: Option<u32>,
     ) -> Result<Resolved, ProfileError> {
-        let mut resolving = Resolving::new(self, values)?;
+        self.resolve_beside(values, total, BTreeSet::new())
+    }
+
+    /// The same for a cluster that grows: its list of hosts goes on behind those that are taken.
+    ///
+    /// # Errors
+    /// As [`Profile::resolve`].
+    pub(crate) fn resolve_beside(
+        &self,
+        values: &BTreeMap<String, String>,
+        total: Option<u32>,
+        taken: BTreeSet<String>,
+    ) -> Result<Resolved, ProfileError> {
+        let mut resolving = Resolving { taken, ..Resolving::new(self, values)? };
         resolving.settle_standard(total)?;
         resolving.finish(total)
     }
@@ -60,6 +73,8 @@ pub(super) struct Resolving<'a> {
     pub(super) origins: Origins,
     /// Hosts whose cores say how many engines they have.
     pub(super) hosts: Vec<Node>,
+    /// Hosts that the cluster has already.
+    pub(super) taken: BTreeSet<String>,
 }
 
 impl<'a> Resolving<'a> {
@@ -83,7 +98,7 @@ impl<'a> Resolving<'a> {
             origins.set(&format!("params.{name}.default"), flag, None);
         }
         let given = values.keys().map(String::as_str).collect();
-        Ok(Resolving { profile, variables, given, origins, hosts: Vec::new() })
+        Ok(Resolving { profile, variables, given, origins, hosts: Vec::new(), taken: BTreeSet::new() })
     }
 
     /// Finds the values of the parameters that every profile has: the user's, else what their sections say.

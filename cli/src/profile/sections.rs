@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rpar_core::profile::{
-    ControllerSection, EnginesSection, Place, PythonSection, RequestSection, Scalar, StorageSection, duration,
+    ControllerSection, EnginesSection, Param, Place, PythonSection, RequestSection, Scalar, StorageSection,
+    duration,
 };
 use rpar_core::transport::Endpoint;
 use serde::Deserialize;
@@ -165,9 +166,10 @@ impl Resolving<'_> {
         Value::try_from(scalar).ok()
     }
 
-    /// The parameters that have a value.
+    /// The parameters that have a value. What a list of hosts has told of its cores holds for those hosts alone.
     fn params(&self) -> BTreeMap<String, Scalar> {
-        let params = self.profile.params.iter().filter_map(|param| {
+        let own = |param: &&Param| param.name != "ppn" || self.hosts.is_empty();
+        let params = self.profile.params.iter().filter(own).filter_map(|param| {
             Some((param.name.clone(), self.variables.get(&param.name).cloned().flatten()?))
         });
         params.collect()

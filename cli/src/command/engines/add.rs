@@ -1,12 +1,13 @@
 //! `rpar engines add`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rpar_core::id::{AllocationId, EngineId, RequestId};
+use rpar_core::scheduler::AllocationPhase;
 use rpar_core::wire::{Change, ClusterStatus, EngineStatus, Retirees};
 use rpar_runtime::client::{Client, ClientError};
 use serde_json::{Value, json};
@@ -29,7 +30,8 @@ pub(super) fn run(context: &Context, arguments: &AddArguments) -> Outcome {
     let (directory, client) = context.client()?;
     let (started, site) = context.started_with(&directory)?;
     let profile = context.load()?;
-    let resolved = profile.resolve(&values(context, &started, &profile), arguments.engines)?;
+    let values = values(context, &started, &profile);
+    let resolved = profile.resolve_beside(&values, arguments.engines, taken(&client)?)?;
     let lock = directory.lock()?;
     let (file, growth) = further(&directory, &started, &resolved, &site.scheduler.info(), &program()?)?;
     if arguments.dry_run {
@@ -63,6 +65,13 @@ fn values(context: &Context, started: &Resolved, profile: &Profile) -> BTreeMap<
         kept.map(|(name, value)| (name.clone(), value.to_string())).collect();
     values.extend(context.values.clone());
     values
+}
+
+/// The nodes of the allocations that the cluster has.
+fn taken(client: &Client) -> Outcome<BTreeSet<String>> {
+    let allocations = client.status(None, ANSWER_WITHIN)?.allocations;
+    let held = allocations.into_iter().filter(|one| one.state.phase != AllocationPhase::Ended);
+    Ok(held.flat_map(|one| one.state.nodes).collect())
 }
 
 /// Waits for the engines. Ctrl-C leaves the requests as they are.
