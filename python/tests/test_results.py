@@ -3,6 +3,8 @@
 import concurrent.futures
 import datetime
 import gc
+import io
+import sys
 import weakref
 
 import pytest
@@ -214,7 +216,7 @@ def test_several_threads_iterate(lview):
     assert seen == [list(range(5000))] * 4
 
 
-def test_output_is_shown_as_it_comes(client, lview, capfd, tmp_path):
+def test_output_is_shown_as_it_comes(lview, monkeypatch, tmp_path):
     def talk(gate):
         import os
         import time
@@ -224,17 +226,17 @@ def test_output_is_shown_as_it_comes(client, lview, capfd, tmp_path):
             time.sleep(0.005)
         print(", late")
 
-    shown = []
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
     result = lview.apply(talk, str(tmp_path / "gate"))
     with result.stream_output():
-        until(lambda: shown.append(capfd.readouterr().out) or "early ü" in "".join(shown))
+        until(lambda: shown.getvalue() == "early ü")
         (tmp_path / "gate").touch()
         result.get(60)
-    shown.append(capfd.readouterr().out)
-    assert "".join(shown) == "early ü, late\n"
+    assert shown.getvalue() == "early ü, late\n"
     with result.stream_output():
         pass
-    assert capfd.readouterr().out == "early ü, late\n", "what was printed before"
+    assert shown.getvalue() == "early ü, late\n" * 2, "what was printed before"
 
 
 def test_output_of_several_has_labels(lview, capfd, held_call):
