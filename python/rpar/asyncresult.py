@@ -171,7 +171,10 @@ class AsyncResult(Known, LazyFuture):
         if return_when is not None:
             from concurrent.futures import wait
 
-            return wait(self.split(), timeout, return_when)
+            done, pending = wait(self.split(), timeout, return_when)
+            # some may be there whose end has not been told yet
+            late_news = {part for part in pending if part.ready()}
+            return done | late_news, pending - late_news
         if len(self._parts) == 1:
             tasks, start, stop = self._parts[0]
             return tasks.wait(start, stop, timeout)
