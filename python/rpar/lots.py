@@ -34,13 +34,13 @@ class Calls:
 
 def lots(tasks: Iterable[Any]) -> Iterator[List[bytes]]:
     """Pickles arguments, in lots of a bounded size."""
-    dumps, protocol, main = pickle.dumps, serialize.PROTOCOL, serialize.MAIN
+    dumps, protocol, main, marks = pickle.dumps, serialize.PROTOCOL, serialize.MAIN, serialize.marks()
     lot: List[bytes] = []
     size = 0
     for task in tasks:
         try:
             data = dumps(task, protocol)
-            if main in data:
+            if main in data or marks and any(mark in data for mark in marks):
                 data = serialize.argument_bytes(task)
         except Exception:
             data = serialize.argument_bytes(task)

@@ -40,6 +40,44 @@ def pull(names: Any) -> Any:
     return eval(names, space) if isinstance(names, str) else [eval(name, space) for name in names]
 
 
+def has(module: str) -> None:
+    """Imports a module: raises if it is not there."""
+    __import__(module)
+
+
+def dilled(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function, and lets dill pickle what it gives, if nothing else can."""
+    import pickle
+
+    import cloudpickle
+
+    value = function(*args, **kwargs)
+    for dumps in (pickle.dumps, cloudpickle.dumps):
+        try:
+            dumps(value, 5)
+            return value
+        except Exception:
+            continue
+    import dill
+
+    return Dilled(dill.dumps(value, protocol=5, recurse=True))
+
+
+class Dilled:
+    """Becomes by dill what it was, where it is unpickled."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __call__(self) -> None:
+        """It stands for functions too."""
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        import dill
+
+        return dill.loads, (self.data,)
+
+
 def clear() -> None:
     """Takes everything out of the namespace that a fresh interpreter does not have."""
     space = namespace()

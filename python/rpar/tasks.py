@@ -5,7 +5,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
 
-from . import error, versions
+from . import error, serialize, versions
 
 if TYPE_CHECKING:
     from ._rpar import Failure, Group
@@ -157,6 +157,7 @@ class Tasks:
         if kind is not None:
             return kind(kind.__name__, failure.message, failure.detail, info)
         name, _, text = failure.message.partition(": ")
+        text += serialize.missing(name, text)
         return error.RemoteError(name, text, failure.detail, info, failure.exception)
 
     def _kind(self, status: str) -> Optional[Type[error.RemoteError]]:

@@ -3,7 +3,7 @@
 import contextlib
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
-from . import decorators
+from . import decorators, on_engine, serialize
 from ._rpar import Options
 from .submitted import Submitted
 
@@ -230,6 +230,31 @@ class View(Submitted):
         """Decorator: to call the function is to call it on engines with parts of sequences; see `ParallelFunction`, which
         takes the same arguments."""
         return decorators.parallel(self, dist, block, ordered, **flags)
+
+    def use_dill(self) -> "AsyncResult":
+        """Has dill pickle what cloudpickle cannot, in this process and on the engines; see `rpar.serialize.use_dill`.
+
+        Returns
+        -------
+        AsyncResult
+            Raises if an engine has no dill.
+
+        Raises
+        ------
+        ImportError
+            If this process has none.
+        """
+        serialize.use_dill()
+        return self.client[:]._task(on_engine.has, ("dill",), "use_dill", None)
+
+    def use_cloudpickle(self) -> "AsyncResult":
+        """Ends what `use_dill` has begun; see `rpar.serialize.use_cloudpickle`."""
+        serialize.use_cloudpickle()
+        return self.client[:]._task(on_engine.has, ("cloudpickle",), "use_cloudpickle", None)
+
+    def use_pickle(self) -> "AsyncResult":
+        """`use_cloudpickle`, under another name."""
+        return self.use_cloudpickle()
 
     def _options(self, targets: Optional[List[int]] = None, **more: Any) -> Options:
         """How tasks are run, by the view's attributes and what is given beside them."""
