@@ -124,6 +124,48 @@ class Submitter:
             result.wait()
         return result
 
+    def resubmit(
+        self, indices_or_msg_ids: Optional[Jobs] = None, metadata: Any = None, block: Optional[bool] = None
+    ) -> AsyncResult:
+        """Submits tasks that have ended once more, with the same function, arguments and flags.
+
+        Parameters
+        ----------
+        indices_or_msg_ids : str, int, AsyncResult, or a list of those, optional
+            Message ids, numbers in `history`, results; default is the last task.
+        metadata
+            Taken for the sake of older programs.
+        block : bool, optional
+            Whether to wait until they have ended.
+
+        Returns
+        -------
+        AsyncResult
+            Of the new tasks: they have message ids of their own.
+
+        Raises
+        ------
+        ValueError
+            If one has not ended; or if its arguments are not kept: those of more than 1,024 tasks, or of more than 1 MiB, are
+            not.
+        KeyError
+            As `get_result`.
+        """
+        results = self._results(-1 if indices_or_msg_ids is None else indices_or_msg_ids)
+        if not all(result.ready() for result in results):
+            raise ValueError("a task that has not ended cannot be submitted again: abort it first")
+        again = AsyncResult.join(*[self._resubmitted(result) for result in results])
+        if block:
+            again.wait()
+        return again
+
+    def _resubmitted(self, result: AsyncResult) -> AsyncResult:
+        (tasks, start, stop), *_ = result._parts
+        group = self._session.resubmit(tasks.group, range(start, stop))
+        if group is None:
+            raise ValueError("the arguments of %s are not kept: there are too many, map them again" % tasks.fname)
+        return AsyncResult(self, group, tasks.fname, single=stop - start == 1)  # type: ignore[arg-type]
+
     def result_status(self, msg_ids: Jobs, status_only: bool = True) -> Dict[str, Any]:
         """Which tasks have ended.
 

@@ -1,5 +1,6 @@
 //! Tasks whose results are collected together.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::IntoPyObjectExt;
@@ -12,6 +13,7 @@ use rpar::task::TaskStatus;
 use crate::ended::Ended;
 use crate::failure::Failure;
 use crate::printed::Listening;
+use crate::sent::Sent;
 use crate::wait;
 
 /// One crossing brings at most about this much, so that payloads do not stand in memory twice all at once.
@@ -21,6 +23,7 @@ const LOT_BYTES: usize = 16 << 20;
 #[pyclass(frozen, module = "rpar._rpar")]
 pub(crate) struct Group {
     pub(crate) inner: rpar::raw::Group,
+    sent: Mutex<Sent>,
 }
 
 #[pymethods]
@@ -118,6 +121,16 @@ impl Group {
 }
 
 impl Group {
+    pub(crate) fn new(inner: rpar::raw::Group) -> Self {
+        Group { inner, sent: Mutex::default() }
+    }
+
+    /// What its tasks were submitted with.
+    pub(crate) fn sent(&self) -> MutexGuard<'_, Sent> {
+        // nothing in it is half done when a thread panics
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The outcomes from `index` on that are there without a gap; `None` if not even the first comes before `deadline`.
     fn run_from(&self, index: usize, limit: usize, deadline: Instant) -> Option<Vec<Outcome>> {
         let first = self.inner.wait(index, Some(deadline))?;

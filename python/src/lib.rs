@@ -6,6 +6,7 @@ mod failure;
 mod group;
 mod options;
 mod printed;
+mod sent;
 mod session;
 mod wait;
 mod watch;

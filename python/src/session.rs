@@ -15,6 +15,7 @@ use rpar::{ClientError, EngineId};
 
 use crate::group::Group;
 use crate::options::Options;
+use crate::sent::Task;
 use crate::wait;
 
 import_exception!(rpar.error, ConnectionError);
@@ -72,7 +73,7 @@ impl Session {
 
     /// A new, empty group.
     fn group(&self) -> PyResult<Group> {
-        Ok(Group { inner: self.client()?.printed_group() })
+        Ok(Group::new(self.client()?.printed_group()))
     }
 
     /// Submits a task for each argument, of at most 4 GiB. Waits first while more than 64 MiB of arguments have not left this
@@ -98,11 +99,30 @@ impl Session {
         wait::wait(py, None, |deadline| client.wait_ready(Some(deadline)).then_some(()))?;
         let arguments: Vec<Bytes> = arguments.into_iter().map(lend_or_copy).collect();
         py.detach(|| {
+            group.sent().note(&function.inner, &options.inner, &arguments);
             for argument in arguments {
                 client.submit(&group.inner, &function.inner, &options.inner, argument);
             }
         });
         Ok(())
+    }
+
+    /// Submits tasks of a group again, as a group of their own; None if what they were submitted with is no longer kept.
+    fn resubmit(&self, py: Python<'_>, group: &Group, indexes: Vec<usize>) -> PyResult<Option<Group>> {
+        let client = self.client()?;
+        let sent: Option<Vec<Task>> = {
+            let kept = group.sent();
+            indexes.into_iter().map(|index| kept.task(index)).collect()
+        };
+        let Some(sent) = sent else { return Ok(None) };
+        let again = self.group()?;
+        py.detach(|| {
+            for Task { function, options, argument } in sent {
+                again.sent().note(&function, &options, std::slice::from_ref(&argument));
+                client.submit(&again.inner, &function, &options, argument);
+            }
+        });
+        Ok(Some(again))
     }
 
     /// First numbers, and how many, of the group's tasks: what `Options` calls them in `after`.

@@ -76,6 +76,31 @@ def test_results_are_found_while_somebody_has_them(fresh):
         fresh.get_result(99)
 
 
+def test_submitting_again(fresh, held, tmp_path):
+    view, running, let_go = held
+    other = fresh.load_balanced_view(targets=fresh.ids[1])
+
+    def count(path):
+        with open(path, "a") as file:
+            return file.write("x") and file.tell()
+
+    first = other.apply_async(count, str(tmp_path / "count"))
+    assert first.get(timeout=60) == 1
+    again = fresh.resubmit(first, block=True)
+    assert again.get() == 2 and again.msg_ids != first.msg_ids
+    assert fresh.resubmit(again.msg_ids).get(timeout=60) == 3, "those can be, too"
+    mapped = other.map_async(pow, [2, 3], [3, 2])
+    mapped.wait(60)
+    assert fresh.resubmit(mapped).get(timeout=60) == [8, 9]
+    assert fresh.resubmit(mapped.msg_ids[1]).get(timeout=60) == 9
+    with pytest.raises(ValueError, match="has not ended"):
+        fresh.resubmit(running)
+    many = other.map_async(abs, range(2000))
+    many.wait(60)
+    with pytest.raises(ValueError, match="not kept"):
+        fresh.resubmit(many)
+
+
 def test_abort(fresh, held):
     view, running, let_go = held
     behind = view.map_async(abs, range(3))
