@@ -59,7 +59,7 @@ async fn what_ssh_cannot_reach_gives_no_answer() {
     let site: Arc<dyn Runner> = Arc::new(runner(&config, "127.0.0.250"));
     let torque = Batch::new(Torque::new(Default::default()), site);
     let error = torque.submit(&request(directory.path())).await.unwrap_err();
-    assert_eq!(error.retry, Retry::Never, "nothing was submitted: {error}");
+    assert_eq!(error.retry, Retry::Later, "nothing was submitted: {error}");
     assert!(error.to_string().contains("ssh could not reach 127.0.0.250"), "{error}");
 }
 

@@ -57,7 +57,7 @@ fn killed_again_and_again_it_is_given_up_and_the_map_is_told() {
             "3 of 3 tasks failed",
             "no engine",
             "killed by signal 9 (SIGKILL); it is not started again",
-            "stop the cluster",
+            "`rpar engines add` asks for engines anew",
         ],
     );
     assert_eq!(map.out, "");
