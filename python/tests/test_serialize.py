@@ -118,7 +118,7 @@ def test_modules_beside_the_script_and_where_it_looks(client, tmp_path):
                         assert all(type(kind) is module.Kind for kind in kinds)
                         assert view.map_sync(lambda kind: kind.x, kinds) == [2, 3]
                     client[:].push({"kind": module.Kind(5)}, block=True)
-                    print(client[0]["kind.x"])
+                    print(client[client.ids[0]]["kind.x"])
             """
             % str(tmp_path / "added")
         )
