@@ -145,15 +145,13 @@ class Cluster:
         self._clients.add(client)
         return client
 
-    def start_and_connect_sync(self, n: Optional[int] = None, activate: bool = False) -> Client:
+    def start_and_connect_sync(self, n: Optional[int] = None) -> Client:
         """Starts the cluster, waits for its engines, and returns a client. Ctrl-C, or a time-out, stops it again.
 
         Parameters
         ----------
         n : int, optional
             How many engines; default is the cluster's own.
-        activate : bool, default False
-            Whether ``%px`` and the other magics use all engines of it.
 
         Raises
         ------
@@ -170,8 +168,6 @@ class Cluster:
         except BaseException:
             self.stop_cluster_sync()
             raise
-        if activate:
-            client.activate()
         return client
 
     def start_engines_sync(self, n: Optional[int] = None, **params: Any) -> None:
@@ -266,9 +262,9 @@ class Cluster:
         client: Client = await _aside(self.connect_client_sync, **kwargs)
         return client
 
-    async def start_and_connect(self, n: Optional[int] = None, activate: bool = False) -> Client:
+    async def start_and_connect(self, n: Optional[int] = None) -> Client:
         """`start_and_connect_sync` as a coroutine."""
-        client: Client = await _aside(self.start_and_connect_sync, n, activate)
+        client: Client = await _aside(self.start_and_connect_sync, n)
         return client
 
     async def start_engines(self, n: Optional[int] = None, **params: Any) -> None:
